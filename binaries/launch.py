@@ -1,0 +1,87 @@
+"""What the binaries share: flags, quiet native libraries, gin, and errors as one sentence with an exit code.
+
+Imports nothing heavy, so that `--help` and a wrong flag answer at once; binaries import the library in `main`.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import gin
+from absl import app, flags
+
+from sac_tf.errors import ConfigurationError, RunError
+
+NATIVE_LOG = "native.log"
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Parses the flags and runs `main`. Exit codes: 2 wrong flags or configuration, 1 failed while running."""
+
+    def guarded(argv: Sequence[str]) -> int:
+        if len(argv) > 1 and not getattr(main, "takes_arguments", False):
+            raise ConfigurationError(f"Unexpected argument {argv[1]!r}; this program takes flags only (--help).")
+        return main() or 0
+
+    try:
+        app.run(lambda argv: sys.exit(guarded(argv)), flags_parser=_parse_flags)
+    except (ConfigurationError, flags.Error) as error:
+        sys.exit(_complain(error, 2))
+    except RunError as error:
+        sys.exit(_complain(error, 1))
+    except KeyboardInterrupt:
+        sys.exit(_complain("Stopped before the first step; nothing was changed.", 130))
+
+
+def parse_gin(files: Sequence[str], bindings: Sequence[str]) -> None:
+    """Parses gin files and bindings; raises ConfigurationError with gin's own reason."""
+    for file in files:
+        if not Path(file).is_file():
+            raise ConfigurationError(f"--gin_file={file} does not exist.")
+    try:
+        gin.parse_config_files_and_bindings(list(files), list(bindings))
+    except Exception as error:  # gin raises many kinds, and all of them mean a wrong file or binding
+        raise ConfigurationError(f"gin cannot use this configuration: {_first_line(error)}") from error
+
+
+def open_root_dir(path: str) -> Path:
+    """Creates the folder of a run, and sends what native libraries print to `native.log` in it."""
+    root_dir = Path(path)
+    try:
+        root_dir.mkdir(parents=True, exist_ok=True)
+        divert_native_output(root_dir / NATIVE_LOG)
+    except OSError as error:
+        raise ConfigurationError(f"--root_dir={path} cannot be written ({error.strerror}).") from error
+    return root_dir
+
+
+def divert_native_output(path: Path) -> None:
+    """Sends file descriptor 2 to `path`, and keeps Python's own stderr where it was.
+
+    TensorFlow and Reverb print notices there that no setting stops. Call it before they are imported.
+    """
+    terminal = os.dup(2)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    sys.stderr.flush()
+    os.dup2(log, 2)
+    os.close(log)
+    sys.stderr = os.fdopen(terminal, "w", buffering=1)
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+    if {"--help", "-help", "-h"} & set(argv):
+        app.usage(shorthelp=True, writeto_stdout=True)
+        sys.exit(0)
+    return flags.FLAGS(argv)
+
+
+def _complain(error: object, code: int) -> int:
+    print(_first_line(error), file=sys.stderr)
+    return code
+
+
+def _first_line(error: object) -> str:
+    """gin appends where it was called from; the first line is the message."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

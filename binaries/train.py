@@ -1,0 +1,49 @@
+"""Trains a policy, or goes on with the run in --root_dir.
+
+python -m binaries.train --root_dir=runs/cheetah --gin_file=gin_configs/tasks/half_cheetah.gin
+"""
+
+from absl import flags
+
+from binaries import launch
+
+_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of the run; an interrupted run there goes on.", required=True)
+_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file; repeat for several.")
+_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable.")
+
+
+def main() -> int:
+    root_dir = launch.open_root_dir(_ROOT_DIR.value)
+    from sac_tf.training import curves
+    from sac_tf.training.loop import Training
+
+    launch.parse_gin(_GIN_FILE.value, _GIN_BINDINGS.value)
+    try:
+        training = Training()
+    except RuntimeError as error:  # gin's word for a missing binding
+        raise launch.ConfigurationError("Give train.environment, by --gin_file or --gin_bindings.") from error
+    outcome = training.run(str(root_dir))
+    if outcome.stopped_by is not None:
+        print(f"Stopped by {outcome.stopped_by.name} at step {outcome.step:,}; saved. The same command goes on from here.")
+        return 128 + outcome.stopped_by
+    curves.draw([root_dir], root_dir / "learning_curve.png")
+    print(_summary(root_dir, outcome))
+    return 0
+
+
+def _summary(root_dir: object, outcome: object) -> str:
+    result = outcome.evaluation or "see the curve (the run was complete before)"
+    return "\n".join(
+        [
+            f"Done: {outcome.step:,} steps. Evaluation return {result}",
+            f"  curve        {root_dir}/learning_curve.png",
+            f"  checkpoint   {root_dir}/checkpoints",
+            f"  metrics      {root_dir}/metrics.csv, {root_dir}/evaluations.csv",
+            f"  TensorBoard  tensorboard --logdir={root_dir}/tensorboard",
+            f"Next: python -m binaries.evaluate --root_dir={root_dir} --video={root_dir}/policy.mp4",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    launch.run(main)

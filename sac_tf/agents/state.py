@@ -1,0 +1,87 @@
+"""Everything that learning changes, in one object: what a step takes, and what a checkpoint holds."""
+
+import math
+from collections.abc import Callable
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from sac_tf.agents.optimizers import Optimizer, adam, with_slots
+from sac_tf.errors import require_number
+from sac_tf.networks.actor import make_actor
+from sac_tf.networks.critic import make_critic
+from sac_tf.networks.distributions import SquashedGaussian
+from sac_tf.types import EnvironmentSpec, Nest
+
+
+@gin.register
+class TrainState(tf.Module):
+    """Actor, critics, target critics, temperature, their optimizers, random generators and the update counter.
+
+    Attributes:
+      actor: observation -> (loc, log_std).
+      critic: (observation, action) -> Q values [N, B].
+      target_critic: the same shape; equal to `critic` at the start, then its Polyak average.
+      log_alpha: scalar variable.
+      actor_optimizer, critic_optimizer, alpha_optimizer: with slots already made.
+      generator: draws for updates. exploration_generator: draws for collecting, so that neither disturbs the other.
+      updates: int64 scalar, critic updates done.
+      target_entropy: float, H_target in nats.
+    """
+
+    def __init__(
+        self,
+        spec: EnvironmentSpec,
+        seed: int,
+        actor: Callable[..., tf.keras.Model] = make_actor,
+        critic: Callable[..., tf.keras.Model] = make_critic,
+        actor_optimizer: Callable[[], Optimizer] = adam,
+        critic_optimizer: Callable[[], Optimizer] = adam,
+        alpha_optimizer: Callable[[], Optimizer] = adam,
+        initial_alpha: float = 1.0,
+        target_entropy_factor: float = 1.0,
+    ):
+        """Builds everything from `seed`.
+
+        Args:
+          spec: of the task.
+          seed: same seed, same weights and same draws.
+          actor, critic: called as f(spec, seed).
+          actor_optimizer, critic_optimizer, alpha_optimizer: called without arguments, once each.
+          initial_alpha: temperature at the start; stays there if the update has no alpha step.
+          target_entropy_factor: target entropy in units of -A (1 in 1812.05905, 0.5 in RLPD).
+
+        Raises:
+          ConfigurationError: a number out of range.
+        """
+        super().__init__(name="train_state")
+        require_number("TrainState.initial_alpha", initial_alpha, lambda alpha: alpha > 0, "a number above 0")
+        factor = require_number("TrainState.target_entropy_factor", target_entropy_factor, math.isfinite, "finite")
+        actor_seed, critic_seed, update_seed, exploration_seed = np.random.SeedSequence(seed).generate_state(4)
+        self.actor = actor(spec, int(actor_seed))
+        self.critic = critic(spec, int(critic_seed))
+        self.target_critic = critic(spec, int(critic_seed))
+        self.target_critic.trainable = False
+        self.log_alpha = tf.Variable(math.log(initial_alpha), dtype=tf.float32, name="log_alpha")
+        self.actor_optimizer = with_slots(actor_optimizer(), self.actor.trainable_variables)
+        self.critic_optimizer = with_slots(critic_optimizer(), self.critic.trainable_variables)
+        self.alpha_optimizer = with_slots(alpha_optimizer(), [self.log_alpha])
+        self.generator = tf.random.Generator.from_seed(int(update_seed))
+        self.exploration_generator = tf.random.Generator.from_seed(int(exploration_seed))
+        self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
+        self.target_entropy = -factor * spec.action_dimensions
+
+    @property
+    def alpha(self) -> tf.Tensor:
+        """The temperature, scalar."""
+        return tf.exp(self.log_alpha)
+
+    def policy(self, observation: Nest) -> SquashedGaussian:
+        """Returns pi(.|s) for observations [B, ...]."""
+        return SquashedGaussian(*self.actor(observation))
+
+
+def draw_seed(generator: tf.random.Generator) -> tf.Tensor:
+    """Returns a fresh stateless seed, int32 [2], from a stateful generator."""
+    return generator.uniform_full_int([2], tf.int32)

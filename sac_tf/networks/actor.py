@@ -1,0 +1,33 @@
+"""The policy network."""
+
+from collections.abc import Sequence
+
+import gin
+import tensorflow as tf
+
+from sac_tf.networks.layers import seeds
+from sac_tf.types import EnvironmentSpec
+
+
+@gin.register("actor")
+def make_actor(
+    spec: EnvironmentSpec, seed: int, hidden_units: Sequence[int] = (256, 256), activation: str = "relu"
+) -> tf.keras.Model:
+    """Returns a functional model: observation (nest of [B, ...]) -> (loc, log_std), each [B, A], before squashing."""
+    stream = seeds(seed)
+    observation = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)
+    x = join_leaves(tf.nest.flatten(observation))
+    for units in hidden_units:
+        initializer = tf.keras.initializers.GlorotUniform(next(stream))
+        x = tf.keras.layers.Dense(units, activation, kernel_initializer=initializer)(x)
+    heads = []
+    for name in ("loc", "log_std"):
+        initializer = tf.keras.initializers.GlorotUniform(next(stream))
+        heads.append(tf.keras.layers.Dense(spec.action_dimensions, kernel_initializer=initializer, name=name)(x))
+    return tf.keras.Model(observation, heads, name="actor")
+
+
+def join_leaves(leaves: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns leaves [B, ...] as one tensor [B, features], in the order given."""
+    flat = [tf.keras.layers.Flatten()(leaf) for leaf in leaves]
+    return flat[0] if len(flat) == 1 else tf.keras.layers.Concatenate()(flat)

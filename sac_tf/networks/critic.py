@@ -1,0 +1,32 @@
+"""The ensemble of Q networks."""
+
+from collections.abc import Sequence
+
+import gin
+import tensorflow as tf
+
+from sac_tf.errors import require_count
+from sac_tf.networks.actor import join_leaves
+from sac_tf.networks.layers import EnsembleDense, seeds
+from sac_tf.types import EnvironmentSpec
+
+
+@gin.register("critic")
+def make_critic(
+    spec: EnvironmentSpec,
+    seed: int,
+    ensemble_size: int = 2,
+    hidden_units: Sequence[int] = (256, 256),
+    activation: str = "relu",
+) -> tf.keras.Model:
+    """Returns a functional model: (observation, action [B, A]) -> Q values [N, B] of `ensemble_size` critics."""
+    require_count("critic.ensemble_size", ensemble_size)
+    stream = seeds(seed)
+    observation = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)
+    action = tf.keras.Input(spec.action.shape, name="action")
+    members = [join_leaves([*tf.nest.flatten(observation), action])] * ensemble_size
+    for units in hidden_units:
+        members = EnsembleDense(ensemble_size, units, next(stream), activation)(members)
+    members = EnsembleDense(ensemble_size, 1, next(stream))(members)
+    q_values = tf.keras.layers.Lambda(lambda q: tf.stack([tf.squeeze(member, -1) for member in q]), name="q")(members)
+    return tf.keras.Model([observation, action], q_values, name="critic")

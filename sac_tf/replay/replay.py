@@ -1,0 +1,96 @@
+"""The replay of one process: server, writer and sampler behind five verbs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import gin
+import numpy as np
+import reverb
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError, RunError
+from sac_tf.replay.packing import RowPacker
+from sac_tf.replay.samplers import ResidentSampler
+from sac_tf.replay.tables import ReplayServer, make_tables
+from sac_tf.replay.writer import RowWriter
+from sac_tf.types import EnvironmentSpec, Transition
+
+_ROWS_ADDED = "rows_added.txt"
+
+
+@gin.register
+class Replay:
+    """Takes transitions in, gives batches out, and goes through a checkpoint unchanged."""
+
+    def __init__(
+        self,
+        spec: EnvironmentSpec,
+        generator: tf.random.Generator,
+        staging: Path,
+        expected_rows: int,
+        restore_from: Path | None = None,
+        tables: Callable[..., list[reverb.Table]] = make_tables,
+        server: Callable[..., ReplayServer] = ReplayServer,
+        sampler: Callable[..., ResidentSampler] = ResidentSampler,
+    ):
+        """Starts a Reverb server.
+
+        Args:
+          spec: of the task.
+          generator: for draws, if the sampler can use it.
+          staging: a folder of our own that Reverb may write into.
+          expected_rows: no more rows than this will come, so no memory for more is taken.
+          restore_from: a folder that `save` wrote.
+          tables: f(width) returns the Reverb tables, the replay table first.
+          server: f(tables, staging, restore_from).
+          sampler: f(address, width, capacity, generator): ResidentSampler or ReverbSampler.
+        """
+        self._packer = RowPacker(spec)
+        made = tables(self._packer.width)
+        self.capacity = made[0].info.max_size
+        source = None if restore_from is None else restore_from / "reverb"
+        self._server = server(made, staging, source)
+        rows = min(self.capacity, expected_rows)
+        self._sampler = sampler(self._server.address, self._packer.width, rows, generator)
+        self._writer = RowWriter(self._server.client, self._sampler.reads_queue)
+        self.rows_added = 0
+
+    @property
+    def size(self) -> int:
+        """Rows that the replay table holds."""
+        return min(self.rows_added, self.capacity)
+
+    def add(self, transition: Transition, step: int) -> None:
+        """Adds the rows of environment step `step`; raises RunError if a value is not finite, and adds none then."""
+        rows = self._packer.pack(transition)
+        self._packer.check_finite(rows, step)
+        self._writer.append(rows)
+        self.rows_added += len(rows)
+
+    def publish(self) -> None:
+        """Lets `sample` see all rows added so far."""
+        self._writer.publish()
+        self._sampler.receive(self.rows_added)
+
+    def sample(self, number: int) -> Transition:
+        """Returns `number` transitions; to be called inside a `tf.function`."""
+        return self._packer.unpack(self._sampler.sample(number))
+
+    def save(self, folder: Path) -> None:
+        """Writes all rows to the new folder `folder`."""
+        self.publish()
+        folder.mkdir()
+        (folder / _ROWS_ADDED).write_text(str(self.rows_added))
+        self._server.checkpoint(folder / "reverb")
+        self._sampler.save(folder)
+
+    def restore(self, folder: Path) -> None:
+        """Finishes what `restore_from` began: brings back the sampler's rows, and checks Reverb's."""
+        self.rows_added = int((folder / _ROWS_ADDED).read_text())
+        self._sampler.restore(folder, self.rows_added)
+        if self._server.size() != self.size:
+            raise RunError(f"Reverb brought back {self._server.size()} of the {self.size} rows in {folder}.")
+
+    def close(self) -> None:
+        self._writer.close()
+        self._server.stop()

@@ -1,0 +1,119 @@
+"""Two ways to draw batches: from a copy of the rows beside the learner, or from Reverb itself."""
+
+from pathlib import Path
+
+import gin
+import numpy as np
+import reverb
+import tensorflow as tf
+
+from sac_tf.errors import RunError
+from sac_tf.replay.tables import COLUMN, QUEUE_TABLE, REPLAY_TABLE, TIMEOUT_S
+
+_IO_ROWS = 65_536
+_ROWS_FILE = "resident_rows.npy"
+
+
+@gin.register
+class ResidentSampler:
+    """Uniform draws from a ring of rows in TensorFlow memory, which reads each row once from Reverb's queue.
+
+    The cost of a batch does not grow with what Reverb asks for a sample, and the draws come from the run's own
+    generator, so the same seed gives the same batches. The default in one process.
+    """
+
+    reads_queue = True
+
+    def __init__(self, address: str, width: int, capacity: int, generator: tf.random.Generator):
+        """Makes an empty ring of `capacity` rows [W] that is fed by the server at `address`."""
+        self._rows = tf.Variable(tf.zeros([capacity, width]), trainable=False, name="resident_rows")
+        self._count = tf.Variable(0, dtype=tf.int64, name="resident_count")
+        self._capacity, self._generator = capacity, generator
+        dataset = reverb.TrajectoryDataset(
+            address,
+            QUEUE_TABLE,
+            dtypes={COLUMN: tf.float32},
+            shapes={COLUMN: tf.TensorShape([None, width])},
+            max_in_flight_samples_per_worker=1,
+            num_workers_per_iterator=1,  # one worker keeps the order
+            rate_limiter_timeout_ms=1000 * TIMEOUT_S,
+        )
+        self._blocks = iter(dataset)
+
+    @property
+    def rows_received(self) -> int:
+        """Rows ever put in the ring."""
+        return int(self._count)
+
+    def receive(self, rows: int) -> None:
+        """Reads blocks from the queue until `rows` rows have ever been received."""
+        while self.rows_received < rows:
+            try:
+                self._receive_block()
+            except tf.errors.OutOfRangeError as error:
+                raise RunError(f"Reverb's queue gave no rows for {TIMEOUT_S} s.") from error
+
+    def sample(self, number: int) -> tf.Tensor:
+        """Returns `number` rows [number, W], drawn with replacement; to be called inside a `tf.function`."""
+        size = tf.minimum(self._count, self._capacity)
+        return tf.gather(self._rows, self._generator.uniform([number], maxval=size, dtype=tf.int64))
+
+    def save(self, folder: Path) -> None:
+        """Writes the filled part of the ring to `folder`, a block at a time."""
+        size = min(self.rows_received, self._capacity)
+        file = np.lib.format.open_memmap(folder / _ROWS_FILE, "w+", np.float32, (size, self._rows.shape[1]))
+        for start in range(0, size, _IO_ROWS):
+            file[start : start + _IO_ROWS] = tf.gather(self._rows, tf.range(start, min(start + _IO_ROWS, size)))
+        file.flush()
+
+    def restore(self, folder: Path, rows_received: int) -> None:
+        """Fills the ring with what `save` wrote after `rows_received` rows."""
+        file = np.load(folder / _ROWS_FILE, mmap_mode="r")
+        for start in range(0, len(file), _IO_ROWS):
+            block = np.array(file[start : start + _IO_ROWS])
+            self._rows.scatter_update(tf.IndexedSlices(block, tf.range(start, start + len(block))))
+        self._count.assign(rows_received)
+
+    @tf.function(autograph=False)
+    def _receive_block(self) -> None:
+        block = next(self._blocks).data[COLUMN]
+        positions = (self._count + tf.range(tf.shape(block, tf.int64)[0])) % self._capacity
+        self._rows.scatter_update(tf.IndexedSlices(block, positions))
+        self._count.assign_add(tf.shape(block, tf.int64)[0])
+
+
+@gin.register
+class ReverbSampler:
+    """Draws by Reverb's own sampler: prioritised tables and several learners need it. Not repeatable.
+
+    Has the methods of `ResidentSampler`, but keeps no rows and so has none to receive, save or restore.
+    """
+
+    reads_queue = False
+
+    def __init__(self, address: str, width: int, capacity: int, generator: tf.random.Generator):
+        """Draws rows [W] from the server at `address`. Reverb draws with its own generator and its own capacity."""
+        del capacity, generator
+        self._dataset = reverb.TimestepDataset(
+            address,
+            REPLAY_TABLE,
+            dtypes={COLUMN: tf.float32},
+            shapes={COLUMN: tf.TensorShape([width])},
+            max_in_flight_samples_per_worker=1024,
+            rate_limiter_timeout_ms=1000 * TIMEOUT_S,
+        )
+
+    def receive(self, rows: int) -> None:
+        """Reverb has them."""
+
+    def save(self, folder: Path) -> None:
+        """Reverb's checkpoint has them."""
+
+    def restore(self, folder: Path, rows_received: int) -> None:
+        """Reverb's checkpoint had them."""
+
+    def sample(self, number: int) -> tf.Tensor:
+        """Returns `number` rows [number, W]; to be called inside a `tf.function`, once."""
+        with tf.init_scope():
+            batches = iter(self._dataset.batch(number, drop_remainder=True).prefetch(1))
+        return next(batches).data[COLUMN]

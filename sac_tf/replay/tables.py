@@ -1,0 +1,121 @@
+"""The Reverb server of a run: its tables, its port, and its checkpoints."""
+
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import gin
+import reverb
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError, require_count
+
+REPLAY_TABLE = "replay"
+"""Single rows [W], kept until the capacity pushes them out: the store of record."""
+QUEUE_TABLE = "queue"
+"""Blocks of rows [n, W] in order, each read once, by a sampler that keeps its own copy."""
+COLUMN = "row"
+TIMEOUT_S = 60
+"""No wait on Reverb is longer; what waited says so."""
+
+gin.external_configurable(reverb.rate_limiters.MinSize, module="reverb.rate_limiters")
+gin.external_configurable(reverb.rate_limiters.SampleToInsertRatio, module="reverb.rate_limiters")
+gin.external_configurable(reverb.checkpointers.DefaultCheckpointer, module="reverb.checkpointers")
+
+
+def _selector(name: str) -> Callable[[], object]:
+    constructor = getattr(reverb.selectors, name)  # native: gin can take it only inside a Python function
+    return gin.external_configurable(lambda: constructor(), name=name, module="reverb.selectors")
+
+
+Uniform, Fifo, Lifo = _selector("Uniform"), _selector("Fifo"), _selector("Lifo")
+
+
+@gin.register
+def make_tables(
+    width: int,
+    capacity: int = 1_000_000,
+    minimum_size: int = 1,
+    sampler: Callable[[], object] = Uniform,
+    remover: Callable[[], object] = Fifo,
+    rate_limiter: Callable[..., reverb.rate_limiters.RateLimiter] = reverb.rate_limiters.MinSize,
+) -> list[reverb.Table]:
+    """Returns the replay table and the queue beside it.
+
+    Args:
+      width: W, columns of a row.
+      capacity: rows kept in the replay table.
+      minimum_size: rows before the replay table gives its first sample; called into `rate_limiter`.
+      sampler, remover: Reverb selectors of the replay table.
+      rate_limiter: f(min_size_to_sample=minimum_size) of the replay table. One process that both inserts and samples
+        needs one that never blocks inserts.
+    """
+    row = {COLUMN: tf.TensorSpec([width], tf.float32)}
+    block = {COLUMN: tf.TensorSpec([None, width], tf.float32)}
+    fifo, at_once = Fifo, reverb.rate_limiters.MinSize
+    limiter = rate_limiter(min_size_to_sample=minimum_size)
+    return [
+        reverb.Table(REPLAY_TABLE, sampler(), remover(), capacity, limiter, signature=row),
+        reverb.Table(QUEUE_TABLE, Fifo(), Fifo(), capacity, reverb.rate_limiters.MinSize(1), max_times_sampled=1, signature=block),
+    ]
+
+
+@gin.register
+class ReplayServer:
+    """A Reverb server in this process, that starts from a checkpoint and writes checkpoints where it is told."""
+
+    def __init__(
+        self,
+        tables: list[reverb.Table],
+        staging: Path,
+        restore_from: Path | None = None,
+        port: int | None = None,
+        checkpointer: Callable[..., object] = reverb.checkpointers.DefaultCheckpointer,
+    ):
+        """Starts the server.
+
+        Args:
+          tables: what to serve; a checkpoint brings back its own rows and its own rate limiters.
+          staging: a folder for Reverb to write into before a checkpoint is moved to its place; emptied here.
+          restore_from: a folder that `checkpoint` wrote.
+          port: to listen on; None takes a free one.
+          checkpointer: f(path=, fallback_checkpoint_path=).
+
+        Raises:
+          ConfigurationError: the port is taken.
+        """
+        if port is not None:
+            _check_port(port)
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        source = None if restore_from is None else str(restore_from)
+        self._server = reverb.Server(tables, port, checkpointer(path=str(staging), fallback_checkpoint_path=source))
+        self.client = self._server.localhost_client()
+
+    @property
+    def address(self) -> str:
+        return f"localhost:{self._server.port}"
+
+    def size(self) -> int:
+        """Returns the rows in the replay table."""
+        return int(self.client.server_info(timeout=TIMEOUT_S)[REPLAY_TABLE].current_size)
+
+    def checkpoint(self, destination: Path) -> None:
+        """Writes all tables to the new folder `destination`, or raises OSError. Requests wait meanwhile."""
+        try:
+            written = self.client.checkpoint()
+        except RuntimeError as error:
+            raise OSError(f"Reverb could not write its checkpoint: {error}") from error
+        shutil.move(written, destination)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+def _check_port(port: int) -> None:
+    """Two Reverb servers on one port both start without an error, and requests go to either."""
+    require_count("ReplayServer.port", port)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        if probe.connect_ex(("localhost", port)) == 0:
+            raise ConfigurationError(f"ReplayServer.port={port} is in use by another server; choose another port.")

@@ -1,0 +1,41 @@
+"""Experience as an endless stream."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from sac_tf.agents.policies import Act
+from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.replay.transitions import to_transition
+from sac_tf.types import Transition
+
+class Episode(NamedTuple):
+    """A finished episode: its undiscounted return, its length in steps, and which of the E copies played it."""
+
+    total_reward: float
+    length: int
+    copy: int
+
+
+def collect(environment: GymnasiumEnvironment, act: Act, seed: int) -> Iterator[tuple[Transition, list[Episode]]]:
+    """Yields the E transitions of each joint step, and the episodes that ended with it, starting from fresh episodes.
+
+    Args:
+      environment: reset here with `seed`, then stepped once for each item taken.
+      act: chooses the actions.
+      seed: of the first episodes.
+    """
+    observation = environment.reset(seed)
+    total_reward = np.zeros(environment.num_environments)
+    length = np.zeros(environment.num_environments, int)
+    while True:
+        action = act(observation)
+        step = environment.step(action)
+        total_reward += step.reward
+        length += 1
+        ended = np.flatnonzero(step.terminated | step.truncated)
+        episodes = [Episode(float(total_reward[i]), int(length[i]), int(i)) for i in ended]
+        total_reward[ended], length[ended] = 0, 0
+        yield to_transition(observation, action, step), episodes
+        observation = step.observation

@@ -1,0 +1,58 @@
+"""What a run was configured with: written beside it, compared on resume, and free of bindings that do nothing."""
+
+from pathlib import Path
+
+import gin
+
+from sac_tf.errors import ConfigurationError
+
+FILE_NAME = "config.gin"
+_MAY_CHANGE = {"train.total_steps"}
+_LONGEST_LINE = 10_000
+
+
+def operative_bindings(text: str) -> dict[str, str]:
+    """Returns {"name.parameter": "value"} of a gin file that has one binding to a line."""
+    lines = [line.partition(" = ") for line in text.splitlines() if not line.lstrip().startswith("#")]
+    return {name.strip(): value.strip() for name, equals, value in lines if equals}
+
+
+def refuse_idle_bindings() -> None:
+    """Raises ConfigurationError if a binding was given to something that this run never called."""
+    given = operative_bindings(gin.config_str(max_line_length=_LONGEST_LINE))
+    used = operative_bindings(gin.operative_config_str(max_line_length=_LONGEST_LINE))
+    idle = sorted(name for name in given if "." in name and name not in used)
+    if idle:
+        raise ConfigurationError(f"The binding of {', '.join(idle)} has no effect: no part of this run uses it.")
+
+
+def refuse_other_configuration(root_dir: Path) -> None:
+    """Raises ConfigurationError if `root_dir` holds a run whose settings are not those now given to gin.
+
+    Looks at what was given only, so it can run before anything is built; `save_or_compare` also knows the defaults.
+    """
+    path = root_dir / FILE_NAME
+    if path.exists():
+        given = operative_bindings(gin.config_str(max_line_length=_LONGEST_LINE))
+        then = operative_bindings(path.read_text())
+        _compare(root_dir, {name: value for name, value in then.items() if name in given}, given)
+
+
+def save_or_compare(root_dir: Path) -> None:
+    """Writes the operative configuration to `root_dir`; raises ConfigurationError if another one is there."""
+    path = root_dir / FILE_NAME
+    text = gin.operative_config_str(max_line_length=_LONGEST_LINE)
+    text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("# ==="))
+    if path.exists():
+        _compare(root_dir, operative_bindings(path.read_text()), operative_bindings(text))
+    path.write_text(text)
+
+
+def _compare(root_dir: Path, then: dict[str, str], now: dict[str, str]) -> None:
+    names = sorted(name for name in then | now if then.get(name) != now.get(name) and name not in _MAY_CHANGE)
+    if names:
+        changes = "; ".join(f"{name} was {then.get(name, 'not set')}, now {now.get(name, 'not set')}" for name in names)
+        raise ConfigurationError(
+            f"--root_dir={root_dir} holds a run with another configuration ({changes}). "
+            "Use a new --root_dir, or the same settings."
+        )

@@ -1,0 +1,67 @@
+"""Learning curves as pictures."""
+
+import csv
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.training import configuration
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402
+
+_SEED = "train.seed"
+_TASK = "train.environment"
+
+
+def read_curve(root_dir: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Returns steps [n] and mean returns [n] from the evaluations of a run."""
+    path = root_dir / "evaluations.csv"
+    if not path.exists():
+        raise ConfigurationError(f"{root_dir} holds no evaluations.csv, so it is not the --root_dir of a run.")
+    with path.open(newline="") as file:
+        rows = [(int(row["step"]), float(row["return_mean"])) for row in csv.DictReader(file)]
+    if not rows:
+        raise ConfigurationError(f"{path} has no evaluation yet; wait for the first one.")
+    steps, returns = zip(*rows, strict=True)
+    return np.array(steps), np.array(returns)
+
+
+def group_by_configuration(root_dirs: list[Path]) -> dict[str, list[Path]]:
+    """Returns {label: runs} where runs that differ only by seed share a label."""
+    groups: dict[str, list[Path]] = {}
+    labels: dict[tuple, str] = {}
+    for root_dir in root_dirs:
+        path = root_dir / configuration.FILE_NAME
+        bindings = configuration.operative_bindings(path.read_text()) if path.exists() else {"": str(root_dir)}
+        key = tuple(sorted((name, value) for name, value in bindings.items() if name != _SEED))
+        task = bindings.get(_TASK, "").strip("'")
+        labels.setdefault(key, " ".join(filter(None, (task, root_dir.name))))
+        groups.setdefault(labels[key], []).append(root_dir)
+    return groups
+
+
+def draw(root_dirs: list[Path], output: Path) -> None:
+    """Draws the evaluation returns of runs over environment steps into a picture.
+
+    Runs that differ only by seed become one line, their mean, with the range between the lowest and the highest seed
+    shaded, over the steps at which all of them were evaluated.
+    """
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    for label, runs in group_by_configuration(root_dirs).items():
+        curves = [dict(zip(*read_curve(run), strict=True)) for run in runs]
+        steps = sorted(set.intersection(*(set(curve) for curve in curves)))
+        returns = np.array([[curve[step] for step in steps] for curve in curves])
+        seeds = f" ({len(runs)} seeds)" if len(runs) > 1 else ""
+        (line,) = axes.plot(steps, returns.mean(0), marker="o", markersize=3, label=label + seeds)
+        if len(runs) > 1:
+            axes.fill_between(steps, returns.min(0), returns.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("evaluation return (mean action)")
+    axes.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter())
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(output, dpi=120)
+    pyplot.close(figure)

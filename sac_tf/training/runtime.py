@@ -1,0 +1,23 @@
+"""Settings of the TensorFlow runtime that must be made before its first operation."""
+
+import gin
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError
+
+
+@gin.register
+def set_threads(intra_op: int = 1, inter_op: int = 2) -> None:
+    """Sets TensorFlow's thread counts; 0 lets TensorFlow choose.
+
+    The products of an update are too small to be worth splitting: one thread each, and two side by side, is
+    fastest on two cores, and gives the same sums in the same order every time.
+    """
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(intra_op)
+        tf.config.threading.set_inter_op_parallelism_threads(inter_op)
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"set_threads.intra_op={intra_op} and set_threads.inter_op={inter_op} come too late: "
+            "TensorFlow has run with other counts in this process."
+        ) from error
