@@ -16,16 +16,13 @@ from sac_tf.errors import ConfigurationError, RunError
 NATIVE_LOG = "native.log"
 
 
-def run(main: Callable[[], int | None]) -> None:
-    """Parses the flags and runs `main`. Exit codes: 2 wrong flags or configuration, 1 failed while running."""
+def run(main: Callable[[list[str]], int | None]) -> None:
+    """Parses the flags and runs `main` with the other arguments.
 
-    def guarded(argv: Sequence[str]) -> int:
-        if len(argv) > 1 and not getattr(main, "takes_arguments", False):
-            raise ConfigurationError(f"Unexpected argument {argv[1]!r}; this program takes flags only (--help).")
-        return main() or 0
-
+    Exit codes: 2 for a wrong flag or configuration, 1 for a failure while running, 128 + n for signal n.
+    """
     try:
-        app.run(lambda argv: sys.exit(guarded(argv)), flags_parser=_parse_flags)
+        app.run(lambda argv: sys.exit(main(argv[1:])), flags_parser=_parse_flags)
     except (ConfigurationError, flags.Error) as error:
         sys.exit(_complain(error, 2))
     except RunError as error:
@@ -34,8 +31,16 @@ def run(main: Callable[[], int | None]) -> None:
         sys.exit(_complain("Stopped before the first step; nothing was changed.", 130))
 
 
+def refuse_arguments(arguments: Sequence[str]) -> None:
+    """Raises ConfigurationError if there is an argument that is not a flag."""
+    if arguments:
+        raise ConfigurationError(f"Unexpected argument {arguments[0]!r}; this program takes flags only (see --help).")
+
+
 def parse_gin(files: Sequence[str], bindings: Sequence[str]) -> None:
     """Parses gin files and bindings; raises ConfigurationError with gin's own reason."""
+    import sac_tf.training.loop  # noqa: F401  (registers what the bindings name)
+
     for file in files:
         if not Path(file).is_file():
             raise ConfigurationError(f"--gin_file={file} does not exist.")

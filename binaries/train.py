@@ -12,7 +12,8 @@ _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file; repeat for seve
 _GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable.")
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    launch.refuse_arguments(arguments)
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
     from sac_tf.training import curves
     from sac_tf.training.loop import Training

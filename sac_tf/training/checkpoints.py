@@ -35,10 +35,8 @@ class CheckpointStore:
     """Keeps the last checkpoints of a run, `step-000010000` and so on, under one folder."""
 
     def __init__(self, folder: Path, keep: int = 2):
-        """Opens `folder`, creating it if need be, and clears what an interrupted save left."""
+        """Opens `folder`, which `save` creates if need be."""
         self._folder, self._keep = folder, keep
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
 
     def save(self, step: int, write: Callable[[Path], None], prefix: str = "step") -> Path:
         """Makes a checkpoint of what `write(folder)` puts into an empty folder.
@@ -51,7 +49,8 @@ class CheckpointStore:
         Returns: the finished checkpoint.
         """
         unfinished = self._folder / _UNFINISHED
-        unfinished.mkdir()
+        shutil.rmtree(unfinished, ignore_errors=True)  # what a killed save left
+        unfinished.mkdir(parents=True)
         try:
             write(unfinished)
             (unfinished / _MANIFEST).write_text(json.dumps(_describe(unfinished), indent=1))

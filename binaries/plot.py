@@ -1,0 +1,32 @@
+"""Draws learning curves: one line a run, runs that differ only by seed as their mean and range.
+
+python -m binaries.plot runs/cheetah-0 runs/cheetah-1 runs/hopper-0 --output=curves.png
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from binaries import launch
+
+_OUTPUT = flags.DEFINE_string("output", None, "The picture to write (.png, .pdf or .svg).", required=True)
+
+
+def main(arguments: list[str]) -> None:
+    root_dirs = [Path(argument) for argument in arguments]
+    if not root_dirs:
+        raise launch.ConfigurationError("Name the folder of at least one run: python -m binaries.plot DIR --output=FILE.")
+    output = Path(_OUTPUT.value)
+    if output.suffix not in (".png", ".pdf", ".svg"):
+        raise launch.ConfigurationError(f"--output={output} must end in .png, .pdf or .svg.")
+    from sac_tf.training import curves
+
+    try:
+        curves.draw(root_dirs, output)
+    except OSError as error:
+        raise launch.ConfigurationError(f"--output={output} cannot be written ({error.strerror}).") from error
+    print(f"Curves of {len(root_dirs)} runs in {output}")
+
+
+if __name__ == "__main__":
+    launch.run(main)
