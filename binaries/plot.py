@@ -15,7 +15,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "The picture to write (.png, .pdf 
 def main(arguments: list[str]) -> None:
     root_dirs = [Path(argument) for argument in arguments]
     if not root_dirs:
-        raise launch.ConfigurationError("Name the folder of at least one run: python -m binaries.plot DIR --output=FILE.")
+        raise launch.ConfigurationError("Name the folder of at least one run (see --help).")
     output = Path(_OUTPUT.value)
     if output.suffix not in (".png", ".pdf", ".svg"):
         raise launch.ConfigurationError(f"--output={output} must end in .png, .pdf or .svg.")

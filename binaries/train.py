@@ -3,6 +3,8 @@
 python -m binaries.train --root_dir=runs/cheetah --gin_file=gin_configs/tasks/half_cheetah.gin
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from binaries import launch
@@ -25,18 +27,18 @@ def main(arguments: list[str]) -> int:
         raise launch.ConfigurationError("Give train.environment, by --gin_file or --gin_bindings.") from error
     outcome = training.run(str(root_dir))
     if outcome.stopped_by is not None:
-        print(f"Stopped by {outcome.stopped_by.name} at step {outcome.step:,}; saved. The same command goes on from here.")
+        print(f"Stopped by {outcome.stopped_by.name} at step {outcome.step:,}; saved. The same command goes on.")
         return 128 + outcome.stopped_by
     curves.draw([root_dir], root_dir / "learning_curve.png")
-    print(_summary(root_dir, outcome))
+    print(_summary(root_dir, outcome.step, outcome.evaluation))
     return 0
 
 
-def _summary(root_dir: object, outcome: object) -> str:
-    result = outcome.evaluation or "see the curve (the run was complete before)"
+def _summary(root_dir: Path, step: int, evaluation: object | None) -> str:
+    result = evaluation or "as before: the run was complete"
     return "\n".join(
         [
-            f"Done: {outcome.step:,} steps. Evaluation return {result}",
+            f"Done: {step:,} steps. Evaluation return {result}",
             f"  curve        {root_dir}/learning_curve.png",
             f"  checkpoint   {root_dir}/checkpoints",
             f"  metrics      {root_dir}/metrics.csv, {root_dir}/evaluations.csv",

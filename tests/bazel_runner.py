@@ -2,13 +2,14 @@
 
 import atexit
 import os
+import pathlib
 import shutil
 import sys
 import tempfile
 
 if __name__ == "__main__":
     # As `python -m pytest` does. Python puts this script's folder there, with links resolved: the source tree's tests/.
-    sys.path[0] = os.getcwd()
+    sys.path[0] = str(pathlib.Path.cwd())
     # Bazel sets no HOME. Its own TEST_TMPDIR is too long a path for the Unix sockets of multiprocessing.
     scratch = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)

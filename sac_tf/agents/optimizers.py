@@ -1,13 +1,14 @@
 """Optimizers, complete from the start: their slots exist before the first step and before a checkpoint is restored."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import gin
 import tensorflow as tf
 
 from sac_tf.errors import require_number
 
-Optimizer = tf.keras.optimizers.legacy.Optimizer
+Optimizer: TypeAlias = tf.keras.optimizers.legacy.Optimizer
 
 
 @gin.register

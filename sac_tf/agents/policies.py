@@ -21,7 +21,8 @@ def uniform_actions(spec: EnvironmentSpec, num_environments: int, seed: int) -> 
 
 def exploring_actions(state: TrainState, spec: EnvironmentSpec, num_environments: int) -> Act:
     """Returns an `Act` that draws from the policy with the state's exploration generator."""
-    return _compile(lambda o: state.policy(o).sample(seed=draw_seed(state.exploration_generator)), spec, num_environments)
+    generator = state.exploration_generator
+    return _compile(lambda o: state.policy(o).sample(seed=draw_seed(generator)), spec, num_environments)
 
 
 def mean_actions(state: TrainState, spec: EnvironmentSpec, num_environments: int) -> Act:

@@ -25,6 +25,7 @@ class Update(NamedTuple):
     run: Callable[[], Metrics]
     updates_per_call: int
     batch_size: int
+    metric_names: tuple[str, ...]
 
 
 @gin.register
@@ -142,7 +143,8 @@ def make_update(
         state.updates.assign_add(updates_per_call)
         return metrics
 
-    return Update(run, updates_per_call, batch_size)
+    metrics = run.get_concrete_function().structured_outputs
+    return Update(run, updates_per_call, batch_size, tuple(sorted(metrics)))
 
 
 def _split(rows: Transition, parts: int) -> list[Transition]:

@@ -47,7 +47,7 @@ class GymnasiumEnvironment:
         return _stack([environment.reset(seed=seed + i)[0] for i, environment in enumerate(self._environments)])
 
     def step(self, action: np.ndarray) -> Step:
-        """Applies `action`, [E, A] in [-1, 1], and resets (unseeded, so a seeded run goes on) where an episode ended."""
+        """Applies `action`, [E, A] in [-1, 1], and resets where an episode ended, without a new seed."""
         scaled = self._center + self._half_range * action.reshape(-1, *self._action_space.shape)
         scaled = scaled.astype(self._action_space.dtype)
         results = [environment.step(a) for environment, a in zip(self._environments, scaled, strict=True)]

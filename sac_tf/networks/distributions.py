@@ -3,9 +3,6 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-tfb = tfp.bijectors
-tfd = tfp.distributions
-
 LOG_STD_BOUNDS = (-20.0, 2.0)
 """Clamp of the log standard deviation before squashing (1812.05905, the authors' code)."""
 
@@ -13,7 +10,7 @@ _LARGEST_ACTION = 1.0 - 1e-6
 """Given actions are pulled in to here before atanh, which is infinite at 1."""
 
 
-class SquashedGaussian(tfd.TransformedDistribution):
+class SquashedGaussian(tfp.distributions.TransformedDistribution):
     """a = tanh(loc + exp(log_std) * noise), with log pi(a) corrected for the change of volume (1812.05905, eq. 26).
 
     The affine map is part of the bijector, not of the base distribution: the density of a sample is then computed
@@ -27,14 +24,16 @@ class SquashedGaussian(tfd.TransformedDistribution):
         self._loc = loc
         log_std = tf.clip_by_value(log_std, *LOG_STD_BOUNDS)
         super().__init__(
-            tfd.MultivariateNormalDiag(tf.zeros_like(loc), tf.ones_like(loc)),
-            tfb.Chain([tfb.Tanh(), tfb.Shift(loc), tfb.Scale(log_scale=log_std)]),
+            tfp.distributions.MultivariateNormalDiag(tf.zeros_like(loc), tf.ones_like(loc)),
+            tfp.bijectors.Chain(
+                [tfp.bijectors.Tanh(), tfp.bijectors.Shift(loc), tfp.bijectors.Scale(log_scale=log_std)]
+            ),
             parameters=parameters,
             name=name,
         )
 
     @classmethod
-    def _parameter_properties(cls, dtype: tf.DType, num_classes: int | None = None) -> dict:
+    def _parameter_properties(cls, dtype: tf.DType, num_classes: int | None = None) -> dict:  # noqa: ARG003
         vector = tfp.util.ParameterProperties(event_ndims=1)
         return {"loc": vector, "log_std": vector}
 

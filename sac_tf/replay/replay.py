@@ -4,11 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import gin
-import numpy as np
 import reverb
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError, RunError
+from sac_tf.errors import RunError
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.samplers import ResidentSampler
 from sac_tf.replay.tables import ReplayServer, make_tables

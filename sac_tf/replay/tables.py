@@ -53,11 +53,10 @@ def make_tables(
     """
     row = {COLUMN: tf.TensorSpec([width], tf.float32)}
     block = {COLUMN: tf.TensorSpec([None, width], tf.float32)}
-    fifo, at_once = Fifo, reverb.rate_limiters.MinSize
-    limiter = rate_limiter(min_size_to_sample=minimum_size)
+    limiter, at_once = rate_limiter(min_size_to_sample=minimum_size), reverb.rate_limiters.MinSize(1)
     return [
         reverb.Table(REPLAY_TABLE, sampler(), remover(), capacity, limiter, signature=row),
-        reverb.Table(QUEUE_TABLE, Fifo(), Fifo(), capacity, reverb.rate_limiters.MinSize(1), max_times_sampled=1, signature=block),
+        reverb.Table(QUEUE_TABLE, Fifo(), Fifo(), capacity, at_once, max_times_sampled=1, signature=block),
     ]
 
 

@@ -10,6 +10,7 @@ from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.replay.transitions import to_transition
 from sac_tf.types import Transition
 
+
 class Episode(NamedTuple):
     """A finished episode: its undiscounted return, its length in steps, and which of the E copies played it."""
 

@@ -10,7 +10,7 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.training import configuration
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
 _SEED = "train.seed"
 _TASK = "train.environment"

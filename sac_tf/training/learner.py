@@ -67,7 +67,7 @@ class Learner:
                 f"make_update.batch_size={self._update.batch_size} is larger than the replay, "
                 f"make_tables.capacity={self.replay.capacity}."
             )
-        self.metric_names = tuple(sorted(self._update.run.get_concrete_function().structured_outputs))
+        self.metric_names = self._update.metric_names
         self.updates = 0
 
     def learn(self, step: int) -> dict[str, float]:

@@ -123,7 +123,7 @@ class _Run:
                 self._go_to_checkpoint(interrupts)
                 self._save()
         except OSError as error:
-            raise RunError(f"Cannot write in {self._root_dir} ({error}); the checkpoints there are as they were.") from error
+            raise RunError(f"Cannot write in {self._root_dir} ({error}); its checkpoints are as they were.") from error
         except Exception as error:
             kept = self._save("diverged" if isinstance(error, Diverged) else "step")
             if isinstance(error, RunError):
@@ -137,7 +137,8 @@ class _Run:
         Every checkpoint period starts with fresh episodes and its own seeds. So a run that goes on from a
         checkpoint does exactly what the run that was not interrupted does: no simulator state has to be saved.
         """
-        settings, metrics = self._settings, {}
+        settings = self._settings
+        metrics: dict[str, float] = {}
         for transition, episodes in self._experience():
             self._learner.replay.add(transition, self._progress.step + 1)
             self._progress.step += settings.num_environments
@@ -183,5 +184,7 @@ class _Run:
         return int(sequence.generate_state(1)[0] >> 1)
 
     def close(self) -> None:
-        for part in (self._log, self._evaluator, self._learner, self._environment):
-            part.close()
+        self._log.close()
+        self._evaluator.close()
+        self._learner.close()
+        self._environment.close()

@@ -35,7 +35,7 @@ class CsvLog:
 
     def write(self, **row: float) -> None:
         """Appends a row; columns that are not given stay empty."""
-        self._writer.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
+        self._writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
 
     def close(self) -> None:
         self._file.close()
@@ -64,7 +64,9 @@ class RunLog:
         self._metrics = CsvLog(root_dir / "metrics.csv", (*own, *metric_names, *rates), step)
         self._evaluations = CsvLog(root_dir / "evaluations.csv", EVALUATION_COLUMNS, step)
         self._tensorboard = tf.summary.create_file_writer(str(root_dir / "tensorboard"))
-        self._bar = tqdm(total=total_steps, initial=step, unit="step", desc="train", dynamic_ncols=True, mininterval=0.5)
+        self._bar = tqdm(
+            total=total_steps, initial=step, unit="step", desc="train", dynamic_ncols=True, mininterval=0.5
+        )
         self._started = time.monotonic() - progress.elapsed
         self._episodes: list[Episode] = []
         self._last = (self.elapsed, step, 0)

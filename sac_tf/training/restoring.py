@@ -5,7 +5,6 @@ from pathlib import Path
 
 import gin
 
-from sac_tf.agents.policies import mean_actions
 from sac_tf.agents.state import TrainState
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import imageio.v2 as imageio
+import imageio
 
 from sac_tf.agents.policies import Act
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
@@ -27,7 +27,7 @@ def film(environment_id: str, act: Act, seed: int, path: Path) -> int:
     environment = GymnasiumEnvironment(environment_id, render_mode="rgb_array")
     frames = 0
     try:
-        with imageio.get_writer(path, fps=_FRAMES_PER_SECOND, macro_block_size=2) as writer:
+        with imageio.v2.get_writer(path, fps=_FRAMES_PER_SECOND, macro_block_size=2) as writer:
             for _, finished in collect(environment, act, seed):
                 if finished:  # the environment has been reset: its picture is of the next episode
                     return frames

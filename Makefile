@@ -1,0 +1,34 @@
+# make train | test | check | bazel-test | clean; nothing is installed outside .venv.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+ROOT_DIR ?= runs/quickstart
+
+.PHONY: train test check bazel-test clean
+
+train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
+	@$(RUN) -m binaries.train --root_dir=$(ROOT_DIR) --gin_file=gin_configs/tasks/pendulum.gin
+
+test: $(VENV)/.installed
+	$(RUN) -m pytest
+
+check: $(VENV)/.installed  ## lint, format, types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bazel-test: $(VENV)/.installed
+	@command -v bazel >/dev/null || { echo "bazel is not on PATH: Debian's package bazel-bootstrap has it." >&2; exit 2; }
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bazel test //...
+
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v in ((3, 10), (3, 11)) or sys.exit( \
+	  "sac_tf needs Python 3.10 or 3.11 (Reverb has no release for others), and this is %d.%d; " % v + \
+	  "give another one with make PYTHON=python3.11.")'
+	@echo "Installing into $(VENV): about 700 MB to download, a few minutes."
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
