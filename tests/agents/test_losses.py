@@ -1,0 +1,52 @@
+"""Numbers worked by hand, two rows and two critics."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf.agents import losses
+
+
+def test_soft_value_takes_the_smaller_q_and_pays_for_information():
+    value = losses.soft_value(tf.constant([[1.0, 5.0], [2.0, 3.0]]), tf.constant([-1.0, 2.0]), tf.constant(0.5))
+    np.testing.assert_allclose(value, [1.0 + 0.5, 3.0 - 1.0])
+
+
+def test_td_target_bootstraps_only_where_the_discount_says_so():
+    target = losses.td_target(tf.constant([1.0, 2.0]), tf.constant([1.0, 0.0]), 0.9, tf.constant([10.0, 10.0]))
+    np.testing.assert_allclose(target, [1.0 + 9.0, 2.0])
+
+
+def test_td_target_passes_no_gradient():
+    value = tf.Variable([10.0])
+    with tf.GradientTape() as tape:
+        target = losses.td_target(tf.constant([1.0]), tf.constant([1.0]), 0.9, value)
+    assert tape.gradient(target, value) is None
+
+
+def test_critic_loss_is_half_the_squares_summed_over_critics():
+    loss = losses.critic_loss(tf.constant([[1.0, 0.0], [4.0, 3.0]]), tf.constant([2.0, 1.0]))
+    np.testing.assert_allclose(loss, [0.5 * (1 + 4), 0.5 * (1 + 4)])
+
+
+def test_actor_loss():
+    loss = losses.actor_loss(tf.constant([-1.0, 2.0]), tf.constant([[1.0, 5.0], [2.0, 3.0]]), tf.constant(0.5))
+    np.testing.assert_allclose(loss, [-0.5 - 1.0, 1.0 - 3.0])
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected", "gradient"),
+    [
+        # log pi + H_target = [-1 - 2, 4 - 2] = [-3, 2]; alpha = 2
+        (losses.alpha_loss, [6.0, -4.0], 2.0),
+        (losses.log_alpha_loss, [3 * np.log(2), -2 * np.log(2)], 1.0),
+    ],
+)
+def test_alpha_losses(loss, expected, gradient):
+    log_alpha, log_prob = tf.Variable(np.log(2.0), dtype=tf.float32), tf.Variable([-1.0, 4.0])
+    with tf.GradientTape() as tape:
+        rows = loss(log_alpha, log_prob, -2.0)
+    np.testing.assert_allclose(rows, expected, rtol=1e-6)
+    by_log_alpha, by_log_prob = tape.gradient(rows, [log_alpha, log_prob])
+    np.testing.assert_allclose(by_log_alpha, gradient, rtol=1e-6)
+    assert by_log_prob is None

@@ -1,0 +1,182 @@
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf.agents import losses, sac
+from sac_tf.agents.optimizers import adam
+from sac_tf.agents.policies import exploring_actions, mean_actions, uniform_actions
+from sac_tf.agents.state import TrainState
+from sac_tf.errors import ConfigurationError
+from sac_tf.networks.actor import make_actor
+from sac_tf.networks.critic import make_critic
+from sac_tf.types import Transition
+
+small_actor = functools.partial(make_actor, hidden_units=(16,))
+small_critic = functools.partial(make_critic, hidden_units=(16,))
+
+
+def _state(spec, seed=0, **settings) -> TrainState:
+    return TrainState(spec, seed, actor=small_actor, critic=small_critic, **settings)
+
+
+def _batch(rows=8) -> Transition:
+    normal = functools.partial(tf.random.stateless_normal, seed=[1, 2])
+    ends = tf.cast(tf.range(rows) % 4 != 0, tf.float32)
+    return Transition(normal([rows, 3]), tf.tanh(normal([rows, 2])), normal([rows]), ends, normal([rows, 3]) + 1.0)
+
+
+def _weights(model):
+    return [weight.copy() for weight in model.get_weights()]
+
+
+def _moved(before, model) -> bool:
+    return any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_target_starts_equal_and_follows_by_tau(spec):
+    state = _state(spec)
+    before = _weights(state.target_critic)
+    assert not _moved(_weights(state.critic), state.target_critic)
+    sac.critic_step(state, _batch(), tau=0.25)
+    for old, new, target in zip(before, state.critic.get_weights(), state.target_critic.get_weights(), strict=True):
+        np.testing.assert_allclose(target, 0.75 * old + 0.25 * new, rtol=1e-5, atol=1e-7)
+
+
+def test_critic_step_descends_to_the_reward_where_nothing_is_bootstrapped(spec):
+    state = _state(spec, critic_optimizer=functools.partial(adam, learning_rate=1e-2))
+    batch = _batch()._replace(discount=tf.zeros([8]))
+    actor = _weights(state.actor)
+    step = tf.function(lambda: sac.critic_step(state, batch))
+    first = float(step()["critic_loss"])
+    for _ in range(500):
+        last = step()
+    assert float(last["critic_loss"]) < 0.01 * first
+    np.testing.assert_allclose(state.critic([batch.observation, batch.action])[0], batch.reward, atol=0.2)
+    assert not _moved(actor, state.actor)
+
+
+def test_actor_step_moves_the_actor_alone_and_gains_value(spec):
+    state, batch = _state(spec, initial_alpha=1e-3), _batch()
+    critic, target = _weights(state.critic), _weights(state.target_critic)
+
+    def value():
+        q = state.critic([batch.observation, state.policy(batch.observation).mean_action()])
+        return float(tf.reduce_mean(tf.reduce_min(q, axis=0)))
+
+    before = value()
+    for _ in range(200):
+        sac.actor_step(state, batch)
+    assert value() > before + 0.05
+    assert not _moved(critic, state.critic) and not _moved(target, state.target_critic)
+
+
+@pytest.mark.parametrize("loss", [losses.alpha_loss, losses.log_alpha_loss])
+@pytest.mark.parametrize(("log_prob", "grows"), [(5.0, True), (-5.0, False)])
+def test_alpha_grows_where_entropy_is_below_its_target(spec, loss, log_prob, grows):
+    state = _state(spec)  # target entropy -2, so entropy is too low where log pi > 2
+    sac.alpha_step(state, tf.fill([8], log_prob), loss=loss)
+    assert (float(state.alpha) > 1) == grows
+
+
+def test_target_entropy_is_minus_the_action_dimensions_times_the_factor(spec):
+    assert _state(spec).target_entropy == -2
+    assert _state(spec, target_entropy_factor=0.5).target_entropy == -1
+
+
+def test_one_call_of_many_updates_is_many_calls_of_one(spec):
+    one, many = _state(spec), _state(spec)
+    single = sac.make_update(one, lambda number: _batch(8), batch_size=8, updates_per_call=1)
+    joint = sac.make_update(many, lambda number: _repeat(_batch(8), 3), batch_size=8, updates_per_call=3)
+    for _ in range(3):
+        last = single.run()
+    metrics = joint.run()
+    assert int(one.updates) == int(many.updates) == 3
+    for name in metrics:
+        np.testing.assert_allclose(metrics[name], last[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    for a, b in zip(one.critic.get_weights(), many.critic.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def _repeat(batch: Transition, times: int) -> Transition:
+    return tf.nest.map_structure(lambda leaf: tf.concat([leaf] * times, axis=0), batch)
+
+
+def test_actor_follows_every_so_many_critic_steps(spec):
+    calls = {"critic": 0, "actor": 0}
+
+    def critic_step(state, batch):
+        calls["critic"] += 1
+        return sac.critic_step(state, batch)
+
+    def actor_step(state, batch):
+        calls["actor"] += 1
+        return sac.actor_step(state, batch)
+
+    sac.make_update(
+        _state(spec),
+        lambda number: _batch(number),
+        batch_size=4,
+        updates_per_call=6,
+        critic_steps_per_actor_step=3,
+        critic_step=critic_step,
+        actor_step=actor_step,
+    )
+    assert calls == {"critic": 6, "actor": 2}
+
+
+def test_without_an_alpha_step_alpha_stays(spec):
+    state = _state(spec, initial_alpha=0.2)
+    update = sac.make_update(state, lambda number: _batch(number), batch_size=4, updates_per_call=2, alpha_step=None)
+    before = _weights(state.actor)
+    assert float(update.run()["alpha"]) == pytest.approx(0.2)
+    assert _moved(before, state.actor)
+
+
+def test_xla_gives_the_same_critics_where_no_draw_matters(spec):
+    results = []
+    for jit_compile in (False, True):
+        state = _state(spec)
+
+        def sample(number):
+            return _batch(number)._replace(discount=tf.zeros([number]))
+
+        update = sac.make_update(state, sample, batch_size=4, updates_per_call=1, jit_compile=jit_compile)
+        update.run()
+        results.append(state.critic.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_same_seed_same_state_and_same_actions(spec):
+    first, again, other = _state(spec, 5), _state(spec, 5), _state(spec, 6)
+    observation = np.ones((2, 3), np.float32)
+    draws = [[exploring_actions(state, spec, 2)(observation) for _ in range(2)] for state in (first, again, other)]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert (draws[0][0] != draws[2][0]).any() and (draws[0][0] != draws[0][1]).any()
+    np.testing.assert_array_equal(mean_actions(first, spec, 2)(observation), mean_actions(again, spec, 2)(observation))
+    uniform = uniform_actions(spec, 2, seed=1)(observation)
+    np.testing.assert_array_equal(uniform, uniform_actions(spec, 2, seed=1)(observation))
+    assert uniform.shape == (2, 2) and np.abs(uniform).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"batch_size": 0}, "make_update.batch_size must be an integer of at least 1, got 0"),
+        ({"updates_per_call": 2.5}, "make_update.updates_per_call must be an integer of at least 1, got 2.5"),
+        ({"updates_per_call": 8, "critic_steps_per_actor_step": 3}, "must be a multiple of"),
+        ({"critic_step": functools.partial(sac.critic_step, gamma=1.5)}, "critic_step.gamma must be"),
+        ({"critic_step": functools.partial(sac.critic_step, tau=0)}, "critic_step.tau must be"),
+    ],
+)
+def test_bad_numbers_are_refused(spec, settings, words):
+    with pytest.raises(ConfigurationError, match=words):
+        sac.make_update(_state(spec), lambda number: _batch(number), **settings)
+
+
+@pytest.mark.parametrize("settings", [{"initial_alpha": 0.0}, {"target_entropy_factor": float("nan")}])
+def test_bad_state_numbers_are_refused(spec, settings):
+    with pytest.raises(ConfigurationError, match=f"TrainState.{next(iter(settings))}"):
+        _state(spec, **settings)

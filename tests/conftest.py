@@ -1,0 +1,43 @@
+"""Quiet and repeatable: native chatter off, threads as in a run, no gin binding left from another test."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf.training.runtime import set_threads
+from sac_tf.types import EnvironmentSpec
+
+set_threads()
+
+
+@pytest.fixture(autouse=True)
+def _no_gin_bindings():
+    yield
+    gin.clear_config()
+
+
+@pytest.fixture
+def spec() -> EnvironmentSpec:
+    """Three observations, two actions."""
+    observation = tf.TensorSpec([3], tf.float32, name="observation")
+    action = tf.TensorSpec([2], tf.float32, name="action")
+    return EnvironmentSpec(observation, action, -np.ones(2, np.float32), np.ones(2, np.float32))
+
+
+@pytest.fixture
+def nested_spec() -> EnvironmentSpec:
+    """A nested dict of observations, 2 + 2 x 2 + 1 numbers in all, and one action."""
+    observation = {
+        "position": tf.TensorSpec([2], tf.float32, name="position"),
+        "hand": {
+            "grid": tf.TensorSpec([2, 2], tf.float32, name="grid"),
+            "force": tf.TensorSpec([1], tf.float32, name="force"),
+        },
+    }
+    action = tf.TensorSpec([1], tf.float32, name="action")
+    return EnvironmentSpec(observation, action, -np.ones(1, np.float32), np.ones(1, np.float32))

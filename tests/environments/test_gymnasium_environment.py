@@ -1,0 +1,72 @@
+import gymnasium
+import numpy as np
+import pytest
+
+from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.errors import ConfigurationError
+from tests import toy
+
+
+def test_actions_are_scaled_to_the_bounds():
+    environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=3)
+    environment.reset(seed=0)
+    step = environment.step(np.array([[-1.0], [0.0], [1.0]], np.float32))
+    np.testing.assert_allclose(step.reward, [-2.0, -0.75, 0.5])
+    assert step.reward.dtype == np.float32
+    np.testing.assert_allclose(environment.spec.action_low, [-2.0])
+    np.testing.assert_allclose(environment.spec.action_high, [0.5])
+
+
+def test_successor_is_the_state_reached_and_observation_the_state_to_act_on():
+    environment = GymnasiumEnvironment("tests.toy:Counter-v0")
+    np.testing.assert_array_equal(environment.reset(seed=0), [[1, 0]])
+    for _ in range(toy.LENGTH - 1):
+        step = environment.step(np.zeros((1, 1), np.float32))
+        assert not step.terminated[0] and not step.truncated[0]
+        np.testing.assert_array_equal(step.successor, step.observation)
+    step = environment.step(np.zeros((1, 1), np.float32))
+    assert step.terminated[0] and not step.truncated[0]
+    np.testing.assert_array_equal(step.successor, [[1, toy.LENGTH]])
+    np.testing.assert_array_equal(step.observation, [[2, 0]])
+    for _ in range(toy.LENGTH):
+        step = environment.step(np.zeros((1, 1), np.float32))
+    assert step.truncated[0] and not step.terminated[0]
+
+
+def test_seeded_once_each_copy_on_its_own():
+    environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=2)
+    environment.reset(seed=7)
+    for _ in range(2 * toy.LENGTH):
+        environment.step(np.zeros((2, 1), np.float32))
+    assert [copy.unwrapped.seeds for copy in environment._environments] == [[7, None, None], [8, None, None]]
+
+
+def test_nested_observations_keep_their_structure_in_float32():
+    environment = GymnasiumEnvironment("tests.toy:Nested-v0", num_environments=2)
+    observation = environment.reset(seed=0)
+    assert environment.spec.observation["a"]["c"].shape == (1, 1)
+    assert observation["a"]["c"].shape == (2, 1, 1) and observation["a"]["c"].dtype == np.float32
+
+
+def test_one_time_limit_of_a_real_task():
+    environment = GymnasiumEnvironment("Pendulum-v1")
+    environment.reset(seed=0)
+    ends = [environment.step(np.zeros((1, 1), np.float32)).truncated[0] for _ in range(400)]
+    assert np.flatnonzero(ends).tolist() == [199, 399]
+    assert environment.spec.action_high == gymnasium.make("Pendulum-v1").action_space.high
+
+
+@pytest.mark.parametrize(
+    ("environment_id", "words"),
+    [
+        ("NoSuchTask-v0", "'NoSuchTask-v0' cannot be made by Gymnasium"),
+        ("no_such_module:Task-v0", "No module named 'no_such_module'"),
+        ("tests.toy:Discrete-v0", "needs continuous actions"),
+        ("tests.toy:Unbounded-v0", "unbounded action space"),
+        ("tests.toy:Pixels-v0", "a float Box, or a Dict of them, is needed"),
+    ],
+)
+def test_unusable_environments_are_refused_with_one_sentence(environment_id, words):
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        GymnasiumEnvironment(environment_id)
+    assert environment_id in str(caught.value) and "\n" not in str(caught.value)

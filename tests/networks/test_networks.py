@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.networks.actor import make_actor
+from sac_tf.networks.critic import make_critic
+from sac_tf.networks.layers import EnsembleDense
+
+
+def test_ensemble_dense_is_separate_dense_layers():
+    layer = EnsembleDense(members=3, units=4, seed=0, activation="relu")
+    inputs = [tf.random.stateless_normal([5, 2], [0, member]) for member in range(3)]
+    outputs = layer(inputs)
+    for member in range(3):
+        by_hand = np.maximum(inputs[member] @ layer.kernel[member] + layer.bias[member], 0)
+        np.testing.assert_allclose(outputs[member], by_hand, rtol=1e-5, atol=1e-6)
+
+
+def test_ensemble_is_initialised_member_by_member():
+    kernel = np.zeros((2, 300, 200))
+    layer = EnsembleDense(members=2, units=200, seed=1)
+    layer([tf.zeros([1, 300])] * 2)
+    kernel = layer.kernel.numpy()
+    limit = np.sqrt(6 / (300 + 200))
+    assert np.abs(kernel).max() <= limit and kernel.std() == pytest.approx(limit / np.sqrt(3), rel=0.02)
+    assert np.abs(kernel[0] - kernel[1]).max() > 0.1
+
+
+def test_shapes_and_stacked_variables(spec):
+    critic = make_critic(spec, seed=0, ensemble_size=10)
+    assert critic([tf.zeros([7, 3]), tf.zeros([7, 2])]).shape == (10, 7)
+    assert len(critic.trainable_variables) == 6
+    loc, log_std = make_actor(spec, seed=0)(tf.zeros([7, 3]))
+    assert loc.shape == log_std.shape == (7, 2)
+
+
+def test_nested_observations(nested_spec):
+    observation = tf.nest.map_structure(lambda leaf: tf.zeros([4, *leaf.shape]), nested_spec.observation)
+    assert make_actor(nested_spec, seed=0)(observation)[0].shape == (4, 1)
+    assert make_critic(nested_spec, seed=0)([observation, tf.zeros([4, 1])]).shape == (2, 4)
+
+
+def test_every_part_of_a_nested_observation_counts(nested_spec):
+    actor = make_actor(nested_spec, seed=0)
+    zero = tf.nest.map_structure(lambda leaf: tf.zeros([1, *leaf.shape]), nested_spec.observation)
+    for changed in range(3):
+        leaves = tf.nest.flatten(zero)
+        leaves[changed] += 1.0
+        assert np.abs(actor(tf.nest.pack_sequence_as(zero, leaves))[0] - actor(zero)[0]).max() > 1e-4
+
+
+def test_same_seed_same_weights(spec):
+    for make in (make_actor, make_critic):
+        first, again, other = make(spec, seed=3), make(spec, seed=3), make(spec, seed=4)
+        for a, b in zip(first.get_weights(), again.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert any((a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, True])
+def test_ensemble_size_must_be_a_count(spec, size):
+    with pytest.raises(ConfigurationError, match="critic.ensemble_size"):
+        make_critic(spec, seed=0, ensemble_size=size)

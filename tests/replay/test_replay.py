@@ -1,0 +1,163 @@
+import functools
+import socket
+
+import numpy as np
+import pytest
+import reverb
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError, RunError
+from sac_tf.replay import samplers, tables, writer
+from sac_tf.replay.replay import Replay
+from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
+from sac_tf.replay.tables import ReplayServer, make_tables
+from sac_tf.types import Transition
+
+CAPACITY = 100
+
+
+@pytest.fixture
+def make_replay(spec, tmp_path):
+    """Returns a function that makes a small replay, closed after the test."""
+    made = []
+
+    def make(restore_from=None, sampler=ResidentSampler, **settings):
+        replay = Replay(
+            spec,
+            tf.random.Generator.from_seed(1),
+            tmp_path / f"staging{len(made)}",
+            expected_rows=10_000,
+            restore_from=restore_from,
+            tables=functools.partial(make_tables, capacity=CAPACITY, **settings),
+            sampler=sampler,
+        )
+        made.append(replay)
+        return replay
+
+    yield make
+    for replay in made:
+        replay.close()
+
+
+def _rows(first: int, last: int) -> Transition:
+    """Transitions whose reward is their number."""
+    number = np.arange(first, last, dtype=np.float32)
+    observation = np.stack([number] * 3, 1)
+    return Transition(observation, np.zeros((len(number), 2)), number, np.ones(len(number)), observation + 1)
+
+
+def _sampled(replay, number=2000) -> np.ndarray:
+    batch = tf.function(lambda: replay.sample(number))()
+    np.testing.assert_array_equal(batch.observation[:, 0], batch.reward)
+    np.testing.assert_array_equal(batch.next_observation[:, 2], batch.reward + 1)
+    return batch.reward.numpy()
+
+
+@pytest.mark.parametrize("sampler", [ResidentSampler, ReverbSampler])
+@pytest.mark.parametrize("added", [7, CAPACITY, 250])
+def test_samples_are_the_newest_rows_and_all_of_them(make_replay, sampler, added):
+    replay = make_replay(sampler=sampler)
+    for first in range(0, added, 30):
+        replay.add(_rows(first, min(first + 30, added)), step=first)
+    replay.publish()
+    assert replay.rows_added == added and replay.size == min(added, CAPACITY)
+    assert set(_sampled(replay)) == set(range(max(0, added - CAPACITY), added))
+
+
+def test_draws_are_uniform(make_replay):
+    replay = make_replay()
+    replay.add(_rows(0, CAPACITY), step=0)
+    replay.publish()
+    counts = np.bincount(_sampled(replay, 100_000).astype(int), minlength=CAPACITY)
+    expected = 1000  # with a standard deviation of 31.5; chi-square has mean 99 and standard deviation 14
+    assert 40 < np.sum((counts - expected) ** 2 / expected) < 200
+
+
+def test_ring_holds_the_rows_in_their_order(make_replay):
+    replay = make_replay()
+    generator, oracle, added = np.random.default_rng(0), np.zeros(CAPACITY), 0
+    for _ in range(40):
+        number = int(generator.integers(1, 12))
+        replay.add(_rows(added, added + number), step=added)
+        if generator.random() < 0.5:
+            replay.publish()
+        for row in range(added, added + number):
+            oracle[row % CAPACITY] = row
+        added += number
+    replay.publish()
+    np.testing.assert_array_equal(replay._sampler._rows[:, 0], oracle)
+
+
+def test_rows_wait_for_publish(make_replay):
+    replay = make_replay()
+    replay.add(_rows(0, 5), step=0)
+    replay.publish()
+    replay.add(_rows(5, 10), step=5)
+    assert set(_sampled(replay)) == set(range(5))
+    replay.publish()
+    assert set(_sampled(replay)) == set(range(10))
+
+
+@pytest.mark.parametrize("added", [30, 250])
+def test_a_checkpoint_brings_back_both_tables_and_the_draws(make_replay, tmp_path, added):
+    before = make_replay()
+    before.add(_rows(0, added), step=0)
+    before.save(tmp_path / "saved")
+    after = make_replay(restore_from=tmp_path / "saved")
+    after.restore(tmp_path / "saved")
+    assert (after.rows_added, after.size) == (before.rows_added, before.size)
+    np.testing.assert_array_equal(_sampled(after, 50), _sampled(before, 50))
+    for replay in (before, after):
+        replay.add(_rows(added, added + 20), step=added)
+        replay.publish()
+    np.testing.assert_array_equal(after._sampler._rows, before._sampler._rows)
+    info = after._server.client.server_info(timeout=10)
+    assert info["replay"].current_size == after.size and info["queue"].current_size == 0
+
+
+def test_a_checkpoint_with_rows_missing_is_refused(make_replay, tmp_path):
+    replay = make_replay()
+    replay.add(_rows(0, 30), step=0)
+    replay.save(tmp_path / "saved")
+    (tmp_path / "saved" / "reverb" / "DONE").unlink()  # Reverb then starts empty and says nothing
+    with pytest.raises((RunError, RuntimeError), match="0 of the 30 rows|DONE|checkpoint"):
+        make_replay(restore_from=tmp_path / "saved").restore(tmp_path / "saved")
+
+
+def test_a_bad_row_is_not_stored(make_replay):
+    replay = make_replay()
+    bad = _rows(0, 3)
+    bad.reward[1] = np.nan
+    with pytest.raises(RunError, match="nan in reward at step 9"):
+        replay.add(bad, step=9)
+    assert replay.rows_added == 0
+
+
+def test_a_limiter_that_blocks_inserts_is_an_error_and_not_a_hang(make_replay, monkeypatch):
+    monkeypatch.setattr(writer, "TIMEOUT_S", 1)
+    limiter = functools.partial(reverb.rate_limiters.SampleToInsertRatio, samples_per_insert=1.0, error_buffer=2.0)
+    replay = make_replay(rate_limiter=limiter)
+    with pytest.raises(RunError, match="limiter let no row in for 1 s"):
+        for first in range(0, 50, 5):
+            replay.add(_rows(first, first + 5), step=first)
+            replay.publish()
+
+
+def test_an_empty_queue_is_an_error_and_not_a_hang(make_replay, monkeypatch):
+    monkeypatch.setattr(samplers, "TIMEOUT_S", 1)
+    replay = make_replay()
+    with pytest.raises(RunError, match="queue gave no rows for 1 s"):
+        replay._sampler.receive(1)
+
+
+def test_a_port_in_use_is_refused(tmp_path):
+    with socket.create_server(("localhost", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"ReplayServer.port={port} is in use"):
+            ReplayServer(make_tables(3), tmp_path / "staging", port=port)
+
+
+def test_the_selectors_are_the_ones_asked_for():
+    table = make_tables(3, sampler=tables.Lifo, remover=tables.Lifo)[0]
+    assert table.info.sampler_options.lifo and table.info.remover_options.lifo
+    assert make_tables(3)[0].info.sampler_options.uniform

@@ -1,0 +1,77 @@
+"""Environments small enough to know every number: `tests.toy:Counter-v0` and its faulty relatives."""
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+LENGTH = 5
+
+
+class Counter(gymnasium.Env):
+    """Observes (episode, step). The reward is the action. Odd episodes terminate after 5 steps, even ones are cut."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = spaces.Box(np.float32(-2.0), np.float32(0.5), (1,))
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+        self._episode, self._step, self.seeds = 0, 0, []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.seeds.append(seed)
+        self._episode, self._step = self._episode + 1, 0
+        return self._observation(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self._step += 1
+        over, odd = self._step == LENGTH, self._episode % 2 == 1
+        return self._observation(), float(action[0]), over and odd, over and not odd, {}
+
+    def _observation(self):
+        return np.array([self._episode, self._step], np.float64)
+
+
+class Nested(Counter):
+    """The same observation as a nested dict."""
+
+    observation_space = spaces.Dict(
+        {"b": spaces.Box(-9, 9, (1,)), "a": spaces.Dict({"c": spaces.Box(-9, 9, (1, 1), np.float64)})}
+    )
+
+    def _observation(self):
+        return {"b": np.float32([self._step]), "a": {"c": np.float64([[self._episode]])}}
+
+
+class Discrete(Counter):
+    action_space = spaces.Discrete(3)
+
+
+class Unbounded(Counter):
+    action_space = spaces.Box(-np.inf, np.inf, (1,))
+
+
+class Pixels(Counter):
+    observation_space = spaces.Box(0, 255, (2,), np.uint8)
+
+
+class Poisoned(Counter):
+    """Gives a NaN as the observation of step 3 of episode 20."""
+
+    def _observation(self):
+        observation = super()._observation()
+        return observation * np.nan if (self._episode, self._step) == (20, 3) else observation
+
+
+class Steep(Counter):
+    """Rewards that a float32 holds and whose square it does not: the critic loss overflows."""
+
+    def step(self, action):
+        observation, _, terminated, truncated, info = super().step(action)
+        return observation, 1e30, terminated, truncated, info
+
+
+for _class in (Counter, Nested, Discrete, Unbounded, Pixels, Poisoned, Steep):
+    if f"{_class.__name__}-v0" not in gymnasium.registry:
+        gymnasium.register(f"{_class.__name__}-v0", entry_point=_class, disable_env_checker=True)
