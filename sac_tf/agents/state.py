@@ -20,8 +20,8 @@ class TrainState(tf.Module):
     """Actor, critics, target critics, temperature, their optimizers, random generators and the update counter.
 
     Attributes:
-      actor: observation -> (loc, log_std).
-      critic: (observation, action) -> Q values [N, B].
+      actor: [observation] -> (loc, log_std).
+      critic: [observation, action] -> Q values [N, B].
       target_critic: the same shape; equal to `critic` at the start, then its Polyak average.
       log_alpha: scalar variable.
       actor_optimizer, critic_optimizer, alpha_optimizer: with slots already made.
@@ -79,7 +79,7 @@ class TrainState(tf.Module):
 
     def policy(self, observation: Nest) -> SquashedGaussian:
         """Returns pi(.|s) for observations [B, ...]."""
-        return SquashedGaussian(*self.actor(observation))
+        return SquashedGaussian(*self.actor([observation]))
 
 
 def draw_seed(generator: tf.random.Generator) -> tf.Tensor:

@@ -13,7 +13,10 @@ from sac_tf.types import EnvironmentSpec
 def make_actor(
     spec: EnvironmentSpec, seed: int, hidden_units: Sequence[int] = (256, 256), activation: str = "relu"
 ) -> tf.keras.Model:
-    """Returns a functional model: observation (nest of [B, ...]) -> (loc, log_std), each [B, A], before squashing."""
+    """Returns a functional model: [observation] (nest of [B, ...]) -> (loc, log_std), each [B, A], before squashing.
+
+    The list around the observation keeps Keras from matching a dict to inputs by name, which fails for nested ones.
+    """
     stream = seeds(seed)
     observation = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)
     x = join_leaves(tf.nest.flatten(observation))
@@ -24,7 +27,7 @@ def make_actor(
     for name in ("loc", "log_std"):
         initializer = tf.keras.initializers.GlorotUniform(next(stream))
         heads.append(tf.keras.layers.Dense(spec.action_dimensions, kernel_initializer=initializer, name=name)(x))
-    return tf.keras.Model(observation, heads, name="actor")
+    return tf.keras.Model([observation], heads, name="actor")
 
 
 def join_leaves(leaves: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -19,7 +19,7 @@ def make_critic(
     hidden_units: Sequence[int] = (256, 256),
     activation: str = "relu",
 ) -> tf.keras.Model:
-    """Returns a functional model: (observation, action [B, A]) -> Q values [N, B] of `ensemble_size` critics."""
+    """Returns a functional model: [observation, action [B, A]] -> Q values [N, B] of `ensemble_size` critics."""
     require_count("critic.ensemble_size", ensemble_size)
     stream = seeds(seed)
     observation = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)

@@ -9,10 +9,7 @@ def _float64_log_prob(noise, log_std):
     """log N(noise) - log std - log(1 - tanh(u)^2), the last term as 2 (log 2 - u - softplus(-2 u)), in float64."""
     noise, log_std = np.float64(noise), np.float64(log_std)
     return lambda u: np.sum(
-        -0.5 * noise**2
-        - 0.5 * np.log(2 * np.pi)
-        - log_std
-        - 2 * (np.log(2) - u - np.logaddexp(0, -2 * u)),
+        -0.5 * noise**2 - 0.5 * np.log(2 * np.pi) - log_std - 2 * (np.log(2) - u - np.logaddexp(0, -2 * u)),
         axis=-1,
     )
 

@@ -31,13 +31,13 @@ def test_shapes_and_stacked_variables(spec):
     critic = make_critic(spec, seed=0, ensemble_size=10)
     assert critic([tf.zeros([7, 3]), tf.zeros([7, 2])]).shape == (10, 7)
     assert len(critic.trainable_variables) == 6
-    loc, log_std = make_actor(spec, seed=0)(tf.zeros([7, 3]))
+    loc, log_std = make_actor(spec, seed=0)([tf.zeros([7, 3])])
     assert loc.shape == log_std.shape == (7, 2)
 
 
 def test_nested_observations(nested_spec):
     observation = tf.nest.map_structure(lambda leaf: tf.zeros([4, *leaf.shape]), nested_spec.observation)
-    assert make_actor(nested_spec, seed=0)(observation)[0].shape == (4, 1)
+    assert make_actor(nested_spec, seed=0)([observation])[0].shape == (4, 1)
     assert make_critic(nested_spec, seed=0)([observation, tf.zeros([4, 1])]).shape == (2, 4)
 
 
@@ -47,7 +47,7 @@ def test_every_part_of_a_nested_observation_counts(nested_spec):
     for changed in range(3):
         leaves = tf.nest.flatten(zero)
         leaves[changed] += 1.0
-        assert np.abs(actor(tf.nest.pack_sequence_as(zero, leaves))[0] - actor(zero)[0]).max() > 1e-4
+        assert np.abs(actor([tf.nest.pack_sequence_as(zero, leaves)])[0] - actor([zero])[0]).max() > 1e-4
 
 
 def test_same_seed_same_weights(spec):

@@ -10,7 +10,9 @@ from sac_tf.types import Transition
 
 def _transition(spec, rows):
     generator = np.random.default_rng(0)
-    return tree.map_structure(lambda leaf: generator.normal(size=(rows, *leaf.shape)).astype(np.float32), spec.transition)
+    return tree.map_structure(
+        lambda leaf: generator.normal(size=(rows, *leaf.shape)).astype(np.float32), spec.transition
+    )
 
 
 def test_what_is_packed_comes_back(nested_spec):

@@ -79,7 +79,11 @@ def test_the_log_goes_on_where_the_checkpoint_was(tmp_path):
     again.close()
     with (tmp_path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(row["step"], row["critic_loss"]) for row in rows] == [("1000", "142.857"), ("2000", "285.714"), ("3000", "")]
+    assert [(row["step"], row["critic_loss"]) for row in rows] == [
+        ("1000", "142.857"),
+        ("2000", "285.714"),
+        ("3000", ""),
+    ]
     assert (rows[0]["episode_return"], rows[0]["episode_length"]) == ("500", "15")
     with (tmp_path / "evaluations.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1000", "2000"]
