@@ -28,7 +28,7 @@ def run(main: Callable[[list[str]], int | None]) -> None:
     except RunError as error:
         sys.exit(_complain(error, 1))
     except KeyboardInterrupt:
-        sys.exit(_complain("Stopped before the first step; nothing was changed.", 130))
+        sys.exit(_complain("Interrupted; the last checkpoint, if there is one, is as it was.", 130))
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:

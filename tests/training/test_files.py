@@ -6,6 +6,7 @@ import gin
 import numpy as np
 import pytest
 
+from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError
 from sac_tf.training import configuration, curves
 from sac_tf.training.checkpoints import Progress
@@ -91,8 +92,6 @@ def test_the_log_goes_on_where_the_checkpoint_was(tmp_path):
 
 
 def test_evaluation_counts_the_first_episode_of_each_copy():
-    from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-
     environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=3)
     episodes = play(environment, lambda _: np.float32([[1.0], [-1.0], [0.2]]), seed=0)
     assert [(episode.copy, episode.length) for episode in episodes] == [(0, 5), (1, 5), (2, 5)]

@@ -39,7 +39,7 @@ def _training(environment="tests.toy:Counter-v0", updates_per_step=1.0, sampler=
     )
     if sampler is not None:
         learner = functools.partial(learner, replay=functools.partial(Replay, sampler=sampler))
-    defaults = dict(total_steps=400, random_steps=100, evaluation_period=100, checkpoint_period=200)
+    defaults = {"total_steps": 400, "random_steps": 100, "evaluation_period": 100, "checkpoint_period": 200}
     return Training(
         environment,
         **(defaults | settings),
