@@ -21,7 +21,8 @@ def refuse_idle_bindings() -> None:
     """Raises ConfigurationError if a binding was given to something that this run never called."""
     given = operative_bindings(gin.config_str(max_line_length=_LONGEST_LINE))
     used = operative_bindings(gin.operative_config_str(max_line_length=_LONGEST_LINE))
-    idle = sorted(name for name in given if "." in name and name not in used)
+    # A binding without a scope also holds in scopes: adam.learning_rate is used by actor/adam.
+    idle = sorted(n for n in given if "." in n and n not in used and not any(u.endswith(f"/{n}") for u in used))
     if idle:
         raise ConfigurationError(f"The binding of {', '.join(idle)} has no effect: no part of this run uses it.")
 
@@ -35,7 +36,8 @@ def refuse_other_configuration(root_dir: Path) -> None:
     if path.exists():
         given = operative_bindings(gin.config_str(max_line_length=_LONGEST_LINE))
         then = operative_bindings(path.read_text())
-        _compare(root_dir, {name: value for name, value in then.items() if name in given}, given)
+        both = then.keys() & given.keys()
+        _compare(root_dir, {name: then[name] for name in both}, {name: given[name] for name in both})
 
 
 def save_or_compare(root_dir: Path) -> None:

@@ -67,6 +67,19 @@ def test_a_binding_that_nothing_uses_is_refused():
         configuration.refuse_idle_bindings()
 
 
+def test_a_binding_without_a_scope_counts_as_used_in_a_scope(tmp_path):
+    gin.parse_config(
+        "train.environment = 'Pendulum-v1'\nadam.learning_rate = 0.1\nTrainState.actor_optimizer = @actor/adam"
+    )
+    Training()
+    with gin.config_scope("actor"):
+        gin.get_configurable("adam")()
+    with pytest.raises(ConfigurationError, match=r"binding of TrainState.actor_optimizer has no effect"):
+        configuration.refuse_idle_bindings()
+    configuration.save_or_compare(tmp_path)
+    configuration.refuse_other_configuration(tmp_path)
+
+
 def test_the_log_goes_on_where_the_checkpoint_was(tmp_path):
     log = RunLog(tmp_path, 5000, ["critic_loss"], Progress(), period=1000)
     for step in (1000, 2000, 3000):
