@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ROOT_DIR ?= runs/quickstart
 
-.PHONY: train test check bazel-test clean
+.PHONY: train test check learning bazel-test clean
 
 train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
 	@$(RUN) -m binaries.train --root_dir=$(ROOT_DIR) --gin_file=gin_configs/tasks/pendulum.gin
@@ -16,6 +16,12 @@ check: $(VENV)/.installed  ## lint, format, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+learning: $(VENV)/.installed  ## the learning curves of the README: about an hour and a half on two cores
+	@for task in half_cheetah hopper walker2d; do for seed in 0 1; do \
+	  $(RUN) -m binaries.train --root_dir=runs/$$task-$$seed --gin_file=gin_configs/tasks/$$task.gin \
+	    --gin_bindings=train.total_steps=100_000 --gin_bindings=train.seed=$$seed || exit $$?; done; done
+	@$(RUN) -m benchmarks.learning runs/*_cheetah-[01] runs/hopper-[01] runs/walker2d-[01]
 
 bazel-test: $(VENV)/.installed
 	@command -v bazel >/dev/null || { echo "bazel is not on PATH: Debian's package bazel-bootstrap has it." >&2; exit 2; }

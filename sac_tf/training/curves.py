@@ -30,17 +30,23 @@ def read_curve(root_dir: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def group_by_configuration(root_dirs: list[Path]) -> dict[str, list[Path]]:
-    """Returns {label: runs} where runs that differ only by seed share a label."""
-    groups: dict[str, list[Path]] = {}
-    labels: dict[tuple, str] = {}
+    """Returns {label: runs} where runs that differ only by seed share a label: the task, and the folder if need be."""
+    groups: dict[tuple, list[Path]] = {}
     for root_dir in root_dirs:
-        path = root_dir / configuration.FILE_NAME
-        bindings = configuration.operative_bindings(path.read_text()) if path.exists() else {"": str(root_dir)}
-        key = tuple(sorted((name, value) for name, value in bindings.items() if name != _SEED))
-        task = bindings.get(_TASK, "").strip("'")
-        labels.setdefault(key, " ".join(filter(None, (task, root_dir.name))))
-        groups.setdefault(labels[key], []).append(root_dir)
-    return groups
+        bindings = configuration.operative_bindings(_configuration_of(root_dir))
+        key = (bindings[_TASK].strip("'"), tuple(sorted((k, v) for k, v in bindings.items() if k != _SEED)))
+        groups.setdefault(key, []).append(root_dir)
+    tasks = [task for task, _ in groups]
+    return {task if tasks.count(task) == 1 else f"{task} {runs[0].name}": runs for (task, _), runs in groups.items()}
+
+
+def _configuration_of(root_dir: Path) -> str:
+    path = root_dir / configuration.FILE_NAME
+    if not path.exists():
+        raise ConfigurationError(
+            f"{root_dir} holds no {configuration.FILE_NAME}, so it is not the --root_dir of a run."
+        )
+    return path.read_text()
 
 
 def draw(root_dirs: list[Path], output: Path) -> None:

@@ -104,7 +104,7 @@ def test_help_needs_no_tensorflow(binary):
         ("evaluate", ["--root_dir={finished}", "--episodes=0"], "--episodes"),
         ("evaluate", ["--root_dir={finished}", "--video=film.avi"], "must end in .mp4"),
         ("plot", ["--output={tmp}/c.png"], "at least one run"),
-        ("plot", ["{tmp}", "--output={tmp}/c.png"], "holds no evaluations.csv"),
+        ("plot", ["{tmp}", "--output={tmp}/c.png"], "holds no config.gin"),
         ("plot", ["{finished}", "--output={tmp}/c.txt"], "must end in .png"),
     ],
 )

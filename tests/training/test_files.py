@@ -27,7 +27,10 @@ def _run_folder(path, seed, returns, environment="Pendulum-v1"):
 def test_runs_that_differ_only_by_seed_are_one_line(tmp_path):
     a, b = _run_folder(tmp_path / "a", 0, [1, 2]), _run_folder(tmp_path / "b", 1, [3, 4])
     c = _run_folder(tmp_path / "c", 0, [5], environment="Hopper-v5")
-    assert curves.group_by_configuration([a, b, c]) == {"Pendulum-v1 a": [a, b], "Hopper-v5 c": [c]}
+    assert curves.group_by_configuration([a, b, c]) == {"Pendulum-v1": [a, b], "Hopper-v5": [c]}
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "config.gin").write_text("train.environment = 'Hopper-v5'\ntrain.seed = 0\ncritic_step.tau = 1\n")
+    assert set(curves.group_by_configuration([a, c, tmp_path / "d"])) == {"Pendulum-v1", "Hopper-v5 c", "Hopper-v5 d"}
     steps, returns = curves.read_curve(a)
     np.testing.assert_array_equal(steps, [1000, 2000])
     np.testing.assert_array_equal(returns, [1, 2])
@@ -36,7 +39,7 @@ def test_runs_that_differ_only_by_seed_are_one_line(tmp_path):
 
 
 def test_a_folder_without_a_curve_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"holds no evaluations\.csv"):
+    with pytest.raises(ConfigurationError, match=r"holds no config\.gin"):
         curves.draw([tmp_path], tmp_path / "curves.png")
     with pytest.raises(ConfigurationError, match="has no evaluation yet"):
         curves.draw([_run_folder(tmp_path / "a", 0, [])], tmp_path / "curves.png")
