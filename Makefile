@@ -1,5 +1,5 @@
 # make train | test | check | bazel-test | clean; nothing is installed outside .venv.
-PYTHON ?= python3
+PYTHON ?= $(firstword $(shell command -v python3.11 || command -v python3.10) python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 ROOT_DIR ?= runs/quickstart
