@@ -1,5 +1,5 @@
 # make train | test | check | bazel-test | clean; nothing is installed outside .venv.
-PYTHON ?= $(firstword $(shell command -v python3.11 || command -v python3.10) python3)
+PYTHON ?= $(shell for python in python3.11 python3.10 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
 ROOT_DIR ?= runs/quickstart
