@@ -1,43 +1,73 @@
-"""Evaluates the policy of a run with its mean action, and films it if asked.
+"""Evaluates the policy of a run, or an exported one, with its mean action, and films it if asked.
 
 python -m binaries.evaluate --root_dir=runs/cheetah --episodes=10 --video=cheetah.mp4
+python -m binaries.evaluate --policy=runs/cheetah/policy
 """
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 
 from binaries import launch
 
-_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.", required=True)
+if TYPE_CHECKING:
+    from sac_tf.agents.policies import Act
+
+_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.")
+_POLICY = flags.DEFINE_string("policy", None, "Folder of an exported policy, in the place of --root_dir.")
 _EPISODES = flags.DEFINE_integer("episodes", 10, "Episodes to play.", lower_bound=1)
 _VIDEO = flags.DEFINE_string("video", None, "Film the first episode into this .mp4 file.")
 _SEED = 0  # of the first episode; the others count up
 
 
+class _Policy(NamedTuple):
+    """What is evaluated: where it comes from, its task, and how it acts in E environments."""
+
+    title: str
+    environment_id: str
+    act: "Callable[[int], Act]"
+    scale_actions: bool
+
+
 def main(arguments: list[str]) -> None:
     launch.refuse_arguments(arguments)
-    root_dir = Path(_ROOT_DIR.value)
-    config = root_dir / "config.gin"
-    if not config.is_file():
-        raise launch.ConfigurationError(f"--root_dir={root_dir} holds no run (there is no {config}).")
+    if (_ROOT_DIR.value is None) == (_POLICY.value is None):
+        raise launch.ConfigurationError("Give --root_dir or --policy, and not both.")
     if _VIDEO.value and not _VIDEO.value.endswith(".mp4"):
         raise launch.ConfigurationError(f"--video={_VIDEO.value} must end in .mp4.")
-    launch.open_root_dir(str(root_dir))
-    from sac_tf.agents.policies import mean_actions
+    policy = _exported(Path(_POLICY.value)) if _POLICY.value is not None else _of_run(str(_ROOT_DIR.value))
     from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-    from sac_tf.training import evaluation, restoring, video
+    from sac_tf.training import evaluation, video
 
-    launch.parse_gin([str(config)], [])
-    run = restoring.restore(root_dir)
-    print(f"{run.environment_id}, policy of step {run.step:,} ({run.checkpoint})")
-    episodes = _EPISODES.value
-    environment = GymnasiumEnvironment(run.environment_id, episodes)
-    played = evaluation.play(environment, mean_actions(run.state, run.spec, episodes), _SEED)
+    print(policy.title)
+    environment = GymnasiumEnvironment(policy.environment_id, _EPISODES.value, scale_actions=policy.scale_actions)
+    played = evaluation.play(environment, policy.act(_EPISODES.value), _SEED)
     print(f"Evaluation return {evaluation.summarize(played)}")
     if _VIDEO.value:
-        frames = video.film(run.environment_id, mean_actions(run.state, run.spec, 1), _SEED, Path(_VIDEO.value))
-        print(f"Video of {frames} frames in {_VIDEO.value}")
+        path = Path(_VIDEO.value)
+        frames = video.film(policy.environment_id, policy.act(1), _SEED, path, policy.scale_actions)
+        print(f"Video of {frames} frames in {path}")
+
+
+def _of_run(root_dir: str) -> _Policy:
+    run = launch.restore_run(root_dir)
+    from sac_tf.agents.policies import mean_actions
+
+    title = f"{run.environment_id}, policy of step {run.step:,} ({run.checkpoint})"
+    return _Policy(title, run.environment_id, lambda size: mean_actions(run.state, run.spec, size), True)
+
+
+def _exported(folder: Path) -> _Policy:
+    launch.divert_native_output(Path(os.devnull))
+    from sac_tf.serving import loading
+
+    policy = loading.load(folder)
+    loading.require_fit(policy)
+    title = f"{policy.spec.task}, policy of step {policy.spec.step:,} ({folder})"
+    return _Policy(title, policy.spec.task, lambda _: policy.act, False)
 
 
 if __name__ == "__main__":

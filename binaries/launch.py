@@ -7,11 +7,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gin
 from absl import app, flags
 
 from sac_tf.errors import ConfigurationError, RunError
+
+if TYPE_CHECKING:
+    from sac_tf.training.restoring import RestoredRun
 
 NATIVE_LOG = "native.log"
 
@@ -59,6 +63,23 @@ def open_root_dir(path: str) -> Path:
     except OSError as error:
         raise ConfigurationError(f"--root_dir={path} cannot be written ({error.strerror}).") from error
     return root_dir
+
+
+def restore_run(root_dir: str) -> "RestoredRun":
+    """Returns the newest policy of the run in `root_dir`, built as the configuration there says.
+
+    Raises:
+      ConfigurationError: there is no run, or no checkpoint yet.
+      RunError: no checkpoint is whole.
+    """
+    config = Path(root_dir) / "config.gin"
+    if not config.is_file():
+        raise ConfigurationError(f"--root_dir={root_dir} holds no run (there is no {config}).")
+    open_root_dir(root_dir)
+    from sac_tf.training import restoring
+
+    parse_gin([str(config)], [])
+    return restoring.restore(Path(root_dir))
 
 
 def divert_native_output(path: Path) -> None:

@@ -41,6 +41,7 @@ def _summary(root_dir: Path, step: int, evaluation: object | None) -> str:
             f"Done: {step:,} steps. Evaluation return {result}",
             f"  curve        {root_dir}/learning_curve.png",
             f"  checkpoint   {root_dir}/checkpoints",
+            f"  policy       {root_dir}/policy (a SavedModel: README, 'Serving a policy')",
             f"  metrics      {root_dir}/metrics.csv, {root_dir}/evaluations.csv",
             f"  TensorBoard  tensorboard --logdir={root_dir}/tensorboard",
             f"Next: python -m binaries.evaluate --root_dir={root_dir} --video={root_dir}/policy.mp4",

@@ -15,13 +15,20 @@ from sac_tf.types import EnvironmentSpec, Nest, Step
 class GymnasiumEnvironment:
     """E copies of one Gymnasium environment, stepped together and reset as they end."""
 
-    def __init__(self, environment_id: str, num_environments: int = 1, render_mode: str | None = None):
+    def __init__(
+        self,
+        environment_id: str,
+        num_environments: int = 1,
+        render_mode: str | None = None,
+        scale_actions: bool = True,
+    ):
         """Makes the environments.
 
         Args:
           environment_id: a registered id, or `module:id` for an id that importing `module` registers.
           num_environments: E.
           render_mode: passed to Gymnasium ("rgb_array" to render frames).
+          scale_actions: `step` takes actions in [-1, 1]; False: within the task's own bounds, as exported policies act.
 
         Raises:
           ConfigurationError: unknown id, or an observation or action space that SAC cannot use.
@@ -36,7 +43,7 @@ class GymnasiumEnvironment:
             action_high=self._action_space.high.reshape(-1).astype(np.float32),
         )
         low, high = self._action_space.low, self._action_space.high
-        self._center, self._half_range = (high + low) / 2, (high - low) / 2
+        self._center, self._half_range = ((high + low) / 2, (high - low) / 2) if scale_actions else (0, 1)
 
     @property
     def num_environments(self) -> int:
@@ -47,7 +54,7 @@ class GymnasiumEnvironment:
         return _stack([environment.reset(seed=seed + i)[0] for i, environment in enumerate(self._environments)])
 
     def step(self, action: np.ndarray) -> Step:
-        """Applies `action`, [E, A] in [-1, 1], and resets where an episode ended, without a new seed."""
+        """Applies `action`, [E, A], and resets where an episode ended, without a new seed."""
         scaled = self._center + self._half_range * action.reshape(-1, *self._action_space.shape)
         scaled = scaled.astype(self._action_space.dtype)
         results = [environment.step(a) for environment, a in zip(self._environments, scaled, strict=True)]

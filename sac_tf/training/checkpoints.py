@@ -4,16 +4,15 @@ import dataclasses
 import json
 import logging
 import shutil
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from sac_tf import files
 from sac_tf.errors import RunError
 
 _MANIFEST = "manifest.json"
 _PROGRESS = "progress.json"
 _UNFINISHED = ".unfinished"
-_READ_BYTES = 1 << 20
 
 
 @dataclasses.dataclass
@@ -53,7 +52,7 @@ class CheckpointStore:
         unfinished.mkdir(parents=True)
         try:
             write(unfinished)
-            (unfinished / _MANIFEST).write_text(json.dumps(_describe(unfinished), indent=1))
+            (unfinished / _MANIFEST).write_text(json.dumps(files.describe(unfinished, _MANIFEST), indent=1))
             destination = self._folder / f"{prefix}-{step:09d}"
             shutil.rmtree(destination, ignore_errors=True)
             unfinished.rename(destination)
@@ -88,17 +87,4 @@ def is_whole(checkpoint: Path) -> bool:
         manifest = json.loads((checkpoint / _MANIFEST).read_text())
     except (OSError, ValueError):
         return False
-    return manifest == _describe(checkpoint)
-
-
-def _describe(folder: Path) -> dict[str, list[int]]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _MANIFEST)
-    return {str(path.relative_to(folder)): [path.stat().st_size, _crc32(path)] for path in files}
-
-
-def _crc32(path: Path) -> int:
-    checksum = 0
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            checksum = zlib.crc32(block, checksum)
-    return checksum
+    return manifest == files.describe(checkpoint, _MANIFEST)

@@ -11,15 +11,20 @@ import numpy as np
 from sac_tf.agents.policies import exploring_actions, uniform_actions
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError, RunError, require_count
+from sac_tf.serving.export import export, refuse_foreign
+from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.training import configuration
 from sac_tf.training.checkpoints import CheckpointStore, Progress
 from sac_tf.training.collecting import Episode, collect
 from sac_tf.training.evaluation import Evaluation, Evaluator
 from sac_tf.training.interrupts import Interrupts
 from sac_tf.training.learner import Diverged, Learner
-from sac_tf.training.metrics import RunLog
+from sac_tf.training.metrics import RunLog, evaluated_return
 from sac_tf.training.runtime import set_threads
 from sac_tf.types import Transition
+
+POLICY_FOLDER = "policy"
+"""Where in its folder a finished run exports its policy."""
 
 _TRAINING, _EVALUATION, _EXPLORATION = range(3)
 """Streams of random numbers that must not meet."""
@@ -84,6 +89,7 @@ class Training:
           RunError: something broke; what was collected is saved, and the message says where.
         """
         configuration.refuse_other_configuration(Path(root_dir))
+        refuse_foreign(Path(root_dir) / POLICY_FOLDER)
         self.threads()
         run = _Run(self, Path(root_dir))
         try:
@@ -122,6 +128,8 @@ class _Run:
             while progress.step < self._settings.total_steps and interrupts.received is None:
                 self._go_to_checkpoint(interrupts)
                 self._save()
+            if interrupts.received is None:
+                self._export()
         except OSError as error:
             raise RunError(f"Cannot write in {self._root_dir} ({error}); its checkpoints are as they were.") from error
         except Exception as error:
@@ -173,6 +181,11 @@ class _Run:
             self._progress.save(folder)
 
         return self._store.save(self._progress.step, write, prefix)
+
+    def _export(self) -> None:
+        settings, spec, step = self._settings, self._environment.spec, self._progress.step
+        description = PolicySpec.of(settings.environment, spec, step, evaluated_return(self._root_dir, step))
+        export(self._learner.state, spec, description, self._root_dir / POLICY_FOLDER)
 
     def _is_due(self, period: int) -> bool:
         """Whether the last joint step reached or crossed a multiple of `period`."""

@@ -1,6 +1,7 @@
 """Numbers of a run, to CSV and TensorBoard, and the line that moves on the terminal."""
 
 import csv
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from sac_tf.training.checkpoints import Progress
 from sac_tf.training.collecting import Episode
 from sac_tf.training.evaluation import Evaluation
 
+EVALUATIONS_FILE = "evaluations.csv"
 EVALUATION_COLUMNS = ("step", "wall_time", "return_mean", "return_std", "episodes")
 
 
@@ -41,6 +43,16 @@ class CsvLog:
         self._file.close()
 
 
+def evaluated_return(root_dir: Path, step: int) -> float | None:
+    """Returns the mean return that evaluations.csv of a run has for `step`; None if it has none, or no finite one."""
+    path = root_dir / EVALUATIONS_FILE
+    if not path.exists():
+        return None
+    with path.open(newline="") as file:
+        found = [float(row["return_mean"]) for row in csv.DictReader(file) if int(row["step"]) == step]
+    return found[-1] if found and math.isfinite(found[-1]) else None
+
+
 @gin.register
 class RunLog:
     """Writes metrics.csv, evaluations.csv and tensorboard/ of a run, and shows its progress bar."""
@@ -62,7 +74,7 @@ class RunLog:
         rates = ("replay_size", "steps_per_second", "updates_per_second")
         step = progress.step
         self._metrics = CsvLog(root_dir / "metrics.csv", (*own, *metric_names, *rates), step)
-        self._evaluations = CsvLog(root_dir / "evaluations.csv", EVALUATION_COLUMNS, step)
+        self._evaluations = CsvLog(root_dir / EVALUATIONS_FILE, EVALUATION_COLUMNS, step)
         self._tensorboard = tf.summary.create_file_writer(str(root_dir / "tensorboard"))
         self._bar = tqdm(
             total=total_steps, initial=step, unit="step", desc="train", dynamic_ncols=True, mininterval=0.5

@@ -12,7 +12,7 @@ from sac_tf.training.collecting import collect
 _FRAMES_PER_SECOND = 30
 
 
-def film(environment_id: str, act: Act, seed: int, path: Path) -> int:
+def film(environment_id: str, act: Act, seed: int, path: Path, scale_actions: bool = True) -> int:
     """Plays one episode, writes it to `path` (.mp4), and returns the number of frames.
 
     Args:
@@ -20,11 +20,12 @@ def film(environment_id: str, act: Act, seed: int, path: Path) -> int:
       act: for one environment.
       seed: of the episode.
       path: the file to write.
+      scale_actions: `act` gives actions in [-1, 1]; False: within the task's own bounds.
 
     Raises:
       RunError: the environment cannot be rendered on this machine, or the file cannot be written.
     """
-    environment = GymnasiumEnvironment(environment_id, render_mode="rgb_array")
+    environment = GymnasiumEnvironment(environment_id, render_mode="rgb_array", scale_actions=scale_actions)
     frames = 0
     try:
         with imageio.v2.get_writer(path, fps=_FRAMES_PER_SECOND, macro_block_size=2) as writer:

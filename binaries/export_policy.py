@@ -1,0 +1,47 @@
+"""Exports the policy of a run: a folder that serves it without this library.
+
+python -m binaries.export_policy --root_dir=runs/cheetah --export_dir=cheetah_policy
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from binaries import launch
+
+if TYPE_CHECKING:
+    from sac_tf.serving.export import Format
+
+_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.", required=True)
+_EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder to write; an export there is replaced.", required=True)
+_FORMAT = flags.DEFINE_enum("format", "saved_model", ["saved_model", "tflite", "tf_agents"], "What to write.")
+
+
+def main(arguments: list[str]) -> None:
+    launch.refuse_arguments(arguments)
+    root_dir, folder = Path(_ROOT_DIR.value), Path(_EXPORT_DIR.value)
+    run = launch.restore_run(_ROOT_DIR.value)
+    from sac_tf.serving.export import export
+    from sac_tf.serving.policy_spec import PolicySpec
+    from sac_tf.training.metrics import evaluated_return
+
+    description = PolicySpec.of(run.environment_id, run.spec, run.step, evaluated_return(root_dir, run.step))
+    export(run.state, run.spec, description, folder, _format(_FORMAT.value))
+    print(f"{run.environment_id}, policy of step {run.step:,} ({run.checkpoint}) is in {folder}")
+    print(f"Next: python -m binaries.evaluate --policy={folder}")
+
+
+def _format(name: str) -> "Format":
+    """Imports TF-Agents, which takes seconds, only where it is needed."""
+    if name == "tf_agents":
+        from sac_tf.tf_agents.export import TF_AGENTS
+
+        return TF_AGENTS
+    from sac_tf.serving import export
+
+    return {form.name: form for form in (export.SAVED_MODEL, export.TFLITE)}[name]
+
+
+if __name__ == "__main__":
+    launch.run(main)
