@@ -6,6 +6,7 @@ python -m binaries.export_policy --root_dir=runs/cheetah --export_dir=cheetah_po
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import gin
 from absl import flags
 
 from binaries import launch
@@ -35,8 +36,8 @@ def main(arguments: list[str]) -> None:
 def _format(name: str) -> "Format":
     """Imports TF-Agents, which takes seconds, only where it is needed."""
     if name == "tf_agents":
-        from sac_tf.tf_agents.export import TF_AGENTS
-
+        with gin.unlock_config():  # TF-Agents registers its own
+            from sac_tf.tf_agents.export import TF_AGENTS
         return TF_AGENTS
     from sac_tf.serving import export
 
