@@ -52,8 +52,8 @@ def make_signatures(
         return {"action": scale_to_task(action, spec)}
 
     def distribution(*leaves: tf.Tensor) -> dict[str, tf.Tensor]:
-        loc, log_std = state.actor(nest(leaves))
-        return {"loc": loc, "scale": tf.exp(tf.clip_by_value(log_std, *LOG_STD_BOUNDS))}
+        gaussian = state.policy(nest(leaves)).parameters
+        return {"loc": gaussian["loc"], "scale": tf.exp(tf.clip_by_value(gaussian["log_std"], *LOG_STD_BOUNDS))}
 
     return {
         "serving_default": _freeze(mean, observation),

@@ -1,0 +1,106 @@
+"""Folders, observations and environments that an exported policy cannot be used with."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.serving import export, loading
+from sac_tf.serving.policy_spec import FILE_NAME, PolicySpec
+from tests.serving.conftest import HIGH, LOW, make_spec, make_state, observations, write
+
+
+@pytest.fixture
+def folder(saved_model, tmp_path):
+    return shutil.copytree(saved_model[0], tmp_path / "policy")
+
+
+def _edit(folder, change):
+    content = json.loads((folder / FILE_NAME).read_text())
+    change(content)
+    (folder / FILE_NAME).write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda f: (f / FILE_NAME).unlink(), "holds no exported policy"),
+        (lambda f: (f / "saved_model.pb").unlink(), r"half written or damaged \(saved_model.pb\)"),
+        (lambda f: (f / "saved_model.pb").write_bytes(b"half"), r"half written or damaged \(saved_model.pb\)"),
+        (lambda f: (f / FILE_NAME).write_text("{"), "policy_spec.json is damaged"),
+        (lambda f: (f / FILE_NAME).write_text("[1]"), "policy_spec.json is damaged"),
+        (lambda f: _edit(f, lambda content: content.pop("action")), "policy_spec.json is damaged"),
+        (lambda f: _edit(f, lambda content: content.update(format="onnx")), "has the format 'onnx'"),
+        (lambda f: _edit(f, lambda content: content.update(format="tflite")), "cannot be loaded"),
+        (lambda f: _edit(f, lambda content: content["observation"][0].update(shape=[4])), "cannot be loaded"),
+        (lambda f: _edit(f, lambda content: content["observation"].pop()), "cannot be loaded"),
+        (shutil.rmtree, "holds no exported policy"),
+    ],
+)
+def test_a_folder_that_is_no_whole_policy_is_refused_in_one_sentence(folder, harm, message):
+    harm(folder)
+    with pytest.raises(ConfigurationError, match=message) as error:
+        loading.load(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_other_files_beside_a_policy_do_no_harm(folder):
+    (folder / "NOTES").write_text("the good one")
+    assert loading.load(folder).spec.step == 12
+
+
+@pytest.mark.parametrize("form", [export.SAVED_MODEL, export.TFLITE], ids=lambda form: form.name)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda o: o.pop("seed"), "has no 'seed'"),
+        (lambda o: o["hand"].pop("grid"), "has no 'hand/grid'"),
+        (lambda o: o.update(hand=np.zeros([1, 7])), "has no 'hand/force 1'"),
+        (lambda o: o.update(seed={"seed": o["seed"]}), "'seed_' must be an array"),
+        (
+            lambda o: o.update(seed=o["seed"].astype(np.float64)),
+            r"'seed_' must be float32 \[B, 1\], got float64 \[1, 1\]",
+        ),
+        (lambda o: o.update(seed=o["seed"][0]), r"must be float32 \[B, 1\], got float32 \[1\]"),
+        (lambda o: o["hand"].update(grid=np.zeros([1, 4], np.float32)), r"float32 \[B, 2, 2\], got float32 \[1, 4\]"),
+    ],
+)
+def test_a_wrong_observation_is_refused_in_one_sentence(tmp_path_factory, form, change, message):
+    folder = tmp_path_factory.getbasetemp() / f"refusing-{form.name}"
+    if not folder.exists():
+        write(folder, form)
+    observation = observations(1)
+    change(observation)
+    with pytest.raises(ConfigurationError, match=message):
+        loading.load(folder).act(observation)
+
+
+def test_an_environment_with_other_observations_or_bounds_is_refused():
+    spec = PolicySpec.of("Task-v0", make_spec(), 0, None)
+    spec.require_fit(make_spec())
+    with pytest.raises(ConfigurationError, match=r"does not fit Task-v0: its lower action bounds are \(-2.0, 0.1"):
+        spec.require_fit(make_spec(low=LOW - 1))
+    with pytest.raises(ConfigurationError, match="its upper action bounds"):
+        spec.require_fit(make_spec(high=HIGH + 1))
+    flat = make_spec()
+    object.__setattr__(flat, "observation", tf.TensorSpec([3], tf.float32, name="observation"))
+    with pytest.raises(ConfigurationError, match=r"those of the environment \(observation float32 \[3\]\)"):
+        spec.require_fit(flat)
+
+
+def test_a_task_that_is_not_installed_is_refused():
+    policy = loading.ExportedPolicy(PolicySpec.of("Nowhere-v0", make_spec(), 0, None), lambda _: None)
+    with pytest.raises(ConfigurationError, match="task of the policy is not here"):
+        loading.require_fit(policy)
+
+
+def test_input_names_are_identifiers_that_differ():
+    observation = {name: tf.TensorSpec([1], tf.float32) for name in ("a b", "a_b", "1", "seed", "class")}
+    spec = make_spec()
+    object.__setattr__(spec, "observation", observation)
+    names = [leaf.name for leaf in PolicySpec.of("x", spec, 0, None).observation]
+    assert sorted(names) == ["_1", "a_b", "a_b_", "class", "seed_"]
+    assert make_state(spec) is not None
