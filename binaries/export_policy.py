@@ -28,7 +28,10 @@ def main(arguments: list[str]) -> None:
     from sac_tf.training.metrics import evaluated_return
 
     description = PolicySpec.of(run.environment_id, run.spec, run.step, evaluated_return(root_dir, run.step))
-    export(run.state, run.spec, description, folder, _format(_FORMAT.value))
+    try:
+        export(run.state, run.spec, description, folder, _format(_FORMAT.value))
+    except OSError as error:
+        raise launch.ConfigurationError(f"--export_dir={folder} cannot be written ({error.strerror}).") from error
     print(f"{run.environment_id}, policy of step {run.step:,} ({run.checkpoint}) is in {folder}")
     print(f"Next: python -m binaries.evaluate --policy={folder}")
 

@@ -62,18 +62,19 @@ def export(
       form: `SAVED_MODEL`, `TFLITE` or `sac_tf.tf_agents.export.TF_AGENTS`.
 
     Raises:
-      ConfigurationError: `folder` is something else, or cannot be written.
+      ConfigurationError: `folder` is something else.
+      OSError: `folder` cannot be written; what was there before is as it was.
     """
     refuse_foreign(folder)
 
     def write_all(unfinished: Path) -> None:
-        form.write(state, spec, description, unfinished)
+        try:
+            form.write(state, spec, description, unfinished)
+        except tf.errors.OpError as error:
+            raise OSError(error.error_code, f"TensorFlow could not write the policy: {error.message}") from error
         description.save(unfinished, form.name)
 
-    try:
-        files.replace_folder(folder, write_all)
-    except OSError as error:
-        raise ConfigurationError(f"{folder} cannot be written ({error.strerror}).") from error
+    files.replace_folder(folder, write_all)
 
 
 def refuse_foreign(folder: Path) -> None:

@@ -167,12 +167,6 @@ def test_nothing_but_an_exported_policy_is_replaced(tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match="cannot be written"):
-        write(tmp_path / "file" / "policy")
-
-
 def test_a_copy_elsewhere_loads(saved_model, tmp_path):
     shutil.copytree(saved_model[0], tmp_path / "copy")
     assert loading.load(tmp_path / "copy").act(observations(2)).shape == (2, 2)

@@ -1,0 +1,48 @@
+"""The example, as a user without this library runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from sac_tf.agents.policies import mean_actions
+from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.serving import export
+from sac_tf.serving.policy_spec import PolicySpec
+from sac_tf.training.evaluation import play, summarize
+from tests.serving.conftest import make_state
+
+EXAMPLE = Path("examples/serve_policy.py").resolve()
+WITHOUT_OUR_LIBRARIES = """
+import runpy, sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"sac_tf", "binaries", "tensorflow_probability", "tf_agents", "reverb", "gin", "tree"}:
+            raise ImportError(f"{name} is not installed here")
+sys.meta_path.insert(0, Blocker())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def _serve(folder: Path) -> str:
+    command = [sys.executable, "-c", WITHOUT_OUR_LIBRARIES, str(EXAMPLE), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[-1]
+
+
+def _export(environment_id: str, folder: Path) -> float:
+    """Exports a policy that acts strongly, and returns its return in this process."""
+    environment = GymnasiumEnvironment(environment_id)
+    state = make_state(environment.spec)
+    export.export(state, environment.spec, PolicySpec.of(environment_id, environment.spec, 0, None), folder)
+    result = summarize(play(environment, mean_actions(state, environment.spec, 1), seed=0)).return_mean
+    environment.close()
+    return result
+
+
+def test_tensorflow_and_gymnasium_alone_get_the_same_return(tmp_path):
+    """1,000 steps of a chaotic task: a difference in the last bit of one action would show."""
+    expected = _export("HalfCheetah-v5", tmp_path / "policy")
+    assert abs(float(_serve(tmp_path / "policy")) - expected) < 1e-3
+    assert len(EXAMPLE.read_text().splitlines()) <= 22
