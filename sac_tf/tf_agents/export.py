@@ -1,5 +1,6 @@
 """A trained policy as the SavedModel that TF-Agents users know from `PolicySaver`."""
 
+import re
 from pathlib import Path
 
 import tensorflow as tf
@@ -9,6 +10,7 @@ from tf_agents.trajectories import policy_step, time_step
 from tf_agents.typing import types
 
 from sac_tf.agents.state import TrainState
+from sac_tf.errors import ConfigurationError
 from sac_tf.serving.export import Format
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.serving.signatures import scale_to_task
@@ -43,7 +45,13 @@ class MeanActionPolicy(tf_policy.TFPolicy):
 def _write_tf_agents(state: TrainState, spec: EnvironmentSpec, description: PolicySpec, folder: Path) -> None:
     """Writes a SavedModel with `action(time_step, policy_state)`, `get_initial_state`, `get_train_step` and
     TF-Agents' `policy_specs.pbtxt`, into an empty folder. TensorFlow alone loads it too.
+
+    Raises:
+      ConfigurationError: an observation has a key that TF-Agents cannot make a name of.
     """
+    for key in {key for leaf in description.observation for key in leaf.path}:
+        if not re.fullmatch(r"[\w.-]+", key, re.ASCII):
+            raise ConfigurationError(f"The tf_agents format cannot name the observation {key!r}; rename its key.")
     step = tf.Variable(description.step, dtype=tf.int64)
     policy_saver.PolicySaver(MeanActionPolicy(state, spec), train_step=step).save(str(folder))
 

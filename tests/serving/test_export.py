@@ -16,7 +16,7 @@ from sac_tf.networks.distributions import LOG_STD_BOUNDS
 from sac_tf.serving import export, loading
 from sac_tf.serving.policy_spec import FILE_NAME
 from sac_tf.serving.signatures import scale_to_task
-from tests.serving.conftest import HIGH, LOW, make_spec, make_state, observations, write
+from tests.serving.exported import HIGH, LOW, make_spec, make_state, observations, write
 
 INPUTS = {"hand_force_1": ("hand", "force 1"), "hand_grid": ("hand", "grid"), "seed_": ("seed",)}
 

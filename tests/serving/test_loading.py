@@ -10,7 +10,7 @@ import tensorflow as tf
 from sac_tf.errors import ConfigurationError
 from sac_tf.serving import export, loading
 from sac_tf.serving.policy_spec import FILE_NAME, PolicySpec
-from tests.serving.conftest import HIGH, LOW, make_spec, make_state, observations, write
+from tests.serving.exported import HIGH, LOW, make_spec, make_state, observations, write
 
 
 @pytest.fixture

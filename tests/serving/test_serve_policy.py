@@ -9,7 +9,7 @@ from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.serving import export
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.training.evaluation import play, summarize
-from tests.serving.conftest import make_state
+from tests.serving.exported import make_state
 
 EXAMPLE = Path("examples/serve_policy.py").resolve()
 WITHOUT_OUR_LIBRARIES = """

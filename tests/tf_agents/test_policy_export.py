@@ -9,11 +9,13 @@ import tensorflow as tf
 from tf_agents.policies.py_tf_eager_policy import SavedModelPyTFEagerPolicy
 from tf_agents.trajectories import time_step
 
+from sac_tf.errors import ConfigurationError
 from sac_tf.serving import loading
 from sac_tf.serving.signatures import scale_to_task
 from sac_tf.tf_agents.export import TF_AGENTS
-from tests.serving.conftest import HIGH, LOW, make_spec, observations, write
+from tests.serving.exported import HIGH, LOW, make_spec, observations, write
 
+KEY = "force_1"
 TENSORFLOW_ALONE = """
 import collections, sys
 class Blocker:
@@ -34,7 +36,7 @@ print(result.state, int(policy.get_train_step()), *result.action.numpy().flatten
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tf_agents") / "policy"
-    return folder, write(folder, TF_AGENTS)
+    return folder, write(folder, TF_AGENTS, key=KEY)
 
 
 def _mean(state, observation):
@@ -47,15 +49,15 @@ def test_tf_agents_loads_and_calls_it_as_its_own(exported):
     assert policy.get_train_step() == 12
     np.testing.assert_allclose(policy.action_spec.minimum, LOW)
     np.testing.assert_allclose(policy.action_spec.maximum, HIGH)
-    one = tf.nest.map_structure(lambda leaf: leaf[0], observations(1))
+    one = tf.nest.map_structure(lambda leaf: leaf[0], observations(1, key=KEY))
     step = policy.action(time_step.restart(one), policy.get_initial_state())
     assert step.state == ()
-    np.testing.assert_allclose(step.action, _mean(state, observations(1))[0], atol=1e-6)
+    np.testing.assert_allclose(step.action, _mean(state, observations(1, key=KEY))[0], atol=1e-6)
 
 
 def test_tensorflow_alone_loads_and_calls_it(exported):
     folder, state = exported
-    ones = tf.nest.map_structure(np.ones_like, observations(2))
+    ones = tf.nest.map_structure(np.ones_like, observations(2, key=KEY))
     command = [sys.executable, "-c", TENSORFLOW_ALONE, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -68,4 +70,12 @@ def test_our_loader_gives_the_same_actions(exported):
     folder, state = exported
     policy = loading.load(folder)
     for size in (1, 7):
-        np.testing.assert_allclose(policy.act(observations(size)), _mean(state, observations(size)), atol=1e-6)
+        np.testing.assert_allclose(
+            policy.act(observations(size, key=KEY)), _mean(state, observations(size, key=KEY)), atol=1e-6
+        )
+
+
+def test_a_key_that_tf_agents_cannot_name_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot name the observation 'force 1'"):
+        write(tmp_path / "policy", TF_AGENTS, key="force 1")
+    assert not list(tmp_path.iterdir())

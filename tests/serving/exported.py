@@ -1,0 +1,51 @@
+"""A state with actions of every size, for a task with a nested observation and lopsided bounds."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from sac_tf.agents.state import TrainState
+from sac_tf.networks.actor import make_actor
+from sac_tf.networks.critic import make_critic
+from sac_tf.serving import export
+from sac_tf.serving.policy_spec import PolicySpec
+from sac_tf.types import EnvironmentSpec
+
+LOW, HIGH = np.float32([-2.0, 0.1]), np.float32([0.5, 0.7])
+
+
+def make_state(spec: EnvironmentSpec, seed: int = 0) -> TrainState:
+    state = TrainState(
+        spec,
+        seed,
+        actor=functools.partial(make_actor, hidden_units=(32,)),
+        critic=functools.partial(make_critic, hidden_units=(8,)),
+    )
+    for variable in state.actor.trainable_variables:
+        variable.assign(variable + tf.random.stateless_normal(variable.shape, [7, seed]))
+    return state
+
+
+def make_spec(low: np.ndarray = LOW, high: np.ndarray = HIGH, key: str = "force 1") -> EnvironmentSpec:
+    observation = {
+        "hand": {key: tf.TensorSpec([3], tf.float32, name="force"), "grid": tf.TensorSpec([2, 2], tf.float32)},
+        "seed": tf.TensorSpec([1], tf.float32, name="seed"),
+    }
+    return EnvironmentSpec(observation, tf.TensorSpec([len(low)], tf.float32, name="action"), low, high)
+
+
+def observations(size: int, seed: int = 1, key: str = "force 1") -> dict:
+    """Observations [size, ...] of `make_spec`."""
+    generator = np.random.default_rng(seed)
+    force, grid, seed_observation = (generator.normal(size=[size, *shape]) for shape in ([3], [2, 2], [1]))
+    return tf.nest.map_structure(np.float32, {"hand": {key: force, "grid": grid}, "seed": seed_observation})
+
+
+def write(folder: Path, form: export.Format = export.SAVED_MODEL, seed: int = 0, key: str = "force 1") -> TrainState:
+    """Exports a policy to `folder` and returns its state."""
+    spec = make_spec(key=key)
+    state = make_state(spec, seed)
+    export.export(state, spec, PolicySpec.of("none", spec, 12, -3.5), folder, form)
+    return state
