@@ -1,0 +1,116 @@
+"""Worker: this library, built by gin as `train` builds it. `python -m benchmarks.ours <size>`
+
+Tasks: `update` and `gemm`: updates per second, of the learner and of its bare products. `fill`: bytes that rows take.
+"""
+
+import itertools
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import channel
+from benchmarks.products import bare_products, update_products
+from benchmarks.sizes import RANDOM_STEPS, SIZES, Size, gin_bindings
+
+if TYPE_CHECKING:
+    from sac_tf.training.learner import Learner
+    from sac_tf.types import Transition
+
+_PRODUCTS_UNROLLED = 8
+_REAL_ROWS = 10_000
+_STEPS_BETWEEN_UPDATES = 8
+
+
+class Ours:
+    """A learner with data at hand."""
+
+    def __init__(self, size: Size, staging: Path):
+        """Parses gin and sets threads; builds nothing yet."""
+        import gin
+
+        from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+        from sac_tf.training.loop import Training
+
+        gin.parse_config_files_and_bindings(["gin_configs/sac.gin"], gin_bindings(size))
+        self._settings = Training()
+        self._settings.threads()
+        self._environment = GymnasiumEnvironment(size.environment)
+        self._staging, self._size = staging, size
+        self._learner: Learner | None = None
+        self._products: Callable[[int], float] | None = None
+        self._step = 0
+
+    def update(self, updates: int) -> float:
+        """Returns updates per second of `Learner.learn`: draws from the resident rows, updates, metrics, checks."""
+        learner = self._learner or self._fill(RANDOM_STEPS)
+        self._step += updates // self._size.updates_per_step
+        done = learner.updates
+        start = time.perf_counter()
+        learner.learn(self._step)
+        return (learner.updates - done) / (time.perf_counter() - start)
+
+    def gemm(self, updates: int) -> float:
+        """Returns updates per second if an update were its matrix products only."""
+        if self._products is None:
+            self._products = bare_products(update_products(self._size), _PRODUCTS_UNROLLED)
+        return self._products(updates)
+
+    def fill(self, rows: int) -> float:
+        """Returns the bytes that this process holds with `rows` rows in its replay and its compiled update run once."""
+        self._fill(rows)
+        self.update(self._size.updates_per_step * _STEPS_BETWEEN_UPDATES)
+        return channel.resident_memory() * 1e6
+
+    def _fill(self, rows: int) -> "Learner":
+        """Builds a learner for `rows` rows, and gives it real ones: random actions, published as in the loop.
+
+        No more than `_REAL_ROWS` are simulated; then the same ones come again. (Reverb compresses a few rows at a time,
+        and does not see it.)
+        """
+        settings = self._settings
+        learner = settings.learner(self._environment.spec, settings.seed, self._staging, rows, 0, None)
+        transitions = self._transitions(min(rows, _REAL_ROWS))
+        for row in range(rows):
+            learner.replay.add(transitions[row % len(transitions)], row + 1)
+            if (row + 1) % _STEPS_BETWEEN_UPDATES == 0:
+                learner.replay.publish()
+        learner.replay.publish()
+        self._learner = learner
+        return learner
+
+    def _transitions(self, number: int) -> "list[Transition]":
+        from sac_tf.agents.policies import uniform_actions
+        from sac_tf.training.collecting import collect
+
+        act = uniform_actions(self._environment.spec, 1, seed=0)
+        return [transition for transition, _ in itertools.islice(collect(self._environment, act, seed=0), number)]
+
+    def close(self) -> None:
+        if self._learner is not None:
+            self._learner.close()
+        self._environment.close()
+
+
+def main() -> None:
+    """Serves one size."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    answers = channel.claim_stdout()
+    folder = tempfile.TemporaryDirectory()
+    ours = Ours(SIZES[sys.argv[1]], Path(folder.name) / "staging")
+
+    def close() -> None:
+        ours.close()
+        folder.cleanup()
+
+    tasks: dict[str, Callable[..., float]] = {"update": ours.update, "gemm": ours.gemm, "fill": ours.fill}
+    packages = ("tensorflow", "keras", "dm-reverb", "gymnasium", "mujoco")
+    channel.serve(answers, ", ".join(f"{name} {version(name)}" for name in packages), tasks, close)
+
+
+if __name__ == "__main__":
+    main()

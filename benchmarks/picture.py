@@ -1,0 +1,61 @@
+"""The bar chart of a run."""
+
+from pathlib import Path
+
+from benchmarks.results import OURS, Sample, summarize, values
+
+_PEERS = {
+    OURS: ("sac_tf", "#d95f02"),
+    "sbx": ("SBX", "#7570b3"),
+    "sbx_8_steps": ("SBX,\n8 steps,\n8 updates", "#b3b0d6"),
+    "tf_agents": ("TF-Agents", "#66a61e"),
+    "sb3": ("SB3", "#999999"),
+}
+_LIMIT = "gemm"
+_COLUMNS = {
+    "half_cheetah": "HalfCheetah-v5, 2 critics",
+    "redq": "HalfCheetah-v5, 10 critics,\n20 updates for each step",
+    "humanoid": "Humanoid-v5, 2 critics",
+}
+_ROWS = {"update": "updates / s, data at hand", "loop": "environment steps / s, full loop"}
+
+
+def draw(samples: list[Sample], path: Path, caption: str) -> None:
+    """Writes a PNG: a panel for each size and rate; bars are medians, whiskers go from least to greatest."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(len(_ROWS), len(_COLUMNS), figsize=(11, 6.5), layout="constrained")
+    for row, (rate, label) in enumerate(_ROWS.items()):
+        for column, (size, title) in enumerate(_COLUMNS.items()):
+            axes = panels[row, column]
+            _bars(axes, samples, f"{size}_{rate}")
+            axes.set_title(title if row == 0 else "", fontsize=10)
+            axes.set_ylabel(label if column == 0 else "")
+            axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel(caption, fontsize=7, color="#555555")
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def _bars(axes, samples: list[Sample], what: str) -> None:
+    found = {peer: list(values(samples, what, peer).values()) for peer in (*_PEERS, _LIMIT)}
+    bars = [(peer, summarize(rates)) for peer, rates in found.items() if rates and peer != _LIMIT]
+    if not bars:
+        axes.set_axis_off()
+        return
+    for position, (peer, rate) in enumerate(bars):
+        whiskers = [[rate.median - rate.least], [rate.greatest - rate.median]]
+        axes.bar(position, rate.median, color=_PEERS[peer][1], yerr=whiskers, capsize=3, ecolor="#333333")
+        axes.annotate(
+            f"{rate.median:.3g}", (position, rate.median / 2), ha="center", va="center", color="white", weight="bold"
+        )
+    axes.set_xticks(range(len(bars)), [_PEERS[peer][0] for peer, _ in bars], fontsize=8)
+    if found[_LIMIT]:
+        limit = summarize(found[_LIMIT]).median
+        axes.axhline(limit, color="black", linestyle="--", linewidth=1)
+        axes.annotate(
+            f"its matrix products alone: {limit:.3g}", (len(bars) - 0.6, limit), ha="right", va="bottom", fontsize=8
+        )

@@ -1,0 +1,103 @@
+"""Ours as a user runs it: `python -m binaries.train` in a process of its own, timed by what it logs."""
+
+import csv
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.channel import BenchmarkError, last_lines
+from benchmarks.sizes import RANDOM_STEPS, Size, gin_bindings
+
+_POLL_S = 0.02
+_FIRST_CALL = 8
+"""Updates of the first compiled call at one update per step: the first update is done at RANDOM_STEPS + 8."""
+_LEARNED = "critic_loss"
+"""A column of metrics.csv that is empty until the first update."""
+
+
+class TrainRun(NamedTuple):
+    """What one run showed.
+
+    Attributes:
+      steps_per_second: environment steps per second from the first logged update to the end of training; the process
+        collects, learns and logs all the while. No evaluation and no checkpoint falls into it.
+      first_update_seconds: from the start of the command until metrics of an update are in metrics.csv.
+      peak_memory_mb: greatest resident memory, in 10^6 bytes, evaluation and final checkpoint included.
+    """
+
+    steps_per_second: float
+    first_update_seconds: float
+    peak_memory_mb: float
+
+
+def schedule(size: Size, quick: bool) -> tuple[int, int]:
+    """Returns (steps between two rows of metrics.csv, steps in all).
+
+    Rows come near the default of every 1,000 steps, but so that one falls on the step of the first update: 5,008 is
+    four times 1,252. With 20 updates for each step a row each 20 steps costs nothing, and a step is a long time.
+    """
+    if size.updates_per_step > 1:
+        return 20, RANDOM_STEPS + (40 if quick else 60)
+    period = (RANDOM_STEPS + _FIRST_CALL) // 4
+    return period, 5 * period
+
+
+def train(size: Size, root_dir: Path, log: Path, quick: bool = False) -> TrainRun:
+    """Runs `train` in the new folder `root_dir`.
+
+    Raises:
+      BenchmarkError: it failed, or logged too little.
+    """
+    period, total = schedule(size, quick)
+    bindings = [
+        *gin_bindings(size),
+        f"train.random_steps = {RANDOM_STEPS}",
+        f"train.total_steps = {total}",
+        f"train.evaluation_period = {total}",
+        f"train.checkpoint_period = {total}",
+        f"RunLog.period = {period}",
+        "Evaluator.episodes = 1",
+    ]
+    command = [sys.executable, "-m", "binaries.train", f"--root_dir={root_dir}", "--gin_file=gin_configs/sac.gin"]
+    start = time.perf_counter()
+    with log.open("a") as output:
+        process = subprocess.Popen(
+            [*command, *(f"--gin_bindings={binding}" for binding in bindings)], stdout=output, stderr=output
+        )
+    first_update, peak = _watch(process, root_dir / "metrics.csv", start)
+    if process.returncode != 0:
+        raise BenchmarkError(f"{' '.join(command)} ended with code {process.returncode}:\n{last_lines(log)}")
+    return TrainRun(steps_per_second(read_metrics(root_dir / "metrics.csv")), first_update, peak)
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """Returns the rows of metrics.csv from the first update on; none if there is no file yet."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row.get(_LEARNED)]
+
+
+def steps_per_second(rows: list[dict[str, str]]) -> float:
+    """Returns the rate between the first row and the last; raises BenchmarkError if there are not two."""
+    if len(rows) < 2:
+        raise BenchmarkError(f"metrics.csv has {len(rows)} rows with an update; two are needed.")
+    first, last = rows[0], rows[-1]
+    return (int(last["step"]) - int(first["step"])) / (float(last["wall_time"]) - float(first["wall_time"]))
+
+
+def _watch(process: subprocess.Popen, metrics: Path, start: float) -> tuple[float, float]:
+    """Waits for the end; returns the seconds from `start` to the first update, and the peak memory."""
+    first_update: float | None = None
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if first_update is None and read_metrics(metrics):
+            first_update = time.perf_counter() - start
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return first_update or math.nan, usage.ru_maxrss * 1024 / 1e6
+        time.sleep(_POLL_S)
