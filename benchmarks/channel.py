@@ -6,6 +6,7 @@ the same drift of the machine.
 """
 
 import functools
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -74,6 +75,11 @@ class Worker:
         if not line:
             raise BenchmarkError(f"{self._name} ended with code {self._process.wait()}:\n{last_lines(self._log_path)}")
         return json.loads(line)
+
+
+def versions(*packages: str) -> str:
+    """Returns the names and versions of installed packages."""
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
 
 
 def claim_stdout() -> TextIO:

@@ -9,13 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import channel
 from benchmarks.products import bare_products, update_products
-from benchmarks.sizes import RANDOM_STEPS, SIZES, Size, gin_bindings
+from benchmarks.sizes import OUR_PACKAGES, RANDOM_STEPS, SIZES, Size, gin_bindings
 
 if TYPE_CHECKING:
     from sac_tf.training.learner import Learner
@@ -108,8 +107,7 @@ def main() -> None:
         folder.cleanup()
 
     tasks: dict[str, Callable[..., float]] = {"update": ours.update, "gemm": ours.gemm, "fill": ours.fill}
-    packages = ("tensorflow", "keras", "dm-reverb", "gymnasium", "mujoco")
-    channel.serve(answers, ", ".join(f"{name} {version(name)}" for name in packages), tasks, close)
+    channel.serve(answers, channel.versions(*OUR_PACKAGES), tasks, close)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def draw(samples: list[Sample], path: Path, caption: str) -> None:
         for column, (size, title) in enumerate(_COLUMNS.items()):
             axes = panels[row, column]
             _bars(axes, samples, f"{size}_{rate}")
-            axes.set_title(title if row == 0 else "", fontsize=10)
+            axes.set_title(title, fontsize=10)
             axes.set_ylabel(label if column == 0 else "")
             axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel(caption, fontsize=7, color="#555555")
@@ -44,18 +44,24 @@ def _bars(axes, samples: list[Sample], what: str) -> None:
     found = {peer: list(values(samples, what, peer).values()) for peer in (*_PEERS, _LIMIT)}
     bars = [(peer, summarize(rates)) for peer, rates in found.items() if rates and peer != _LIMIT]
     if not bars:
-        axes.set_axis_off()
+        axes.set_visible(False)
         return
     for position, (peer, rate) in enumerate(bars):
         whiskers = [[rate.median - rate.least], [rate.greatest - rate.median]]
         axes.bar(position, rate.median, color=_PEERS[peer][1], yerr=whiskers, capsize=3, ecolor="#333333")
         axes.annotate(
-            f"{rate.median:.3g}", (position, rate.median / 2), ha="center", va="center", color="white", weight="bold"
+            f"{rate.median:.3g}",
+            (position, rate.greatest),
+            (0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
         )
     axes.set_xticks(range(len(bars)), [_PEERS[peer][0] for peer, _ in bars], fontsize=8)
     if found[_LIMIT]:
         limit = summarize(found[_LIMIT]).median
         axes.axhline(limit, color="black", linestyle="--", linewidth=1)
         axes.annotate(
-            f"its matrix products alone: {limit:.3g}", (len(bars) - 0.6, limit), ha="right", va="bottom", fontsize=8
+            f"matrix products alone: {limit:.3g}", (len(bars) - 0.6, limit), ha="right", va="bottom", fontsize=8
         )
+    axes.margins(y=0.15)

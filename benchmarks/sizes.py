@@ -33,6 +33,7 @@ class Size:
 HALF_CHEETAH = Size("half_cheetah", "HalfCheetah-v5", 17, 6)
 HUMANOID = Size("humanoid", "Humanoid-v5", 348, 17)
 REDQ = Size("redq", "HalfCheetah-v5", 17, 6, critics=10, updates_per_step=20)
+OUR_PACKAGES = ("tensorflow", "keras", "dm-reverb", "gymnasium", "mujoco")
 SIZES = {size.name: size for size in (HALF_CHEETAH, HUMANOID, REDQ)}
 
 

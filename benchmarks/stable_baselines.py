@@ -10,7 +10,6 @@ Tasks: `update`: updates per second of `train`. `loop`: environment steps per se
 import importlib
 import sys
 import time
-from importlib.metadata import version
 
 from benchmarks import channel
 from benchmarks.sizes import BATCH, RANDOM_STEPS, SIZES, Size
@@ -57,8 +56,7 @@ def main() -> None:
     answers = channel.claim_stdout()
     library, size, steps_per_call = sys.argv[1], SIZES[sys.argv[2]], int(sys.argv[3]) if len(sys.argv) > 3 else 1
     peer = StableBaselines(library, size, steps_per_call)
-    packages = (*_PACKAGES[library], "gymnasium", "mujoco")
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    versions = channel.versions(*_PACKAGES[library], "gymnasium", "mujoco")
     channel.serve(answers, versions, {"update": peer.update, "loop": peer.loop})
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import channel
 from benchmarks.channel import Worker
 from benchmarks.results import OURS, Sample, slope
-from benchmarks.sizes import HALF_CHEETAH, HUMANOID, REDQ, Size
+from benchmarks.sizes import HALF_CHEETAH, HUMANOID, OUR_PACKAGES, REDQ, Size
 from benchmarks.train_run import train
 
 _OURS, _TF_AGENTS, _PEERS = "benchmarks.ours", "benchmarks.tf_agents_peer", "benchmarks.stable_baselines"
@@ -92,7 +93,8 @@ class Suite:
 
     def memory(self) -> None:
         """Bytes of a transition: the slope between two processes that hold few and many, so nothing is left out."""
-        for size, numbers in _FILLS.items():
+        for size, (few, many) in _FILLS.items():
+            numbers = (few // self._shorten, many // self._shorten)
             held: list[float] = []
             for rows in numbers:
                 with self._workers() as start:
@@ -137,7 +139,7 @@ class Suite:
 
     def _train(self, size: Size) -> Contender:
         """Returns ours as a user runs it. Its other two figures become samples too, in the same round."""
-        versions = f"python {sys.version.split()[0]}"
+        versions = channel.versions(*OUR_PACKAGES)
         rounds = iter(range(self._repeats))
 
         def measure() -> float:

@@ -9,7 +9,6 @@ Tasks: `update`: updates per second.
 import os
 import sys
 import time
-from importlib.metadata import version
 
 from benchmarks import channel
 from benchmarks.sizes import BATCH, SIZES, UNITS, Size
@@ -84,8 +83,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     answers = channel.claim_stdout()
     peer = TfAgents(SIZES[sys.argv[1]])
-    versions = ", ".join(f"{name} {version(name)}" for name in ("tf-agents", "tensorflow", "keras"))
-    channel.serve(answers, versions, {"update": peer.update})
+    channel.serve(answers, channel.versions("tf-agents", "tensorflow", "keras"), {"update": peer.update})
 
 
 if __name__ == "__main__":
