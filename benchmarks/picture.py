@@ -12,6 +12,7 @@ _PEERS = {
     "sb3": ("SB3", "#999999"),
 }
 _LIMIT = "gemm"
+_NUMBER = {"color": "white", "weight": "bold"}
 _COLUMNS = {
     "half_cheetah": "HalfCheetah-v5, 2 critics",
     "redq": "HalfCheetah-v5, 10 critics,\n20 updates for each step",
@@ -49,14 +50,7 @@ def _bars(axes, samples: list[Sample], what: str) -> None:
     for position, (peer, rate) in enumerate(bars):
         whiskers = [[rate.median - rate.least], [rate.greatest - rate.median]]
         axes.bar(position, rate.median, color=_PEERS[peer][1], yerr=whiskers, capsize=3, ecolor="#333333")
-        axes.annotate(
-            f"{rate.median:.3g}",
-            (position, rate.greatest),
-            (0, 3),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-        )
+        axes.annotate(f"{rate.median:.3g}", (position, 0), (0, 4), textcoords="offset points", ha="center", **_NUMBER)
     axes.set_xticks(range(len(bars)), [_PEERS[peer][0] for peer, _ in bars], fontsize=8)
     if found[_LIMIT]:
         limit = summarize(found[_LIMIT]).median
