@@ -29,7 +29,10 @@ def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimi
 
 
 def minimize(
-    loss: Callable[[], tuple[tf.Tensor, tf.Tensor]], optimizer: Optimizer, variables: Sequence[tf.Variable]
+    loss: Callable[[], tuple[tf.Tensor, tf.Tensor]],
+    optimizer: Optimizer,
+    variables: Sequence[tf.Variable],
+    transform: Callable[[list, Sequence[tf.Variable]], list] | None = None,
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     """Takes one step down the mean of a per-row loss: the one place where rows are averaged.
 
@@ -37,6 +40,7 @@ def minimize(
       loss: returns the loss per row [B], and whatever else the caller wants back.
       optimizer: holds slots for `variables`.
       variables: what to differentiate by. Nothing else is watched, so no other gradient is computed.
+      transform: f(gradients, variables) -> the gradients to apply (clipped, say).
 
     Returns: {"loss", "gradient_norm"} (scalars), and the second value of `loss`.
     """
@@ -45,5 +49,7 @@ def minimize(
         rows, extra = loss()
         mean = tf.reduce_mean(rows)
     gradients = tape.gradient(mean, variables)
+    if transform is not None:
+        gradients = transform(gradients, variables)
     optimizer.apply_gradients(zip(gradients, variables, strict=True))
     return {"loss": mean, "gradient_norm": tf.linalg.global_norm(gradients)}, extra

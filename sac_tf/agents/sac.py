@@ -14,9 +14,11 @@ from sac_tf.agents import losses
 from sac_tf.agents.optimizers import minimize
 from sac_tf.agents.state import TrainState, draw_seed
 from sac_tf.errors import ConfigurationError, require_count, require_number
-from sac_tf.types import Transition
+from sac_tf.types import Nest, Transition
 
 Metrics = dict[str, tf.Tensor]
+Minimize = Callable[..., tuple[Metrics, tf.Tensor]]
+"""`optimizers.minimize`, or something around it that weighs rows or clips gradients."""
 
 
 class Update(NamedTuple):
@@ -29,7 +31,15 @@ class Update(NamedTuple):
 
 
 @gin.register
-def critic_step(state: TrainState, batch: Transition, gamma: float = 0.99, tau: float = 0.005) -> Metrics:
+def critic_step(
+    state: TrainState,
+    batch: Transition,
+    gamma: float = 0.99,
+    tau: float = 0.005,
+    target_period: int = 1,
+    loss: Callable[..., tf.Tensor] = losses.critic_loss,
+    minimize: Minimize = minimize,
+) -> Metrics:
     """Moves every critic towards the soft TD target, then the target critics towards the critics.
 
     Args:
@@ -37,42 +47,65 @@ def critic_step(state: TrainState, batch: Transition, gamma: float = 0.99, tau: 
       batch: B transitions.
       gamma: discount of a step, in [0, 1].
       tau: Polyak rate of the targets, in (0, 1].
+      target_period: the targets move with every so many calls.
+      loss: f(Q values [N, B], target [B]) -> [B].
+      minimize: takes the step.
     """
     require_number("critic_step.gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1")
     require_number("critic_step.tau", tau, lambda value: 0 < value <= 1, "a number above 0 and at most 1")
-    next_action, next_log_prob = state.policy(batch.next_observation).sample_action(draw_seed(state.generator))
-    next_q = state.target_critic([batch.next_observation, next_action])
-    next_value = losses.soft_value(next_q, next_log_prob, state.alpha)
-    target = losses.td_target(batch.reward, batch.discount, gamma, next_value)
+    require_count("critic_step.target_period", target_period)
+    target = soft_target(state, batch, gamma)
 
-    def loss() -> tuple[tf.Tensor, tf.Tensor]:
-        q = state.critic([batch.observation, batch.action])
-        return losses.critic_loss(q, target), q
+    def rows() -> tuple[tf.Tensor, tf.Tensor]:
+        q = state.critic([batch.observation, batch.action], training=True)
+        return loss(q, target), q
 
-    metrics, q = minimize(loss, state.critic_optimizer, state.critic.trainable_variables)
-    for target_variable, variable in zip(state.target_critic.variables, state.critic.variables, strict=True):
-        target_variable.assign_add(tau * (variable - target_variable))
+    metrics, q = minimize(rows, state.critic_optimizer, state.critic.trainable_variables)
+    if target_period > 1:
+        tau = tf.where(state.critic_optimizer.iterations % target_period == 0, tau, 0.0)
+    update_targets(state, tau)
     td_error = tf.reduce_mean(tf.abs(q - target))
     return {**_prefixed("critic", metrics), "q_mean": tf.reduce_mean(q), "td_error": td_error}
 
 
+def soft_target(state: TrainState, batch: Transition, gamma: float) -> tf.Tensor:
+    """Returns the soft TD target [B], with a' freshly drawn from the policy."""
+    next_action, next_log_prob = state.policy(batch.next_observation).sample_action(draw_seed(state.generator))
+    next_q = state.target_critic([batch.next_observation, next_action])
+    next_value = losses.soft_value(next_q, next_log_prob, state.alpha)
+    return losses.td_target(batch.reward, batch.discount, gamma, next_value)
+
+
+def update_targets(state: TrainState, tau: float | tf.Tensor) -> None:
+    """Moves the target critics by `tau` of the way to the critics."""
+    for target_variable, variable in zip(state.target_critic.variables, state.critic.variables, strict=True):
+        target_variable.assign_add(tau * (variable - target_variable))
+
+
 @gin.register
-def actor_step(state: TrainState, batch: Transition) -> tuple[Metrics, tf.Tensor]:
+def actor_step(state: TrainState, batch: Transition, minimize: Minimize = minimize) -> tuple[Metrics, tf.Tensor]:
     """Moves the policy towards exp(Q / alpha). Returns metrics, and log pi [B] of the drawn actions."""
-    alpha, seed = state.alpha, draw_seed(state.generator)
-
-    def loss() -> tuple[tf.Tensor, tf.Tensor]:
-        action, log_prob = state.policy(batch.observation).sample_action(seed)
-        q = state.critic([batch.observation, action])
-        return losses.actor_loss(log_prob, q, alpha), log_prob
-
-    metrics, log_prob = minimize(loss, state.actor_optimizer, state.actor.trainable_variables)
+    seed = draw_seed(state.generator)
+    metrics, log_prob = minimize(
+        lambda: policy_loss(state, batch.observation, seed, training=True),
+        state.actor_optimizer,
+        state.actor.trainable_variables,
+    )
     return {**_prefixed("actor", metrics), "entropy": -tf.reduce_mean(log_prob)}, log_prob
+
+
+def policy_loss(state: TrainState, observation: Nest, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the actor loss [B], and log pi [B], of actions drawn with `seed`."""
+    action, log_prob = state.policy(observation, training).sample_action(seed)
+    return losses.actor_loss(log_prob, state.critic([observation, action]), state.alpha), log_prob
 
 
 @gin.register
 def alpha_step(
-    state: TrainState, log_prob: tf.Tensor, loss: Callable[..., tf.Tensor] = losses.log_alpha_loss
+    state: TrainState,
+    log_prob: tf.Tensor,
+    loss: Callable[..., tf.Tensor] = losses.log_alpha_loss,
+    minimize: Minimize = minimize,
 ) -> Metrics:
     """Moves the temperature so that the policy's entropy comes to `state.target_entropy`.
 
@@ -80,6 +113,7 @@ def alpha_step(
       state: changed in place.
       log_prob: log pi [B] of actions drawn in the actor step.
       loss: `log_alpha_loss` or `alpha_loss`.
+      minimize: takes the step.
     """
     metrics, _ = minimize(
         lambda: (loss(state.log_alpha, log_prob, state.target_entropy), log_prob),

@@ -41,6 +41,7 @@ class TrainState(tf.Module):
         alpha_optimizer: Callable[[], Optimizer] = adam,
         initial_alpha: float = 1.0,
         target_entropy_factor: float = 1.0,
+        distribution: Callable[..., SquashedGaussian] = SquashedGaussian,
     ):
         """Builds everything from `seed`.
 
@@ -51,6 +52,7 @@ class TrainState(tf.Module):
           actor_optimizer, critic_optimizer, alpha_optimizer: called without arguments, once each.
           initial_alpha: temperature at the start; stays there if the update has no alpha step.
           target_entropy_factor: target entropy in units of -A (1 in 1812.05905, 0.5 in RLPD).
+          distribution: called with what the actor returns; gives pi(.|s).
 
         Raises:
           ConfigurationError: a number out of range.
@@ -71,15 +73,16 @@ class TrainState(tf.Module):
         self.exploration_generator = tf.random.Generator.from_seed(int(exploration_seed))
         self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self.target_entropy = -factor * spec.action_dimensions
+        self._distribution = distribution
 
     @property
     def alpha(self) -> tf.Tensor:
         """The temperature, scalar."""
         return tf.exp(self.log_alpha)
 
-    def policy(self, observation: Nest) -> SquashedGaussian:
-        """Returns pi(.|s) for observations [B, ...]."""
-        return SquashedGaussian(*self.actor([observation]))
+    def policy(self, observation: Nest, training: bool = False) -> SquashedGaussian:
+        """Returns pi(.|s) for observations [B, ...]; `training` where the actor is what is being trained."""
+        return self._distribution(*self.actor([observation], training=training))
 
 
 def draw_seed(generator: tf.random.Generator) -> tf.Tensor:

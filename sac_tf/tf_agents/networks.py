@@ -1,0 +1,181 @@
+"""The core's networks where TF-Agents expects its own, and TF-Agents' networks where the core expects its own.
+
+In this package the core's "observation" is a whole TimeStep, because TF-Agents' policies and networks take one; the
+steps pass it through. Actions are in the bounds of the action spec, and so is the density of log pi.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.networks import network
+from tf_agents.policies import tf_policy
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
+from tf_agents.utils import common
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.networks.actor import make_actor
+from sac_tf.networks.critic import make_critic
+from sac_tf.networks.distributions import SquashedGaussian
+from sac_tf.tf_agents.specs import environment_spec, network_inputs, to_unit
+from sac_tf.types import Nest
+
+tfb = tfp.bijectors
+tfd = tfp.distributions
+
+
+class BoundedSquashedGaussian(tfd.TransformedDistribution):
+    """The squashed Gaussian of the core, stretched to the bounds and the shape of an action spec."""
+
+    def __init__(
+        self, loc: tf.Tensor, log_std: tf.Tensor, spec: tensor_spec.BoundedTensorSpec, name: str = "bounded_gaussian"
+    ):
+        """Takes `loc` and `log_std` [B, A] before squashing, and the spec of A numbers in any shape."""
+        parameters = {"loc": loc, "log_std": log_std, "spec": spec, "name": name}
+        size, shape = spec.shape.num_elements(), spec.shape.as_list()
+        mean, magnitude = (
+            tf.reshape(tf.broadcast_to(x, shape), [size]) for x in common.spec_means_and_magnitudes(spec)
+        )
+        chain = [tfb.Shift(mean), tfb.Scale(magnitude)]
+        if len(shape) != 1:
+            chain.insert(0, tfb.Reshape(event_shape_out=shape, event_shape_in=[size]))
+        super().__init__(SquashedGaussian(loc, log_std), tfb.Chain(chain), parameters=parameters, name=name)
+
+    @classmethod
+    def _parameter_properties(cls, dtype: tf.DType, num_classes: int | None = None) -> dict:  # noqa: ARG003
+        vector = tfp.util.ParameterProperties(event_ndims=1)
+        return {"loc": vector, "log_std": vector}
+
+    def _mode(self) -> tf.Tensor:
+        """The action at the mean of the Gaussian, which is what a greedy policy takes."""
+        return self.bijector.forward(self.distribution.mean_action())
+
+
+class ActorNetwork(network.Network):
+    """The core's actor (gin: `actor`) as a TF-Agents network: observation -> (nest of distributions, state)."""
+
+    def __init__(self, input_tensor_spec: Nest, action_spec: Nest, seed: int, name: str = "ActorNetwork"):
+        """Takes the specs of one observation and of one action, without a batch dimension."""
+        super().__init__(input_tensor_spec=input_tensor_spec, state_spec=(), name=name)
+        self._action_spec = action_spec
+        self._model = make_actor(environment_spec(input_tensor_spec, action_spec), seed)
+
+    def call(self, observation: Nest, step_type: Nest = (), network_state: Nest = (), training: bool = False) -> tuple:
+        """Takes observations [B, ...]; the step type is not looked at."""
+        del step_type
+        loc, log_std = self._model(network_inputs(observation), training=training)
+        leaves = tf.nest.flatten(self._action_spec)
+        sizes = [leaf.shape.num_elements() for leaf in leaves]
+        parts = zip(tf.split(loc, sizes, axis=-1), tf.split(log_std, sizes, axis=-1), leaves, strict=True)
+        distributions = [BoundedSquashedGaussian(*part) for part in parts]
+        return tf.nest.pack_sequence_as(self._action_spec, distributions), network_state
+
+
+class CoreCritic(tf.Module):
+    """The core's critics (gin: `critic`) on TimeSteps and bounded actions: -> Q values [N, B]."""
+
+    def __init__(self, observation_spec: Nest, action_spec: Nest, seed: int):
+        super().__init__(name="core_critic")
+        self._action_spec = action_spec
+        self.model = make_critic(environment_spec(observation_spec, action_spec), seed)
+
+    def __call__(self, inputs: Sequence, training: bool = False) -> tf.Tensor:
+        time_step, action = inputs
+        return self.model(
+            [network_inputs(time_step.observation), to_unit(action, self._action_spec)], training=training
+        )
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        return self.model.variables
+
+    @property
+    def trainable_variables(self) -> list[tf.Variable]:
+        return self.model.trainable_variables
+
+    @property
+    def losses(self) -> list[tf.Tensor]:
+        return self.model.losses
+
+
+class NetworkCritic(tf.Module):
+    """TF-Agents' critic networks as one ensemble: (TimeStep, action) -> Q values [N, B]."""
+
+    def __init__(self, networks: Sequence[network.Network]):
+        super().__init__(name="network_critic")
+        self._networks = list(networks)
+
+    def __call__(self, inputs: Sequence, training: bool = False) -> tf.Tensor:
+        time_step, action = inputs
+        values = [
+            member((time_step.observation, action), step_type=time_step.step_type, training=training)[0]
+            for member in self._networks
+        ]
+        for value, member in zip(values, self._networks, strict=True):
+            if value.shape.rank != time_step.step_type.shape.rank:
+                raise ConfigurationError(
+                    f"critic_network must return one Q value per row, shape {time_step.step_type.shape}; "
+                    f"{member.name} returned shape {value.shape}."
+                )
+        return tf.stack(values)
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        return _distinct(variable for member in self._networks for variable in member.variables)
+
+    @property
+    def trainable_variables(self) -> list[tf.Variable]:
+        return _distinct(variable for member in self._networks for variable in member.trainable_variables)
+
+    @property
+    def losses(self) -> list[tf.Tensor]:
+        return [loss for member in self._networks for loss in member.losses]
+
+
+class PolicyActor(tf.Module):
+    """TF-Agents' policies as the actor of the core: TimeStep -> what `PolicyDistribution` takes."""
+
+    def __init__(self, actor: network.Network, policy: tf_policy.TFPolicy, train_policy: tf_policy.TFPolicy):
+        """Takes the actor network, and the policies made of it that act and that train."""
+        super().__init__(name="policy_actor")
+        self._network, self._policy, self._train_policy = actor, policy, train_policy
+
+    def __call__(self, time_step: ts.TimeStep, training: bool = False) -> tuple[Nest]:
+        policy = self._train_policy if training else self._policy
+        state = policy.get_initial_state(tf.shape(time_step.step_type)[0])
+        return (policy.distribution(time_step, policy_state=state).action,)
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        return self._network.variables
+
+    @property
+    def trainable_variables(self) -> list[tf.Variable]:
+        return self._network.trainable_variables
+
+    @property
+    def losses(self) -> list[tf.Tensor]:
+        return self._network.losses
+
+
+class PolicyDistribution:
+    """A nest of distributions over actions, sampled as the core samples."""
+
+    def __init__(self, distributions: Nest, action_spec: Nest):
+        self._distributions, self._action_spec = distributions, action_spec
+
+    def sample_action(self, seed: tf.Tensor) -> tuple[Nest, tf.Tensor]:
+        """Returns actions (nest of [B, ...]) and log pi [B].
+
+        The distributions of TF-Agents' networks draw from the global seed of TensorFlow, as everything else does there;
+        `seed` is not used. The inverse is not computed: bijectors remember the noise that a sample came from.
+        """
+        del seed
+        actions = tf.nest.map_structure(lambda distribution: distribution.sample(), self._distributions)
+        return actions, common.log_probability(self._distributions, actions, self._action_spec)
+
+
+def _distinct(variables: Sequence[tf.Variable]) -> list[tf.Variable]:
+    """Drops repetitions, which shared layers cause, and keeps the order."""
+    return list({variable.ref(): variable for variable in variables}.values())

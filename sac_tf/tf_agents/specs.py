@@ -1,0 +1,97 @@
+"""TF-Agents' specs on one side, the library's conventions on the other: flat float32 actions in [-1, 1]."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
+from tf_agents.utils import common, nest_utils
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.types import EnvironmentSpec, Nest
+
+
+def tensor_specs(time_step_spec: ts.TimeStep, action_spec: Nest) -> tuple[ts.TimeStep, Nest]:
+    """Returns both as tensor specs.
+
+    Raises:
+      ConfigurationError: not a TimeStep, or an action that is not float32 within finite bounds.
+    """
+    if not isinstance(time_step_spec, ts.TimeStep):
+        raise ConfigurationError(
+            f"time_step_spec must be a TimeStep of specs, as environment.time_step_spec() is, got {time_step_spec!r}."
+        )
+    for name, spec in (("time_step_spec.observation", time_step_spec.observation), ("action_spec", action_spec)):
+        leaves = tf.nest.flatten(spec)
+        if not leaves or not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves):
+            raise ConfigurationError(f"{name} must be a spec or a nest of specs, got {spec!r}.")
+    action_spec = tensor_spec.from_spec(action_spec)
+    for leaf in tf.nest.flatten(action_spec):
+        _check_action(leaf)
+    return tensor_spec.from_spec(time_step_spec), action_spec
+
+
+def environment_spec(observation_spec: Nest, action_spec: Nest) -> EnvironmentSpec:
+    """Returns what the core's networks are built from.
+
+    Args:
+      observation_spec: nest of specs. Several leaves become a dict of them, keyed by their path.
+      action_spec: nest of bounded specs, A numbers in all.
+    """
+    inputs = {
+        path or "observation": tf.TensorSpec(leaf.shape, tf.float32, path or "observation")
+        for path, leaf in nest_utils.flatten_with_joined_paths(observation_spec)
+    }
+    low, high = action_bounds(action_spec)
+    return EnvironmentSpec(
+        observation=inputs if len(inputs) > 1 else next(iter(inputs.values())),
+        action=tf.TensorSpec([low.size], tf.float32, "action"),
+        action_low=low,
+        action_high=high,
+    )
+
+
+def network_inputs(observation: Nest) -> Nest:
+    """Returns an observation as `environment_spec` describes it: float32, one tensor or a flat dict."""
+    leaves = {
+        path or "observation": tf.cast(leaf, tf.float32)
+        for path, leaf in nest_utils.flatten_with_joined_paths(observation)
+    }
+    return leaves if len(leaves) > 1 else next(iter(leaves.values()))
+
+
+def action_bounds(action_spec: Nest) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the lower and the upper bounds of all leaves, each float32 [A]."""
+    leaves = tf.nest.flatten(action_spec)
+    flat = [
+        np.concatenate([np.broadcast_to(bound(leaf), leaf.shape.as_list()).reshape(-1) for leaf in leaves])
+        for bound in (lambda leaf: leaf.minimum, lambda leaf: leaf.maximum)
+    ]
+    return flat[0].astype(np.float32), flat[1].astype(np.float32)
+
+
+def log_volume(action_spec: Nest) -> float:
+    """Returns sum log((high - low) / 2): how much smaller log pi is in the units of the bounds than in [-1, 1]."""
+    low, high = action_bounds(action_spec)
+    return float(np.sum(np.log((high.astype(np.float64) - low) / 2)))
+
+
+def to_unit(action: Nest, action_spec: Nest) -> tf.Tensor:
+    """Returns actions (nest of [B, ...] within the bounds) as [B, A] in [-1, 1]."""
+    leaves = []
+    for leaf, spec in zip(tf.nest.flatten(action), tf.nest.flatten(action_spec), strict=True):
+        mean, magnitude = common.spec_means_and_magnitudes(spec)
+        leaves.append(tf.reshape((leaf - mean) / magnitude, [-1, spec.shape.num_elements()]))
+    return leaves[0] if len(leaves) == 1 else tf.concat(leaves, axis=-1)
+
+
+def _check_action(spec: Any) -> None:
+    if spec.dtype != tf.float32:
+        raise ConfigurationError(f"action_spec must be continuous (float32), got {spec}.")
+    if not isinstance(spec, tensor_spec.BoundedTensorSpec):
+        raise ConfigurationError(f"action_spec must be bounded (a BoundedTensorSpec or BoundedArraySpec), got {spec}.")
+    with np.errstate(over="ignore"):
+        width = np.float32(spec.maximum) - np.float32(spec.minimum)
+    if not np.all(np.isfinite(width) & (width > 0)):
+        raise ConfigurationError(f"action_spec must have finite bounds, minimum below maximum, got {spec}.")

@@ -1,0 +1,179 @@
+"""Gymnasium environments for TF-Agents, which knows only Gym's."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gin
+import gymnasium
+import numpy as np
+import tree
+from tf_agents.environments import batched_py_environment, py_environment
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.types import Nest
+
+GymWrapper = Callable[[gymnasium.Env], gymnasium.Env]
+PyWrapper = Callable[[py_environment.PyEnvironment], py_environment.PyEnvironment]
+
+
+@gin.register(module="sac_tf.tf_agents.suite_gymnasium")
+def load(
+    environment_name: str,
+    discount: float = 1.0,
+    max_episode_steps: int | None = None,
+    gym_env_wrappers: Sequence[GymWrapper] = (),
+    env_wrappers: Sequence[PyWrapper] = (),
+    gym_kwargs: dict[str, Any] | None = None,
+    num_environments: int | None = None,
+    seed: int | None = None,
+) -> py_environment.PyEnvironment:
+    """Makes an environment, or a batch of copies; the arguments it shares with `suite_gym.load` mean the same.
+
+    Args:
+      environment_name: a registered id, or `module:id` for an id that importing `module` registers.
+      discount: of each step but a terminal one, whose discount is 0. A time limit keeps it.
+      max_episode_steps: the one time limit. None: the registered one. 0: none.
+      gym_env_wrappers: applied in turn to the Gymnasium environment.
+      env_wrappers: applied in turn to each PyEnvironment.
+      gym_kwargs: for the environment, such as {"render_mode": "rgb_array"}.
+      num_environments: E copies, stepped together as one batched environment. None: one, without a batch.
+      seed: of the first episode (copy i: seed + i); the following ones go on from there. None: unseeded.
+
+    Raises:
+      ConfigurationError: an environment that cannot be made or has a space that no spec describes, or a wrong number.
+    """
+    if max_episode_steps is not None:
+        require_count("max_episode_steps", max_episode_steps, minimum=0)
+    if num_environments is not None:
+        require_count("num_environments", num_environments)
+
+    def make(copy: int) -> py_environment.PyEnvironment:
+        environment = _make(environment_name, max_episode_steps, gym_kwargs or {})
+        for wrapper in gym_env_wrappers:
+            environment = wrapper(environment)
+        wrapped = GymnasiumWrapper(environment, discount, None if seed is None else seed + copy)
+        for py_wrapper in env_wrappers:
+            wrapped = py_wrapper(wrapped)
+        return wrapped
+
+    if num_environments is None:
+        return make(0)
+    # One thread: most simulators are faster than a hand-over between threads, and hold Python's lock anyway.
+    return batched_py_environment.BatchedPyEnvironment([make(i) for i in range(num_environments)], multithreading=False)
+
+
+class GymnasiumWrapper(py_environment.PyEnvironment):
+    """A Gymnasium environment as a PyEnvironment: float32, and a termination told from a truncation."""
+
+    def __init__(self, environment: gymnasium.Env, discount: float = 1.0, seed: int | None = None):
+        """Takes the environment with its time limit, the discount of its steps, and the seed of the first episode."""
+        super().__init__()
+        require_number("discount", discount, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+        self._environment, self._discount, self._seed = environment, np.float32(discount), seed
+        self._observation_spec = _spec(environment.observation_space, "observation")
+        self._action_spec = _spec(environment.action_space, "action")
+        self._info: dict[str, Any] | None = None
+
+    @property
+    def gym(self) -> gymnasium.Env:
+        """The Gymnasium environment."""
+        return self._environment
+
+    def observation_spec(self) -> Nest:
+        return self._observation_spec
+
+    def action_spec(self) -> Nest:
+        return self._action_spec
+
+    def get_info(self) -> dict[str, Any] | None:
+        """Returns what Gymnasium gave with the last reset or step."""
+        return self._info
+
+    def seed(self, seed: int) -> int:
+        """Makes the next reset start from `seed`; the episodes after it go on from there."""
+        self._seed = seed
+        return seed
+
+    def render(self, mode: str = "rgb_array") -> np.ndarray | None:
+        """Returns a picture, uint8 [height, width, 3]; the environment must have been made with this mode."""
+        if self._environment.render_mode != mode:
+            raise ConfigurationError(
+                f"mode={mode!r} cannot be rendered by an environment made with render_mode="
+                f"{self._environment.render_mode!r}; load it with gym_kwargs={{'render_mode': {mode!r}}}."
+            )
+        return self._environment.render()
+
+    def close(self) -> None:
+        self._environment.close()
+
+    def _reset(self) -> ts.TimeStep:
+        seed, self._seed = self._seed, None
+        observation, self._info = self._environment.reset(seed=seed)
+        return ts.restart(self._cast(observation))
+
+    def _step(self, action: Nest) -> ts.TimeStep:
+        action = _to_space(action, self._environment.action_space)
+        observation, reward, terminated, truncated, self._info = self._environment.step(action)
+        observation, reward = self._cast(observation), np.float32(reward)
+        if terminated:
+            return ts.termination(observation, reward)
+        if truncated:
+            return ts.truncation(observation, reward, self._discount)
+        return ts.transition(observation, reward, self._discount)
+
+    def _cast(self, observation: Nest) -> Nest:
+        return tree.map_structure_up_to(
+            self._observation_spec, lambda spec, leaf: np.asarray(leaf, spec.dtype), self._observation_spec, observation
+        )
+
+
+def _make(name: str, max_episode_steps: int | None, arguments: dict[str, Any]) -> gymnasium.Env:
+    module, separator, _ = str(name).partition(":")
+    try:
+        if separator:
+            importlib.import_module(module)
+        # Gymnasium applies the limit itself, and -1 is its word for none.
+        return gymnasium.make(name, max_episode_steps=-1 if max_episode_steps == 0 else max_episode_steps, **arguments)
+    except (gymnasium.error.Error, ImportError, AssertionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"environment_name={name!r} cannot be made by Gymnasium ({reason}). "
+            "Give a registered id, or module:id if importing a module registers it."
+        ) from error
+
+
+def _spec(space: gymnasium.Space, name: str) -> Nest:
+    """Returns the array spec of a space; numbers that are not integers become float32."""
+    spaces = gymnasium.spaces
+    if isinstance(space, spaces.Dict):
+        return {key: _spec(sub, f"{name}/{key}") for key, sub in space.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(_spec(sub, f"{name}/{number}") for number, sub in enumerate(space.spaces))
+    if isinstance(space, spaces.Box):
+        dtype = np.float32 if np.issubdtype(space.dtype, np.floating) else space.dtype
+        with np.errstate(over="ignore"):  # float64's largest numbers stand for no bound, and become infinite
+            low, high = space.low.astype(dtype), space.high.astype(dtype)
+        return array_spec.BoundedArraySpec(space.shape, dtype, low, high, name)
+    if isinstance(space, spaces.Discrete):
+        return array_spec.BoundedArraySpec((), np.int64, space.start, space.start + space.n - 1, name)
+    if isinstance(space, spaces.MultiDiscrete):
+        return array_spec.BoundedArraySpec(space.shape, np.int64, space.start, space.start + space.nvec - 1, name)
+    if isinstance(space, spaces.MultiBinary):
+        return array_spec.BoundedArraySpec(space.shape, space.dtype, 0, 1, name)
+    raise ConfigurationError(f"The {name} space {space} has no array spec; wrap the environment (gym_env_wrappers).")
+
+
+def _to_space(action: Nest, space: gymnasium.Space) -> Any:
+    """Returns an action in the types of the space, pulled into its bounds where float32 rounded them outwards."""
+    if isinstance(space, gymnasium.spaces.Dict):
+        return {key: _to_space(action[key], sub) for key, sub in space.items()}
+    if isinstance(space, gymnasium.spaces.Tuple):
+        return tuple(_to_space(part, sub) for part, sub in zip(action, space.spaces, strict=True))
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return space.dtype.type(action)
+    if isinstance(space, gymnasium.spaces.Box):
+        return np.clip(np.asarray(action, space.dtype), space.low, space.high)
+    return np.asarray(action, space.dtype)
