@@ -70,7 +70,7 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
 
     def __init__(self, environment: gymnasium.Env, discount: float = 1.0, seed: int | None = None):
         """Takes the environment with its time limit, the discount of its steps, and the seed of the first episode."""
-        super().__init__()
+        super().__init__(handle_auto_reset=True)
         require_number("discount", discount, lambda value: 0 <= value <= 1, "a number from 0 to 1")
         self._environment, self._discount, self._seed = environment, np.float32(discount), seed
         self._observation_spec = _spec(environment.observation_space, "observation")
