@@ -21,7 +21,7 @@ from sac_tf.types import Nest, Transition
 LossFn = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-@gin.configurable(module="sac_tf.tf_agents")
+@gin.register(module="sac_tf.tf_agents")
 class SacAgent(tf_agent.TFAgent):
     """Soft Actor-Critic (1801.01290, 1812.05905) with the arguments of `tf_agents.agents.SacAgent`.
 
@@ -122,7 +122,7 @@ class SacAgent(tf_agent.TFAgent):
         self._td_errors_loss_fn = td_errors_loss_fn
         self._reward_scale_factor = reward_scale_factor
         self._log_alpha_loss = losses.log_alpha_loss if use_log_alpha_in_alpha_loss else losses.alpha_loss
-        self._gradient_clipping = gradient_clipping
+        self._gradient_clipping = building.positive_or_none("gradient_clipping", gradient_clipping)
         sequence_length = 2 if critic_network is None or not critic_network.state_spec else None
         super().__init__(
             time_step_spec,
@@ -183,7 +183,9 @@ class SacAgent(tf_agent.TFAgent):
         return tf.reduce_mean(total_loss(rows, weights, []))
 
     def _initialize(self) -> None:
-        sac.update_targets(self.state, 1.0)
+        """Makes the targets equal to the critics."""
+        for target, variable in zip(self.state.target_critic.variables, self.state.critic.variables, strict=True):
+            target.assign(variable)
 
     def _train(self, experience: Any, weights: tf.Tensor | None = None) -> tf_agent.LossInfo:
         state = self.state

@@ -104,6 +104,11 @@ def number(name: str, value: Any, accept: Callable[[float], bool], wanted: str) 
     return require_number(name, value.item() if isinstance(value, np.generic) else value, accept, wanted)
 
 
+def positive_or_none(name: str, value: Any) -> float | None:
+    """Returns a number above 0, or None; raises ConfigurationError otherwise."""
+    return None if value is None else number(name, value, lambda x: x > 0, "a number above 0 or None")
+
+
 def target_rule(gamma: Any, tau: Any, period: Any) -> dict[str, Any]:
     """Returns the arguments of `critic_step` that make targets; raises ConfigurationError naming those of the agent."""
     return {

@@ -1,0 +1,280 @@
+"""The agent on its own: defaults, specs of every kind, weights, boundaries, what moves and what does not."""
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+from tf_agents.agents.ddpg.critic_rnn_network import CriticRnnNetwork
+from tf_agents.networks.actor_distribution_rnn_network import ActorDistributionRnnNetwork
+from tf_agents.specs import array_spec, tensor_spec
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
+
+from sac_tf.agents.state import TrainState
+from sac_tf.errors import ConfigurationError
+from sac_tf.tf_agents import SacAgent
+
+OBSERVATION = tensor_spec.TensorSpec([3], tf.float32, "observation")
+TIME_STEP = ts.time_step_spec(OBSERVATION)
+ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -2.0, 0.5, "action")
+
+
+def make(**changes) -> SacAgent:
+    tf.random.set_seed(0)
+    arguments = {"time_step_spec": TIME_STEP, "action_spec": ACTION, "train_step_counter": tf.Variable(0, dtype=tf.int64)}
+    return SacAgent(**arguments | changes)
+
+
+def copies(variables) -> list[np.ndarray]:
+    return [variable.numpy() for variable in variables]
+
+
+def assert_equal(before, after):
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_two_specs_are_enough(agent, experience):
+    assert isinstance(agent, tf_agent.TFAgent)
+    assert isinstance(agent.state, TrainState)
+    state = agent.state
+    networks = (state.critic, state.actor, state.target_critic)
+    before = [copies(network.variables) for network in networks]
+    alpha = float(state.log_alpha)
+
+    info = agent.train(experience())
+
+    for network, old in zip(networks, before, strict=True):
+        assert all(np.any(one != other) for one, other in zip(old, copies(network.variables), strict=True))
+    assert float(state.log_alpha) != alpha
+    assert np.all(np.isfinite(info.extra))
+    assert float(info.loss) == pytest.approx(sum(map(float, info.extra)), rel=1e-5)
+    assert (int(agent.train_step_counter), int(state.updates)) == (1, 1)
+
+
+def test_defaults_are_those_of_the_core(agent):
+    assert agent._target_rule == {"gamma": 0.99, "tau": 0.005, "target_period": 1}
+    assert agent.state.target_entropy == pytest.approx(-2 + 2 * np.log(1.25))
+    assert [layer.units for layer in agent.state.critic.model.layers if hasattr(layer, "members")] == [256, 256, 1]
+
+
+def test_global_seed_repeats_weights_and_training(experience):
+    def trained(seed):
+        agent = make()
+        tf.random.set_seed(seed)
+        agent = SacAgent(TIME_STEP, ACTION, train_step_counter=tf.Variable(0, dtype=tf.int64))
+        agent.train(experience())
+        return copies(agent.state.actor.variables)
+
+    assert_equal(trained(3), trained(3))
+    assert np.any(trained(3)[0] != trained(4)[0])
+
+
+def test_trajectories_and_transitions_train_alike(experience):
+    steps = tf.nest.map_structure(lambda leaf: tf.squeeze(leaf, 1), trajectory.to_transition(experience()))
+    trained = []
+    for given in (experience(), steps):
+        agent = make()
+        agent.train(given)
+        trained.append(copies(agent.state.critic.variables))
+
+    assert_equal(*trained)
+
+
+def test_boundary_rows_never_train(experience):
+    """Rows that join two episodes, with rewards that would be seen, change nothing."""
+    clean = experience(rows=8)
+    joined = experience(rows=4, seed=1)._replace(
+        step_type=tf.constant([[2, 0]] * 4), next_step_type=tf.constant([[0, 1]] * 4), reward=tf.fill([4, 2], 1e6)
+    )
+    both = tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), clean, joined)
+    infos, trained = [], []
+    for given in (clean, both):
+        agent = make()
+        agent.state.actor._network.variables  # noqa: B018
+        infos.append(agent.loss(given))
+        trained.append(agent)
+
+    mask = agent_rows(trained[1], both)
+    np.testing.assert_allclose(mask, [1.5] * 8 + [0] * 4)
+    assert abs(float(infos[1].extra.critic_loss)) < 1e3
+
+
+def agent_rows(agent, experience):
+    from sac_tf.tf_agents.objective import row_weights
+
+    return row_weights(agent._as_transition(experience).time_step, None)
+
+
+def test_a_batch_of_boundary_rows_trains_nothing(agent, experience):
+    given = experience()._replace(step_type=tf.constant([[2, 0]] * 16))
+    before = copies(agent.state.critic.variables + agent.state.actor.variables)
+
+    info = agent.train(given)
+
+    assert_equal(before, copies(agent.state.critic.variables + agent.state.actor.variables))
+    np.testing.assert_array_equal(info.extra, [0, 0, 0])
+
+
+def test_weights_of_zero_are_rows_left_out(experience):
+    """A row of weight 0 counts in the mean (as in TF-Agents), and nothing of it reaches the loss."""
+    given = experience(rows=4)
+    odd = given._replace(reward=tf.tensor_scatter_nd_update(given.reward, [[2, 0]], [1e6]))
+    losses = []
+    for rows in (given, odd):
+        agent = make()
+        losses.append(float(agent.train(rows, weights=tf.constant([1.0, 1.0, 0.0, 1.0])).extra.critic_loss))
+
+    assert losses[0] == losses[1]
+    assert float(make().train(given, weights=2.0).extra.critic_loss) == pytest.approx(
+        2 * float(make().train(given).extra.critic_loss)
+    )
+
+
+def test_per_dimension_bounds_and_nested_specs():
+    observation = {
+        "position": tensor_spec.BoundedTensorSpec([2, 2], tf.float32, -1, 1),
+        "pixel": tensor_spec.BoundedTensorSpec([3], tf.uint8, 0, 2),
+    }
+    action = (
+        tensor_spec.BoundedTensorSpec([2], tf.float32, [-3.0, 0.0], [1.0, 0.1], "legs"),
+        {"arm": tensor_spec.BoundedTensorSpec([], tf.float32, -1.0, 4.0, "arm")},
+    )
+    agent = make(time_step_spec=ts.time_step_spec(observation), action_spec=action)
+    given = tensor_spec.sample_spec_nest(agent.collect_data_spec, outer_dims=(300, 2))
+    given = given._replace(step_type=tf.ones([300, 2], tf.int32), reward=tf.ones([300, 2]))
+
+    agent.train(given)
+    first = tf.nest.map_structure(lambda leaf: leaf[:, 0], given)
+    taken = agent.collect_policy.action(ts.restart(first.observation, 300)).action
+
+    assert taken[0].shape == (300, 2) and taken[1]["arm"].shape == (300,)
+    lowest = [np.min(taken[0], 0), np.min(taken[1]["arm"])]
+    highest = [np.max(taken[0], 0), np.max(taken[1]["arm"])]
+    assert np.all(lowest[0] >= [-3, 0]) and lowest[1] >= -1
+    assert np.all(highest[0] <= [1, 0.1]) and highest[1] <= 4
+    assert agent.state.target_entropy == pytest.approx(-3 + np.log(2 * 0.05 * 2.5))
+
+
+def test_density_is_in_units_of_the_bounds(agent):
+    """Integrates pi(a|s) over the box: 1 only if log pi has the log|scale| term."""
+    step = ts.restart(tf.ones([1, 3]), 1)
+    grid = np.stack(np.meshgrid(*[np.linspace(-2 + 0.005, 0.5 - 0.005, 250)] * 2), -1).reshape(-1, 2)
+    density = np.exp(agent.policy.distribution(step).action.log_prob(grid.astype(np.float32)))
+
+    assert density.mean() * 2.5**2 == pytest.approx(1, abs=0.02)
+
+
+def test_recurrent_networks_of_tf_agents_train():
+    networks = {
+        "actor_network": ActorDistributionRnnNetwork(
+            OBSERVATION, ACTION, input_fc_layer_params=(4,), output_fc_layer_params=(4,), lstm_size=(4,)
+        ),
+        "critic_network": CriticRnnNetwork((OBSERVATION, ACTION), lstm_size=(4,)),
+    }
+    agent = make(**networks)
+    given = tensor_spec.sample_spec_nest(agent.collect_data_spec, outer_dims=(3, 5))
+    ones = tf.ones([3, 5])
+    given = given._replace(step_type=tf.cast(ones, tf.int32), reward=ones, observation=tf.ones([3, 5, 3]))
+    before = copies(agent.state.critic.trainable_variables)
+
+    assert agent.train_sequence_length is None
+    assert np.isfinite(agent.train(given).loss)
+    assert np.any(before[0] != agent.state.critic.trainable_variables[0].numpy())
+
+
+def test_initialize_copies_the_critics(networks):
+    agent = make(**networks())
+    agent.initialize()
+
+    assert_equal(copies(agent.state.critic.variables), copies(agent.state.target_critic.variables))
+
+
+def test_targets_move_every_second_step(experience):
+    agent = make(target_update_period=2, target_update_tau=1.0)
+    moved = []
+    for seed in range(4):
+        before = copies(agent.state.target_critic.variables)
+        agent.train(experience(seed=seed))
+        moved.append(bool(np.any(before[0] != agent.state.target_critic.variables[0].numpy())))
+
+    assert moved == [False, True, False, True]
+
+
+def test_regularization_of_given_networks_counts(networks):
+    given = networks()
+    given["critic_network"].add_loss(lambda: tf.constant(3.0))
+    plain, regularized = make(**networks()), make(**given)
+    step = ts.restart(tf.ones([2, 3]), 2)
+    values = []
+    for agent in (plain, regularized):
+        tf.random.set_seed(0)
+        values.append(float(agent.critic_loss(step, tf.zeros([2, 2]), step, tf.math.squared_difference)))
+
+    assert values[1] - values[0] == pytest.approx(3, abs=1e-4)
+
+
+def test_summaries_are_written(tmp_path, experience):
+    agent = make(debug_summaries=True, summarize_grads_and_vars=True)
+    with tf.summary.create_file_writer(str(tmp_path)).as_default():
+        agent.train(experience())
+    (events,) = tmp_path.iterdir()
+    tags = {value.tag for event in tf.compat.v1.train.summary_iterator(str(events)) for value in event.summary.value}
+
+    assert {"Losses/critic_loss", "Losses/actor_loss", "Losses/alpha_loss", "td_errors/mean", "log_pi/std"} <= tags
+    assert any("grad" in tag for tag in tags)
+
+
+def test_a_loss_that_is_not_finite_is_an_error(agent, experience):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not finite"):
+        agent.train(experience()._replace(reward=tf.fill([16, 2], np.nan)))
+
+
+def test_gin_configures_it():
+    gin.parse_config("sac_tf.tf_agents.SacAgent.gamma = 0.5")
+    try:
+        configured = gin.get_configurable("sac_tf.tf_agents.SacAgent")
+        assert configured(TIME_STEP, ACTION)._target_rule["gamma"] == 0.5
+    finally:
+        gin.clear_config()
+
+
+def bounded(minimum, maximum, dtype=tf.float32):
+    return tensor_spec.BoundedTensorSpec([1], dtype, minimum, maximum, "action")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"action_spec": bounded(0, 3, tf.int64)}, "action_spec must be continuous.*int64"),
+        ({"action_spec": bounded(-np.inf, np.inf)}, "action_spec must have finite bounds.*inf"),
+        ({"action_spec": array_spec.BoundedArraySpec([1], np.float32)}, "action_spec must have finite bounds"),
+        ({"action_spec": bounded(1.0, 1.0)}, "action_spec must have finite bounds, minimum below"),
+        ({"action_spec": tensor_spec.TensorSpec([1], tf.float32)}, "action_spec must be bounded"),
+        ({"action_spec": 3}, "action_spec must be a spec.*got 3"),
+        ({"time_step_spec": OBSERVATION}, "time_step_spec must be a TimeStep"),
+        ({"gamma": 1.2}, "gamma must be .*got 1.2"),
+        ({"target_update_tau": 0.0}, "target_update_tau must be .*got 0.0"),
+        ({"target_update_period": 0}, "target_update_period must be .*got 0"),
+        ({"target_entropy": np.nan}, "target_entropy must be .*got nan"),
+        ({"initial_log_alpha": 1e3}, "initial_log_alpha must be .*got 1000.0"),
+        ({"actor_network": "mlp"}, "actor_network must be .*got 'mlp'"),
+        ({"critic_optimizer": 3e-4}, "critic_optimizer must be .*got 0.0003"),
+        ({"gradient_clipping": -1.0}, "gradient_clipping must be .*got -1.0"),
+    ],
+)
+def test_bad_input_is_one_sentence(changes, message):
+    with pytest.raises(ConfigurationError, match=message) as error:
+        make(**changes)
+    assert "\n" not in str(error.value)
+
+
+def test_a_second_critic_needs_the_first(networks):
+    with pytest.raises(ConfigurationError, match="critic_network_2='critic_network_2' needs critic_network"):
+        make(critic_network_2=networks()["critic_network_2"])
+
+
+def test_experience_that_does_not_fit_is_refused(agent, experience):
+    with pytest.raises(ValueError, match="sequence_length"):
+        agent.train(tf.nest.map_structure(lambda leaf: leaf[:, :1], experience()))
