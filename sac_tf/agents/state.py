@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import gin
 import numpy as np
@@ -41,7 +42,7 @@ class TrainState(tf.Module):
         alpha_optimizer: Callable[[], Optimizer] = adam,
         initial_alpha: float = 1.0,
         target_entropy_factor: float = 1.0,
-        distribution: Callable[..., SquashedGaussian] = SquashedGaussian,
+        distribution: Callable[..., Any] = SquashedGaussian,
     ):
         """Builds everything from `seed`.
 

@@ -1,5 +1,6 @@
 """Soft Actor-Critic as a TF-Agents agent: the core's state, losses and steps behind TF-Agents' interface."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import gin
 import tensorflow as tf
 from tf_agents.agents import data_converter, tf_agent
 from tf_agents.agents.sac.sac_agent import SacLossInfo
-from tf_agents.networks import network
+from tf_agents.networks.network import Network
 from tf_agents.policies import actor_policy, tf_policy
 from tf_agents.trajectories import time_step as ts
 
@@ -38,8 +39,8 @@ class SacAgent(tf_agent.TFAgent):
         self,
         time_step_spec: ts.TimeStep,
         action_spec: Nest,
-        critic_network: network.Network | None = None,
-        actor_network: network.Network | None = None,
+        critic_network: Network | None = None,
+        actor_network: Network | None = None,
         actor_optimizer: Any = None,
         critic_optimizer: Any = None,
         alpha_optimizer: Any = None,
@@ -47,9 +48,9 @@ class SacAgent(tf_agent.TFAgent):
         critic_loss_weight: float = 0.5,
         alpha_loss_weight: float = 1.0,
         actor_policy_ctor: Callable[..., tf_policy.TFPolicy] = actor_policy.ActorPolicy,
-        critic_network_2: network.Network | None = None,
-        target_critic_network: network.Network | None = None,
-        target_critic_network_2: network.Network | None = None,
+        critic_network_2: Network | None = None,
+        target_critic_network: Network | None = None,
+        target_critic_network_2: Network | None = None,
         target_update_tau: float = 0.005,
         target_update_period: int = 1,
         td_errors_loss_fn: LossFn = tf.math.squared_difference,
@@ -95,29 +96,16 @@ class SacAgent(tf_agent.TFAgent):
         tf.Module.__init__(self, name=name)
         time_step_spec, action_spec = specs.tensor_specs(time_step_spec, action_spec)
         self._target_rule = building.target_rule(gamma, target_update_tau, target_update_period)
-        critics = (critic_network, critic_network_2)
-        targets = (target_critic_network, target_critic_network_2)
-        networks = building.critics(time_step_spec.observation, action_spec, critics, targets)
-        actor = building.actor_network(time_step_spec.observation, action_spec, actor_network)
-        policy, train_policy = (
-            actor_policy_ctor(
-                time_step_spec=time_step_spec, action_spec=action_spec, actor_network=actor, training=training
-            )
-            for training in (False, True)
-        )
-        self.state = building.train_state(
-            time_step_spec.observation,
-            action_spec,
-            PolicyActor(actor, policy, train_policy),
-            networks,
-            {
-                "actor_optimizer": actor_optimizer,
-                "critic_optimizer": critic_optimizer,
-                "alpha_optimizer": alpha_optimizer,
-            },
-            initial_log_alpha,
-            target_entropy,
-        )
+        inputs = (time_step_spec.observation, action_spec)
+        given, targets = (critic_network, critic_network_2), (target_critic_network, target_critic_network_2)
+        critics = building.critics(*inputs, given, targets)
+        network = building.actor_network(*inputs, actor_network)
+        make_policy = functools.partial(actor_policy_ctor, time_step_spec=time_step_spec, action_spec=action_spec)
+        policy, train_policy = (make_policy(actor_network=network, training=training) for training in (False, True))
+        actor = PolicyActor(network, policy, train_policy)
+        names = ("actor_optimizer", "critic_optimizer", "alpha_optimizer")
+        optimizers = dict(zip(names, (actor_optimizer, critic_optimizer, alpha_optimizer), strict=True))
+        self.state = building.train_state(*inputs, actor, critics, optimizers, initial_log_alpha, target_entropy)
         self._scales = SacLossInfo(critic_loss_weight, actor_loss_weight, alpha_loss_weight)
         self._td_errors_loss_fn = td_errors_loss_fn
         self._reward_scale_factor = reward_scale_factor

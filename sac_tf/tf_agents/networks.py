@@ -4,7 +4,7 @@ In this package the core's "observation" is a whole TimeStep, because TF-Agents'
 steps pass it through. Actions are in the bounds of the action spec, and so is the density of log pi.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -22,10 +22,9 @@ from sac_tf.tf_agents.specs import environment_spec, network_inputs, to_unit
 from sac_tf.types import Nest
 
 tfb = tfp.bijectors
-tfd = tfp.distributions
 
 
-class BoundedSquashedGaussian(tfd.TransformedDistribution):
+class BoundedSquashedGaussian(tfp.distributions.TransformedDistribution):
     """The squashed Gaussian of the core, stretched to the bounds and the shape of an action spec."""
 
     def __init__(
@@ -176,6 +175,6 @@ class PolicyDistribution:
         return actions, common.log_probability(self._distributions, actions, self._action_spec)
 
 
-def _distinct(variables: Sequence[tf.Variable]) -> list[tf.Variable]:
+def _distinct(variables: Iterable[tf.Variable]) -> list[tf.Variable]:
     """Drops repetitions, which shared layers cause, and keeps the order."""
     return list({variable.ref(): variable for variable in variables}.values())

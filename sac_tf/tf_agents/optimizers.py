@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from sac_tf.agents.optimizers import Optimizer, adam
+from sac_tf.agents.optimizers import adam
 from sac_tf.errors import ConfigurationError
 
 
@@ -21,7 +21,7 @@ def optimizer_factory(name: str, optimizer: Any) -> Callable[[], Any]:
     """
     if optimizer is None:
         return adam
-    if isinstance(optimizer, Optimizer):
+    if isinstance(optimizer, tf.keras.optimizers.legacy.Optimizer):
         return lambda: optimizer
     if isinstance(optimizer, tf.keras.optimizers.Optimizer):
         return lambda: tf.keras.__internal__.optimizers.convert_to_legacy_optimizer(optimizer)

@@ -149,7 +149,7 @@ def test_rendering_and_info():
     environment.step(np.zeros(2, np.float32))
 
     assert environment.get_info() == {"count": 1}
-    with pytest.raises(ConfigurationError, match="mode='rgb_array'.*render_mode"):
+    with pytest.raises(ConfigurationError, match=r"mode='rgb_array'.*render_mode"):
         environment.render()
 
 
