@@ -48,6 +48,7 @@ def episode(environment, action):
     steps = [environment.reset()]
     while not steps[-1].is_last():
         steps.append(environment.step(action))
+        assert len(steps) < 50
     return steps
 
 
