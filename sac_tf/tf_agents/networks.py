@@ -63,7 +63,7 @@ class ActorNetwork(network.Network):
     def call(self, observation: Nest, step_type: Nest = (), network_state: Nest = (), training: bool = False) -> tuple:
         """Takes observations [B, ...]; the step type is not looked at."""
         del step_type
-        loc, log_std = self._model(network_inputs(observation), training=training)
+        loc, log_std = self._model([network_inputs(observation)], training=training)
         leaves = tf.nest.flatten(self._action_spec)
         sizes = [leaf.shape.num_elements() for leaf in leaves]
         parts = zip(tf.split(loc, sizes, axis=-1), tf.split(log_std, sizes, axis=-1), leaves, strict=True)
@@ -133,14 +133,15 @@ class NetworkCritic(tf.Module):
 
 
 class PolicyActor(tf.Module):
-    """TF-Agents' policies as the actor of the core: TimeStep -> what `PolicyDistribution` takes."""
+    """TF-Agents' policies as the actor of the core: [TimeStep] -> what `PolicyDistribution` takes."""
 
     def __init__(self, actor: network.Network, policy: tf_policy.TFPolicy, train_policy: tf_policy.TFPolicy):
         """Takes the actor network, and the policies made of it that act and that train."""
         super().__init__(name="policy_actor")
         self._network, self._policy, self._train_policy = actor, policy, train_policy
 
-    def __call__(self, time_step: ts.TimeStep, training: bool = False) -> tuple[Nest]:
+    def __call__(self, inputs: Sequence[ts.TimeStep], training: bool = False) -> tuple[Nest]:
+        (time_step,) = inputs
         policy = self._train_policy if training else self._policy
         state = policy.get_initial_state(tf.shape(time_step.step_type)[0])
         return (policy.distribution(time_step, policy_state=state).action,)

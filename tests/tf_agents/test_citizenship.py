@@ -70,7 +70,7 @@ def test_metrics_of_the_greedy_policy():
 def test_greedy_policy_takes_the_mean_and_the_others_draw():
     agent = make(pendulum(copies=1))
     step = ts.restart(tf.random.normal([5, 3]), 5)
-    loc, _ = agent.state.actor._network._model(step.observation)
+    loc, _ = agent.state.actor._network._model([step.observation])
     greedy = greedy_policy.GreedyPolicy(agent.policy).action(step).action
 
     np.testing.assert_allclose(greedy, 2 * np.tanh(loc), rtol=1e-5)
