@@ -47,16 +47,14 @@ def main(_: list[str]) -> None:
         train_step_counter=step,
     )
 
-    select, remove, limit = reverb.selectors.Uniform(), reverb.selectors.Fifo(), reverb.rate_limiters.MinSize(1)
-    server = reverb.Server([reverb.Table("replay", select, remove, max_size=100_000, rate_limiter=limit)])
+    server = make_server()
     replay = reverb_replay_buffer.ReverbReplayBuffer(agent.collect_data_spec, "replay", 2, local_server=server)
     observer = reverb_utils.ReverbAddTrajectoryObserver(replay.py_client, "replay", sequence_length=2)
 
-    def batches() -> tf.data.Dataset:
-        return replay.as_dataset(sample_batch_size=64, num_steps=2).prefetch(8)
-
     save = triggers.PolicySavedModelTrigger(f"{FLAGS.root_dir}/policies", agent, step, interval=5_000)
-    trainer = learner.Learner(FLAGS.root_dir, step, agent, batches, triggers=[save])
+    trainer = learner.Learner(
+        FLAGS.root_dir, step, agent, lambda: replay.as_dataset(64, num_steps=2).prefetch(8), triggers=[save]
+    )
     random_policy = random_py_policy.RandomPyPolicy(environment.time_step_spec(), environment.action_spec())
     explorer = py_tf_eager_policy.PyTFEagerPolicy(agent.collect_policy, use_tf_function=True)
     greedy = py_tf_eager_policy.PyTFEagerPolicy(greedy_policy.GreedyPolicy(agent.policy), use_tf_function=True)
@@ -71,6 +69,11 @@ def main(_: list[str]) -> None:
     print(f"{int(step)} updates, return {evaluator.metrics[0].result():.1f} over 10 episodes")
     observer.close()
     server.stop()
+
+
+def make_server() -> reverb.Server:
+    select, remove, limit = reverb.selectors.Uniform(), reverb.selectors.Fifo(), reverb.rate_limiters.MinSize(1)
+    return reverb.Server([reverb.Table("replay", select, remove, max_size=100_000, rate_limiter=limit)])
 
 
 if __name__ == "__main__":

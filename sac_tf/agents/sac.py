@@ -135,7 +135,7 @@ def make_update(
     alpha_step: Callable[..., Metrics] | None = alpha_step,
     jit_compile: bool = False,
 ) -> Update:
-    """Joins the steps into one compiled function that does `updates_per_call` updates.
+    """Joins the steps into one compiled function that does `updates_per_call` updates of `state`.
 
     Args:
       state: changed in place by each call.
@@ -149,6 +149,42 @@ def make_update(
     Raises:
       ConfigurationError: a count that is not positive, or an actor step that would never come.
     """
+    _check_counts(batch_size, updates_per_call, critic_steps_per_actor_step)
+
+    steps = critic_step, actor_step, alpha_step
+    learn = _joined(state, steps, updates_per_call, critic_steps_per_actor_step)
+    learn = tf.function(learn, jit_compile=jit_compile, autograph=False)
+
+    def run() -> Metrics:
+        metrics = learn(sample(updates_per_call * batch_size))
+        state.updates.assign_add(updates_per_call)
+        return metrics
+
+    return _compile(run, updates_per_call, batch_size)
+
+
+def _joined(state: TrainState, steps: tuple, updates: int, critic_steps_per_actor_step: int) -> Callable[..., Metrics]:
+    """Returns f(rows), `updates` updates in a row, to be compiled as a whole.
+
+    The steps are traced into one function and are not functions of their own: the optimizer of TensorFlow 2.15 gives up
+    on a graph that calls one function several times, which costs a sixth of the speed. No autograph: nothing here
+    branches on a tensor, and errors keep their own words.
+    """
+    critic_step, actor_step, alpha_step = steps
+
+    def learn(rows: Transition) -> Metrics:
+        metrics: Metrics = {}
+        for number, batch in enumerate(_split(rows, updates), start=1):
+            metrics |= critic_step(state, batch)
+            if number % critic_steps_per_actor_step == 0:
+                actor_metrics, log_prob = actor_step(state, batch)
+                metrics |= actor_metrics | ({} if alpha_step is None else alpha_step(state, log_prob))
+        return {**metrics, "alpha": state.alpha}
+
+    return learn
+
+
+def _check_counts(batch_size: int, updates_per_call: int, critic_steps_per_actor_step: int) -> None:
     require_count("make_update.batch_size", batch_size)
     require_count("make_update.updates_per_call", updates_per_call)
     require_count("make_update.critic_steps_per_actor_step", critic_steps_per_actor_step)
@@ -158,27 +194,12 @@ def make_update(
             f"make_update.critic_steps_per_actor_step={critic_steps_per_actor_step}."
         )
 
-    # The steps are traced into one function and are not functions of their own: the optimizer of TensorFlow 2.15 gives
-    # up on a graph that calls one function several times, which costs a sixth of the speed. No autograph: nothing here
-    # branches on a tensor, and errors keep their own words.
-    @tf.function(jit_compile=jit_compile, autograph=False)
-    def learn(rows: Transition) -> Metrics:
-        metrics: Metrics = {}
-        for number, batch in enumerate(_split(rows, updates_per_call), start=1):
-            metrics |= critic_step(state, batch)
-            if number % critic_steps_per_actor_step == 0:
-                actor_metrics, log_prob = actor_step(state, batch)
-                metrics |= actor_metrics | ({} if alpha_step is None else alpha_step(state, log_prob))
-        return {**metrics, "alpha": state.alpha}
 
-    @tf.function(autograph=False)
-    def run() -> Metrics:
-        metrics = learn(sample(updates_per_call * batch_size))
-        state.updates.assign_add(updates_per_call)
-        return metrics
-
-    metrics = run.get_concrete_function().structured_outputs
-    return Update(run, updates_per_call, batch_size, tuple(sorted(metrics)))
+def _compile(run: Callable[[], Metrics], updates_per_call: int, batch_size: int) -> Update:
+    """Traces now, so that a setting which cannot work is refused before the first step."""
+    compiled = tf.function(run, autograph=False)
+    metrics = compiled.get_concrete_function().structured_outputs
+    return Update(compiled, updates_per_call, batch_size, tuple(sorted(metrics)))
 
 
 def _split(rows: Transition, parts: int) -> list[Transition]:

@@ -44,13 +44,12 @@ class TrainState(tf.Module):
         target_entropy_factor: float = 1.0,
         distribution: Callable[..., Any] = SquashedGaussian,
     ):
-        """Builds everything from `seed`.
+        """Builds everything from `seed`; the same seed gives the same weights and the same draws.
 
         Args:
           spec: of the task.
-          seed: same seed, same weights and same draws.
-          actor, critic: called as f(spec, seed).
-          actor_optimizer, critic_optimizer, alpha_optimizer: called without arguments, once each.
+          seed: of weights and generators.
+          actor, critic: called as f(spec, seed). The optimizers: as f().
           initial_alpha: temperature at the start; stays there if the update has no alpha step.
           target_entropy_factor: target entropy in units of -A (1 in 1812.05905, 0.5 in RLPD).
           distribution: called with what the actor returns; gives pi(.|s).
@@ -59,21 +58,19 @@ class TrainState(tf.Module):
           ConfigurationError: a number out of range.
         """
         super().__init__(name="train_state")
-        require_number("TrainState.initial_alpha", initial_alpha, lambda alpha: alpha > 0, "a number above 0")
-        factor = require_number("TrainState.target_entropy_factor", target_entropy_factor, math.isfinite, "finite")
-        actor_seed, critic_seed, update_seed, exploration_seed = np.random.SeedSequence(seed).generate_state(4)
-        self.actor = actor(spec, int(actor_seed))
-        self.critic = critic(spec, int(critic_seed))
-        self.target_critic = critic(spec, int(critic_seed))
+        _check_numbers(initial_alpha, target_entropy_factor)
+        actor_seed, critic_seed, update_seed, exploration_seed = _streams(seed, 4)
+        self.actor = actor(spec, actor_seed)
+        self.critic, self.target_critic = critic(spec, critic_seed), critic(spec, critic_seed)
         self.target_critic.trainable = False
         self.log_alpha = tf.Variable(math.log(initial_alpha), dtype=tf.float32, name="log_alpha")
         self.actor_optimizer = with_slots(actor_optimizer(), self.actor.trainable_variables)
         self.critic_optimizer = with_slots(critic_optimizer(), self.critic.trainable_variables)
         self.alpha_optimizer = with_slots(alpha_optimizer(), [self.log_alpha])
-        self.generator = tf.random.Generator.from_seed(int(update_seed))
-        self.exploration_generator = tf.random.Generator.from_seed(int(exploration_seed))
+        self.generator = tf.random.Generator.from_seed(update_seed)
+        self.exploration_generator = tf.random.Generator.from_seed(exploration_seed)
         self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
-        self.target_entropy = -factor * spec.action_dimensions
+        self.target_entropy = -target_entropy_factor * spec.action_dimensions
         self._distribution = distribution
 
     @property
@@ -84,6 +81,16 @@ class TrainState(tf.Module):
     def policy(self, observation: Nest, training: bool = False) -> SquashedGaussian:
         """Returns pi(.|s) for observations [B, ...]; `training` where the actor is what is being trained."""
         return self._distribution(*self.actor([observation], training=training))
+
+
+def _check_numbers(initial_alpha: float, target_entropy_factor: float) -> None:
+    require_number("TrainState.initial_alpha", initial_alpha, lambda alpha: alpha > 0, "a number above 0")
+    require_number("TrainState.target_entropy_factor", target_entropy_factor, math.isfinite, "a finite number")
+
+
+def _streams(seed: int, number: int) -> list[int]:
+    """Returns seeds that are independent of each other."""
+    return [int(stream) for stream in np.random.SeedSequence(seed).generate_state(number)]
 
 
 def draw_seed(generator: tf.random.Generator) -> tf.Tensor:

@@ -45,10 +45,8 @@ def load(
     Raises:
       ConfigurationError: an environment that cannot be made or has a space that no spec describes, or a wrong number.
     """
-    if max_episode_steps is not None:
-        require_count("max_episode_steps", max_episode_steps, minimum=0)
-    if num_environments is not None:
-        require_count("num_environments", num_environments)
+    require_count("max_episode_steps", max_episode_steps or 0, minimum=0)
+    require_count("num_environments", 1 if num_environments is None else num_environments)
 
     def make(copy: int) -> py_environment.PyEnvironment:
         environment = _make(environment_name, max_episode_steps, gym_kwargs or {})
