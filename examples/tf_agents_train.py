@@ -46,11 +46,9 @@ def main(_: list[str]) -> None:
         target_update_tau=0.005,
         train_step_counter=step,
     )
-
     server = make_server()
     replay = reverb_replay_buffer.ReverbReplayBuffer(agent.collect_data_spec, "replay", 2, local_server=server)
     observer = reverb_utils.ReverbAddTrajectoryObserver(replay.py_client, "replay", sequence_length=2)
-
     save = triggers.PolicySavedModelTrigger(f"{FLAGS.root_dir}/policies", agent, step, interval=5_000)
     trainer = learner.Learner(
         FLAGS.root_dir, step, agent, lambda: replay.as_dataset(64, num_steps=2).prefetch(8), triggers=[save]
@@ -61,7 +59,6 @@ def main(_: list[str]) -> None:
     actor.Actor(environment, random_policy, step, FLAGS.random_steps, observers=[observer]).run()
     collector = actor.Actor(environment, explorer, step, steps_per_run=1, observers=[observer])
     evaluator = actor.Actor(test_environment, greedy, step, episodes_per_run=10, metrics=actor.eval_metrics(10))
-
     for _ in range(FLAGS.steps):
         collector.run()
         trainer.run(iterations=1)

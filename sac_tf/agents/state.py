@@ -62,7 +62,6 @@ class TrainState(tf.Module):
         actor_seed, critic_seed, update_seed, exploration_seed = _streams(seed, 4)
         self.actor = actor(spec, actor_seed)
         self.critic, self.target_critic = critic(spec, critic_seed), critic(spec, critic_seed)
-        self.target_critic.trainable = False
         self.log_alpha = tf.Variable(math.log(initial_alpha), dtype=tf.float32, name="log_alpha")
         self.actor_optimizer = with_slots(actor_optimizer(), self.actor.trainable_variables)
         self.critic_optimizer = with_slots(critic_optimizer(), self.critic.trainable_variables)

@@ -36,8 +36,7 @@ def load(
       environment_name: a registered id, or `module:id` for an id that importing `module` registers.
       discount: of each step but a terminal one, whose discount is 0. A time limit keeps it.
       max_episode_steps: the one time limit. None: the registered one. 0: none.
-      gym_env_wrappers: applied in turn to the Gymnasium environment.
-      env_wrappers: applied in turn to each PyEnvironment.
+      gym_env_wrappers, env_wrappers: applied in turn to the Gymnasium environment, to each PyEnvironment.
       gym_kwargs: for the environment, such as {"render_mode": "rgb_array"}.
       num_environments: E copies, stepped together as one batched environment. None: one, without a batch.
       seed: of the first episode (copy i: seed + i); the following ones go on from there. None: unseeded.
