@@ -2,9 +2,10 @@
 
 `update_vs_gemm_limit` is (seconds of the bare products of one update) / (seconds of our update), both from one run:
 1 would mean that sampling, activations, losses, optimizers, target networks and metrics cost nothing. The products are
-those that any SAC update needs, with the operand layouts (transposed or not) that its gradients need. They run in a
-`tf.function` with the thread settings of `train`; they are independent of each other, so the runtime always has
-enough of them to run side by side. The update has chains of products that must wait for each other: so 1 is a bound.
+those of a SAC update whose critics take observation and action joined, with the operand layouts (transposed or not)
+that its gradients have. They run in a `tf.function` with the thread settings of `train`; they are independent of each
+other, so the runtime always has enough of them to run side by side. The update has chains of products that must wait
+for each other: so 1 is a bound.
 """
 
 import itertools
