@@ -13,7 +13,7 @@ from sac_tf.serving import export
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.types import EnvironmentSpec
 
-LOW, HIGH = np.float32([-2.0, 0.1]), np.float32([0.5, 0.7])
+LOW, HIGH = np.float32([-2.0, -0.4]), np.float32([0.5, 0.7])
 
 
 def make_state(spec: EnvironmentSpec, seed: int = 0) -> TrainState:

@@ -81,7 +81,7 @@ def test_a_wrong_observation_is_refused_in_one_sentence(tmp_path_factory, form, 
 def test_an_environment_with_other_observations_or_bounds_is_refused():
     spec = PolicySpec.of("Task-v0", make_spec(), 0, None)
     spec.require_fit(make_spec())
-    with pytest.raises(ConfigurationError, match=r"does not fit Task-v0: its lower action bounds are \(-2.0, 0.1"):
+    with pytest.raises(ConfigurationError, match=r"does not fit Task-v0: its lower action bounds are \(-2.0, -0.4"):
         spec.require_fit(make_spec(low=LOW - 1))
     with pytest.raises(ConfigurationError, match="its upper action bounds"):
         spec.require_fit(make_spec(high=HIGH + 1))
