@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ROOT_DIR ?= runs/quickstart
 
-.PHONY: train test check learning bazel-test clean
+.PHONY: train test check learning bench bazel-test clean
 
 train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
 	@$(RUN) -m binaries.train --root_dir=$(ROOT_DIR) --gin_file=gin_configs/tasks/pendulum.gin
@@ -23,18 +23,30 @@ learning: $(VENV)/.installed  ## the learning curves of the README: about an hou
 	    --gin_bindings=train.total_steps=100_000 --gin_bindings=train.seed=$$seed || exit $$?; done; done
 	@$(RUN) -m benchmarks.learning runs/*_cheetah-[01] runs/hopper-[01] runs/walker2d-[01]
 
+bench: $(VENV)/.installed $(VENV)-peers/.installed  ## speed beside SBX, Stable-Baselines3 and TF-Agents: fifteen minutes
+	@$(RUN) -m benchmarks.speed
+
 bazel-test: $(VENV)/.installed
 	@command -v bazel >/dev/null || { echo "bazel is not on PATH: Debian's package bazel-bootstrap has it." >&2; exit 2; }
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bazel test //...
 
 $(VENV)/.installed: requirements.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v in ((3, 10), (3, 11)) or sys.exit( \
-	  "sac_tf needs Python 3.10 or 3.11 (Reverb has no release for others), and this is %d.%d; " % v + \
-	  "give another one with make PYTHON=python3.11.")'
-	@echo "Installing into $(VENV): about 700 MB to download, a few minutes."
-	@$(PYTHON) -m venv $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(call install,$(VENV),requirements.txt,700 MB)
 	@touch $@
 
+$(VENV)-peers/.installed: benchmarks/requirements-peers.txt
+	@$(call install,$(VENV)-peers,benchmarks/requirements-peers.txt,500 MB)
+	@touch $@
+
+# install(folder, requirements, size)
+define install
+$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v in ((3, 10), (3, 11)) or sys.exit( \
+  "sac_tf needs Python 3.10 or 3.11 (Reverb has no release for others), and this is %d.%d; " % v + \
+  "give another one with make PYTHON=python3.11.")' && \
+echo "Installing into $(1): about $(3) to download, a few minutes." && \
+$(PYTHON) -m venv $(1) && \
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)
+endef
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(VENV)-peers build *.egg-info
