@@ -52,6 +52,12 @@ class Unbounded(Counter):
     action_space = spaces.Box(-np.inf, np.inf, (1,))
 
 
+class Uneven(Counter):
+    """Bounds at which centre - half range, rounded to float32, lies outside."""
+
+    action_space = spaces.Box(np.float32(1.304), np.float32(4.1452427), (1,))
+
+
 class Pixels(Counter):
     observation_space = spaces.Box(0, 255, (2,), np.uint8)
 
@@ -72,6 +78,6 @@ class Steep(Counter):
         return observation, 1e30, terminated, truncated, info
 
 
-for _class in (Counter, Nested, Discrete, Unbounded, Pixels, Poisoned, Steep):
+for _class in (Counter, Nested, Uneven, Discrete, Unbounded, Pixels, Poisoned, Steep):
     if f"{_class.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{_class.__name__}-v0", entry_point=_class, disable_env_checker=True)

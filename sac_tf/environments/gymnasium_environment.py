@@ -56,7 +56,8 @@ class GymnasiumEnvironment:
     def step(self, action: np.ndarray) -> Step:
         """Applies `action`, [E, A], and resets where an episode ended, without a new seed."""
         scaled = self._center + self._half_range * action.reshape(-1, *self._action_space.shape)
-        scaled = scaled.astype(self._action_space.dtype)
+        # Rounding can put the end of an uneven range just outside.
+        scaled = np.clip(scaled, self._action_space.low, self._action_space.high).astype(self._action_space.dtype)
         results = [environment.step(a) for environment, a in zip(self._environments, scaled, strict=True)]
         successors, rewards, terminated, truncated, _ = zip(*results, strict=True)
         observations = [

@@ -17,6 +17,13 @@ def test_actions_are_scaled_to_the_bounds():
     np.testing.assert_allclose(environment.spec.action_high, [0.5])
 
 
+def test_actions_stay_within_uneven_bounds_in_spite_of_rounding():
+    environment = GymnasiumEnvironment("tests.toy:Uneven-v0", num_environments=2)
+    environment.reset(seed=0)
+    step = environment.step(np.array([[-1.0], [1.0]], np.float32))  # the toy asserts that its space contains the action
+    np.testing.assert_array_equal(step.reward, np.float32([1.304, 4.1452427]))
+
+
 def test_successor_is_the_state_reached_and_observation_the_state_to_act_on():
     environment = GymnasiumEnvironment("tests.toy:Counter-v0")
     np.testing.assert_array_equal(environment.reset(seed=0), [[1, 0]])
