@@ -3,33 +3,12 @@
 import csv
 import resource
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-SHORT = [
-    "--gin_file=gin_configs/tasks/pendulum.gin",
-    "--gin_bindings=train.total_steps=600",
-    "--gin_bindings=train.random_steps=200",
-    "--gin_bindings=train.evaluation_period=300",
-    "--gin_bindings=train.checkpoint_period=200",
-    "--gin_bindings=make_update.batch_size=32",
-    "--gin_bindings=RunLog.period=200",
-]
-
-
-def _start(binary, *arguments, **settings):
-    command = [sys.executable, "-m", f"binaries.{binary}", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings)
-
-
-def _run(binary, *arguments, **settings):
-    process = _start(binary, *arguments, **settings)
-    out, err = process.communicate(timeout=600)
-    return process.returncode, out, err
+from tests.binaries.running import SHORT, run_binary, start_binary
 
 
 def _evaluations(root):
@@ -41,7 +20,7 @@ def _evaluations(root):
 def finished(tmp_path_factory):
     """A short run, made once."""
     root = tmp_path_factory.mktemp("runs") / "finished"
-    code, out, err = _run("train", f"--root_dir={root}", *SHORT)
+    code, out, err = run_binary("train", f"--root_dir={root}", *SHORT)
     assert code == 0, err
     return root, out, err
 
@@ -68,21 +47,23 @@ def test_updates_happened(finished):
 
 
 def test_evaluate_and_film(finished, tmp_path):
-    code, out, err = _run("evaluate", f"--root_dir={finished[0]}", "--episodes=2", f"--video={tmp_path}/policy.mp4")
+    code, out, err = run_binary(
+        "evaluate", f"--root_dir={finished[0]}", "--episodes=2", f"--video={tmp_path}/policy.mp4"
+    )
     assert code == 0, err
     assert "policy of step 600" in out and "over 2 episodes" in out and err == ""
     assert (tmp_path / "policy.mp4").stat().st_size > 10_000
 
 
 def test_plot(finished, tmp_path):
-    code, out, err = _run("plot", finished[0], finished[0], f"--output={tmp_path}/curves.png")
+    code, out, err = run_binary("plot", finished[0], finished[0], f"--output={tmp_path}/curves.png")
     assert (code, out, err) == (0, f"Curves of 2 runs in {tmp_path}/curves.png\n", "")
     assert (tmp_path / "curves.png").read_bytes()[1:4] == b"PNG"
 
 
 @pytest.mark.parametrize("binary", ["train", "evaluate", "plot"])
 def test_help_needs_no_tensorflow(binary):
-    code, out, err = _run(binary, "--help", env={"PATH": "", "PYTHONPATH": "", "PYTHONVERBOSE": "1"})
+    code, out, err = run_binary(binary, "--help", env={"PATH": "", "PYTHONPATH": "", "PYTHONVERBOSE": "1"})
     assert code == 0 and "--" in out
     assert "import 'gin" in err and "tensorflow" not in err and "reverb" not in err
 
@@ -110,7 +91,7 @@ def test_help_needs_no_tensorflow(binary):
 )
 def test_a_mistake_gets_one_sentence_and_exit_code_2(finished, tmp_path, binary, arguments, words):
     filled = [argument.format(tmp=tmp_path, finished=finished[0]) for argument in arguments]
-    code, out, err = _run(binary, *filled)
+    code, out, err = run_binary(binary, *filled)
     assert code == 2 and words in err and out == ""
     assert len([line for line in err.replace("\r", "\n").splitlines() if line.strip() and "step/s" not in line]) == 1, (
         err
@@ -120,13 +101,13 @@ def test_a_mistake_gets_one_sentence_and_exit_code_2(finished, tmp_path, binary,
 def test_kill_9_and_the_same_command_goes_on(finished, tmp_path):
     """The interrupted run ends with the very numbers of the uninterrupted one."""
     root = tmp_path / "killed"
-    process = _start("train", f"--root_dir={root}", *SHORT)
+    process = start_binary("train", f"--root_dir={root}", *SHORT)
     try:
         _wait_for(lambda: list(root.glob("checkpoints/step-*")), process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    code, out, err = _run("train", f"--root_dir={root}", *SHORT)
+    code, out, err = run_binary("train", f"--root_dir={root}", *SHORT)
     assert code == 0, err
     assert "Going on from step" in out
     assert _evaluations(root) == _evaluations(finished[0])
@@ -134,7 +115,7 @@ def test_kill_9_and_the_same_command_goes_on(finished, tmp_path):
 
 def test_sigterm_saves_and_says_so(tmp_path):
     root = tmp_path / "stopped"
-    process = _start("train", f"--root_dir={root}", *SHORT, "--gin_bindings=train.total_steps=100_000")
+    process = start_binary("train", f"--root_dir={root}", *SHORT, "--gin_bindings=train.total_steps=100_000")
     _wait_for(lambda: list(root.glob("checkpoints/step-*")), process)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
@@ -145,7 +126,7 @@ def test_sigterm_saves_and_says_so(tmp_path):
 def test_a_full_disk_is_one_sentence_and_the_checkpoints_stay(finished, tmp_path):
     """No file may grow beyond 100 kB here, which is enough for the CSV files and too little for a checkpoint."""
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # noqa: E731
-    code, _, err = _run("train", f"--root_dir={tmp_path}/full", *SHORT, preexec_fn=limit)
+    code, _, err = run_binary("train", f"--root_dir={tmp_path}/full", *SHORT, preexec_fn=limit)
     assert code == 1
     last = err.replace("\r", "\n").splitlines()[-1]
     assert last.startswith(f"Cannot write in {tmp_path}/full") and "Traceback" not in err
@@ -154,7 +135,7 @@ def test_a_full_disk_is_one_sentence_and_the_checkpoints_stay(finished, tmp_path
 
 def test_the_quickstart_learns(tmp_path):
     """Pendulum's uniform policy is at about -1,200; a solved one between -100 and -200."""
-    code, _, err = _run("train", f"--root_dir={tmp_path}", "--gin_file=gin_configs/tasks/pendulum.gin")
+    code, _, err = run_binary("train", f"--root_dir={tmp_path}", "--gin_file=gin_configs/tasks/pendulum.gin")
     assert code == 0, err
     assert _evaluations(tmp_path)[-1][0] == 10_000 and _evaluations(tmp_path)[-1][1] >= -250
     with (tmp_path / "metrics.csv").open() as file:

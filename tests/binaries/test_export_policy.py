@@ -5,16 +5,16 @@ import shutil
 
 import pytest
 
-from tests.binaries.test_binaries import SHORT, _run
+from tests.binaries.running import SHORT, run_binary
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A short run, its policy exported at the end, and what `evaluate` says of the checkpoint."""
     root = tmp_path_factory.mktemp("runs") / "exported"
-    code, out, err = _run("train", f"--root_dir={root}", *SHORT)
+    code, out, err = run_binary("train", f"--root_dir={root}", *SHORT)
     assert code == 0 and f"{root}/policy" in out, err
-    code, out, err = _run("evaluate", f"--root_dir={root}", "--episodes=3")
+    code, out, err = run_binary("evaluate", f"--root_dir={root}", "--episodes=3")
     assert code == 0, err
     return root, _return(out)
 
@@ -31,7 +31,7 @@ def _spec(folder):
 
 def test_training_ends_with_a_policy_that_evaluates_like_its_checkpoint(run):
     root, expected = run
-    code, out, err = _run("evaluate", f"--policy={root}/policy", "--episodes=3")
+    code, out, err = run_binary("evaluate", f"--policy={root}/policy", "--episodes=3")
     assert (code, err) == (0, "") and f"policy of step 600 ({root}/policy)" in out
     assert _return(out) == expected
     spec = _spec(root / "policy")
@@ -44,10 +44,12 @@ def test_the_other_formats_are_exported_and_evaluated(run, tmp_path, export_form
     root, expected = run
     out_dir = tmp_path / "out"
     shutil.copytree(root / "policy", out_dir)  # an export of another format, to be replaced
-    code, out, err = _run("export_policy", f"--root_dir={root}", f"--export_dir={out_dir}", f"--format={export_format}")
+    code, out, err = run_binary(
+        "export_policy", f"--root_dir={root}", f"--export_dir={out_dir}", f"--format={export_format}"
+    )
     assert code == 0 and f"policy of step 600 ({root}/checkpoints/step-000000600) is in {out_dir}" in out, err
     assert _spec(out_dir) | {"files": 0} == _spec(root / "policy") | {"files": 0, "format": export_format}
-    code, out, err = _run("evaluate", f"--policy={out_dir}", "--episodes=3")
+    code, out, err = run_binary("evaluate", f"--policy={out_dir}", "--episodes=3")
     assert code == 0, err
     assert _return(out) == pytest.approx(expected, abs=0.2)
 
@@ -70,5 +72,5 @@ def test_a_mistake_gets_one_sentence_and_exit_code_2(run, tmp_path, binary, argu
     (folders["half"] / "saved_model.pb").write_bytes(b"half")
     other = _spec(folders["other_task"]) | {"task": "tests.toy:Counter-v0"}
     (folders["other_task"] / "policy_spec.json").write_text(json.dumps(other))
-    code, out, err = _run(binary, *(argument.format(**folders) for argument in arguments))
+    code, out, err = run_binary(binary, *(argument.format(**folders) for argument in arguments))
     assert code == 2 and words in err and out == "" and len(err.splitlines()) == 1, err

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tf_agents.specs import array_spec, tensor_spec
 
 from sac_tf.errors import ConfigurationError
-from tests.tf_agents.test_agent import OBSERVATION, make
+from tests.tf_agents.making import OBSERVATION, make
 
 
 def bounded(minimum, maximum, dtype=tf.float32):

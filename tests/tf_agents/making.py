@@ -1,0 +1,21 @@
+"""Agents for tests: three observations, two actions within uneven bounds."""
+
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
+
+from sac_tf.tf_agents import SacAgent
+
+OBSERVATION = tensor_spec.TensorSpec([3], tf.float32, "observation")
+TIME_STEP = ts.time_step_spec(OBSERVATION)
+ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -2.0, 0.5, "action")
+
+
+def make(**changes) -> SacAgent:
+    tf.random.set_seed(0)
+    arguments = {
+        "time_step_spec": TIME_STEP,
+        "action_spec": ACTION,
+        "train_step_counter": tf.Variable(0, dtype=tf.int64),
+    }
+    return SacAgent(**arguments | changes)
