@@ -22,15 +22,20 @@ _ROWS = {"update": "updates / s, data at hand", "loop": "environment steps / s, 
 
 
 def draw(samples: list[Sample], path: Path, caption: str) -> None:
-    """Writes a PNG: a panel for each size and rate; bars are medians, whiskers go from least to greatest."""
+    """Writes a PNG: a panel for each size and rate measured; bars are medians, whiskers least to greatest."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(len(_ROWS), len(_COLUMNS), figsize=(11, 6.5), layout="constrained")
+    measured = {sample.what for sample in samples}
+    columns = {size: title for size, title in _COLUMNS.items() if {f"{size}_{rate}" for rate in _ROWS} & measured}
+    if not columns:  # memory alone has no rates
+        return
+    size_in = (0.5 + 3.8 * len(columns), 6.5)
+    figure, panels = pyplot.subplots(len(_ROWS), len(columns), figsize=size_in, layout="constrained", squeeze=False)
     for row, (rate, label) in enumerate(_ROWS.items()):
-        for column, (size, title) in enumerate(_COLUMNS.items()):
+        for column, (size, title) in enumerate(columns.items()):
             axes = panels[row, column]
             _bars(axes, samples, f"{size}_{rate}")
             axes.set_title(title, fontsize=10)
