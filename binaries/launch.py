@@ -6,11 +6,12 @@ Imports nothing heavy, so that `--help` and a wrong flag answer at once; binarie
 import os
 import sys
 from collections.abc import Callable, Sequence
+from logging import Formatter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gin
-from absl import app, flags
+from absl import app, flags, logging
 
 from sac_tf.errors import ConfigurationError, RunError
 
@@ -93,6 +94,10 @@ def divert_native_output(path: Path) -> None:
     os.dup2(log, 2)
     os.close(log)
     sys.stderr = os.fdopen(terminal, "w", buffering=1)
+    warnings = logging.get_absl_handler().python_handler
+    warnings.stream = sys.stderr
+    warnings.setFormatter(Formatter("%(levelname)s: %(message)s"))
+    logging.set_verbosity(logging.WARNING)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:

@@ -12,6 +12,13 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
+def write_at_once(path: Path, text: str) -> None:
+    """Writes a file so that whoever looks, after a crash too, sees what was there before or all of `text`."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, newline="")
+    unfinished.replace(path)
+
+
 def describe(folder: Path, omit: str) -> dict[str, list[int]]:
     """Returns {relative path: [size, CRC-32]} of every file below `folder`, but for those named `omit`."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != omit)

@@ -12,7 +12,6 @@ from sac_tf.errors import RunError
 
 _MANIFEST = "manifest.json"
 _PROGRESS = "progress.json"
-_UNFINISHED = ".unfinished"
 
 
 @dataclasses.dataclass
@@ -47,17 +46,15 @@ class CheckpointStore:
 
         Returns: the finished checkpoint.
         """
-        unfinished = self._folder / _UNFINISHED
-        shutil.rmtree(unfinished, ignore_errors=True)  # what a killed save left
-        unfinished.mkdir(parents=True)
-        try:
-            write(unfinished)
-            (unfinished / _MANIFEST).write_text(json.dumps(files.describe(unfinished, _MANIFEST), indent=1))
-            destination = self._folder / f"{prefix}-{step:09d}"
-            shutil.rmtree(destination, ignore_errors=True)
-            unfinished.rename(destination)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        for left_over in self._folder.glob(".*-*.unfinished"):  # by a save that was killed
+            shutil.rmtree(left_over)
+
+        def write_with_manifest(folder: Path) -> None:
+            write(folder)
+            (folder / _MANIFEST).write_text(json.dumps(files.describe(folder, _MANIFEST), indent=1))
+
+        destination = self._folder / f"{prefix}-{step:09d}"
+        files.replace_folder(destination, write_with_manifest)
         for old in self._newest_first()[self._keep :]:
             shutil.rmtree(old)
         return destination

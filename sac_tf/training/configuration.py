@@ -4,6 +4,7 @@ from pathlib import Path
 
 import gin
 
+from sac_tf import files
 from sac_tf.errors import ConfigurationError
 
 FILE_NAME = "config.gin"
@@ -47,7 +48,7 @@ def save_or_compare(root_dir: Path) -> None:
     text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("# ==="))
     if path.exists():
         _compare(root_dir, operative_bindings(path.read_text()), operative_bindings(text))
-    path.write_text(text)
+    files.write_at_once(path, text)
 
 
 def _compare(root_dir: Path, then: dict[str, str], now: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Numbers of a run, to CSV and TensorBoard, and the line that moves on the terminal."""
 
 import csv
+import io
 import math
 import sys
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from sac_tf import files
 from sac_tf.errors import require_count
 from sac_tf.training.checkpoints import Progress
 from sac_tf.training.collecting import Episode
@@ -30,10 +32,13 @@ class CsvLog:
         if path.exists():
             with path.open(newline="") as file:
                 kept = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
-        self._file = path.open("w", newline="", buffering=1)
+        rewritten = io.StringIO(newline="")
+        writer = csv.DictWriter(rewritten, columns)
+        writer.writeheader()
+        writer.writerows(kept)
+        files.write_at_once(path, rewritten.getvalue())
+        self._file = path.open("a", newline="", buffering=1)
         self._writer = csv.DictWriter(self._file, columns)
-        self._writer.writeheader()
-        self._writer.writerows(kept)
 
     def write(self, **row: float) -> None:
         """Appends a row; columns that are not given stay empty."""

@@ -70,9 +70,10 @@ def test_a_save_that_fails_leaves_the_one_before(store, tmp_path):
 
 def test_what_a_killed_save_left_does_no_harm(store, tmp_path):
     good = store.save(1, _write("good"))
-    (tmp_path / "checkpoints" / ".unfinished" / "deep").mkdir(parents=True)
+    (tmp_path / "checkpoints" / ".step-000000002.unfinished" / "deep").mkdir(parents=True)
     assert store.latest() == good
-    store.save(2, _write("next"))
+    store.save(3, _write("next"))
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-000000001", "step-000000003"]
 
 
 def test_other_prefixes_are_not_resumed(store):

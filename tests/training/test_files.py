@@ -1,11 +1,13 @@
 """The files of a run that people read: configuration, CSV, pictures."""
 
 import csv
+from pathlib import Path
 
 import gin
 import numpy as np
 import pytest
 
+from sac_tf import files
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError
 from sac_tf.training import configuration, curves
@@ -105,6 +107,15 @@ def test_the_log_goes_on_where_the_checkpoint_was(tmp_path):
     with (tmp_path / "evaluations.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1000", "2000"]
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "evaluations.csv"
+    files.write_at_once(path, "first")
+    monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("killed here"))
+    with pytest.raises(pytest.fail.Exception):
+        files.write_at_once(path, "second")
+    assert path.read_text() == "first"
 
 
 def test_evaluation_counts_the_first_episode_of_each_copy():
