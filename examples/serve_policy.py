@@ -17,6 +17,6 @@ while not done:
     inputs = {
         leaf["name"]: tf.constant([x], leaf["dtype"]) for leaf, x in zip(spec["observation"], arrays, strict=True)
     }
-    observation, reward, terminated, truncated, _ = environment.step(policy(**inputs)["action"][0].numpy())
+    observation, reward, terminated, truncated, _ = environment.step(policy(**inputs)["action"].numpy()[0])
     total_reward, done = total_reward + reward, terminated or truncated
 print(f"{spec['task']} return {total_reward:.4f}")
