@@ -19,11 +19,15 @@ def operative_bindings(text: str) -> dict[str, str]:
 
 
 def refuse_idle_bindings() -> None:
-    """Raises ConfigurationError if a binding was given to something that this run never called."""
+    """Raises ConfigurationError if a value was given to something that this run never called.
+
+    References (`@name`) are wiring, not settings: sac.gin wires parts that a variant may leave out.
+    """
     given = operative_bindings(gin.config_str(max_line_length=_LONGEST_LINE))
     used = operative_bindings(gin.operative_config_str(max_line_length=_LONGEST_LINE))
     # A binding without a scope also holds in scopes: adam.learning_rate is used by actor/adam.
-    idle = sorted(n for n in given if "." in n and n not in used and not any(u.endswith(f"/{n}") for u in used))
+    settings = [name for name, value in given.items() if "." in name and not value.startswith("@")]
+    idle = sorted(n for n in settings if n not in used and not any(u.endswith(f"/{n}") for u in used))
     if idle:
         raise ConfigurationError(f"The binding of {', '.join(idle)} has no effect: no part of this run uses it.")
 

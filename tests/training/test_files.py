@@ -79,8 +79,7 @@ def test_a_binding_without_a_scope_counts_as_used_in_a_scope(tmp_path):
     Training()
     with gin.config_scope("actor"):
         gin.get_configurable("adam")()
-    with pytest.raises(ConfigurationError, match=r"binding of TrainState.actor_optimizer has no effect"):
-        configuration.refuse_idle_bindings()
+    configuration.refuse_idle_bindings()  # nor is the reference to the optimizer, which nothing used, a setting
     configuration.save_or_compare(tmp_path)
     configuration.refuse_other_configuration(tmp_path)
 

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -111,6 +112,26 @@ def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path):
     _training("Pendulum-v1", total_steps=1000).run(str(tmp_path / "parts"))
     assert _rows(tmp_path / "whole") == _rows(tmp_path / "parts")
     assert _final_state(tmp_path / "whole") == _final_state(tmp_path / "parts")
+
+
+def test_gin_wires_the_run_and_its_bindings_hold(tmp_path):
+    """A fixed temperature, other networks, a fraction of the updates: all by bindings on top of the shipped files."""
+    bindings = ["train.total_steps=600", "train.random_steps=200", "train.checkpoint_period=600"]
+    bindings += ["make_update.alpha_step=None", "TrainState.initial_alpha=0.2", "critic.ensemble_size=3"]
+    bindings += ["actor.hidden_units=(16,)", "critic.hidden_units=(16,)", "Learner.updates_per_step=0.5"]
+    bindings += ["make_update.batch_size=16", "adam.learning_rate=1e-3", "RunLog.period=600", "critic_step.tau=1.0"]
+    gin.parse_config_files_and_bindings(["gin_configs/tasks/pendulum.gin"], bindings)
+    Training().run(str(tmp_path))
+    names, row = _rows(tmp_path, "metrics.csv")
+    last = dict(zip(names, row, strict=True))
+    assert float(last["alpha"]) == pytest.approx(0.2) and "alpha_loss" not in last
+    state = tf.train.load_checkpoint(str(tmp_path / "checkpoints/step-000000600/state"))
+    shapes = state.get_variable_to_shape_map()
+    assert [3, 3 + 1, 16] in shapes.values()  # three critics, three observations and an action, sixteen units
+    assert int(state.get_tensor("state/updates/.ATTRIBUTES/VARIABLE_VALUE")) == 200
+    kernels = [name for name, shape in shapes.items() if shape == [3, 4, 16] and "OPTIMIZER_SLOT" not in name]
+    critic, target = (state.get_tensor(name) for name in sorted(kernels))
+    np.testing.assert_array_equal(critic, target)  # tau = 1
 
 
 def test_random_exploration_is_not_repeated(tmp_path, monkeypatch):
