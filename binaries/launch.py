@@ -4,7 +4,9 @@ Imports nothing heavy, so that `--help` and a wrong flag answer at once; binarie
 """
 
 import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from logging import Formatter
 from pathlib import Path
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from sac_tf.training.restoring import RestoredRun
 
 NATIVE_LOG = "native.log"
+_GIN_TRACE = re.compile(r"In call to configurable '(\w+)'")
+"""gin adds this to whatever is raised while something is built from bindings."""
 
 
 def run(main: Callable[[list[str]], int | None]) -> None:
@@ -32,6 +36,12 @@ def run(main: Callable[[list[str]], int | None]) -> None:
         sys.exit(_complain(error, 2))
     except RunError as error:
         sys.exit(_complain(error, 1))
+    except (TypeError, ValueError) as error:
+        builder = _GIN_TRACE.search(str(error))
+        if builder is None:
+            raise
+        os.write(2, traceback.format_exc().encode())  # to the native log: it may yet be our fault
+        sys.exit(_complain(f"{builder[1]}: {error}", 2))
     except KeyboardInterrupt:
         sys.exit(_complain("Interrupted; the last checkpoint, if there is one, is as it was.", 130))
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import gin
 import tensorflow as tf
 
+from sac_tf.errors import require_counts
 from sac_tf.networks.layers import seeds
 from sac_tf.types import EnvironmentSpec
 
@@ -17,6 +18,7 @@ def make_actor(
 
     The list around the observation keeps Keras from matching a dict to inputs by name, which fails for nested ones.
     """
+    require_counts("actor.hidden_units", hidden_units)
     stream = seeds(seed)
     observation = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)
     x = join_leaves(tf.nest.flatten(observation))

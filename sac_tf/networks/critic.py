@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import gin
 import tensorflow as tf
 
-from sac_tf.errors import require_count
+from sac_tf.errors import require_count, require_counts
 from sac_tf.networks.actor import join_leaves
 from sac_tf.networks.layers import EnsembleDense, seeds
 from sac_tf.types import EnvironmentSpec
@@ -21,6 +21,7 @@ def make_critic(
 ) -> tf.keras.Model:
     """Returns a functional model: [observation, action [B, A]] -> Q values [N, B] of `ensemble_size` critics."""
     require_count("critic.ensemble_size", ensemble_size)
+    require_counts("critic.hidden_units", hidden_units)
     stream = seeds(seed)
     observation = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)
     action = tf.keras.Input(spec.action.shape, name="action")

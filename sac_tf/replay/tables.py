@@ -16,6 +16,7 @@ REPLAY_TABLE = "replay"
 QUEUE_TABLE = "queue"
 """Blocks of rows [n, W] in order, each read once, by a sampler that keeps its own copy."""
 COLUMN = "row"
+_LAST_PORT = 65_535
 TIMEOUT_S = 60
 """No wait on Reverb is longer; what waited says so."""
 
@@ -51,6 +52,8 @@ def make_tables(
       rate_limiter: f(min_size_to_sample=minimum_size) of the replay table. One process that both inserts and samples
         needs one that never blocks inserts.
     """
+    require_count("make_tables.capacity", capacity)
+    require_count("make_tables.minimum_size", minimum_size)
     row = {COLUMN: tf.TensorSpec([width], tf.float32)}
     block = {COLUMN: tf.TensorSpec([None, width], tf.float32)}
     limiter, at_once = rate_limiter(min_size_to_sample=minimum_size), reverb.rate_limiters.MinSize(1)
@@ -82,7 +85,7 @@ class ReplayServer:
           checkpointer: f(path=, fallback_checkpoint_path=).
 
         Raises:
-          ConfigurationError: the port is taken.
+          ConfigurationError: the port is taken, or no port.
         """
         if port is not None:
             _check_port(port)
@@ -114,7 +117,8 @@ class ReplayServer:
 
 def _check_port(port: int) -> None:
     """Two Reverb servers on one port both start without an error, and requests go to either."""
-    require_count("ReplayServer.port", port)
+    if require_count("ReplayServer.port", port) > _LAST_PORT:
+        raise ConfigurationError(f"ReplayServer.port must be at most {_LAST_PORT}, got {port}.")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         if probe.connect_ex(("localhost", port)) == 0:
             raise ConfigurationError(f"ReplayServer.port={port} is in use by another server; choose another port.")

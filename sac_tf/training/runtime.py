@@ -3,7 +3,7 @@
 import gin
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError
+from sac_tf.errors import ConfigurationError, require_count
 
 
 @gin.register
@@ -13,6 +13,8 @@ def set_threads(intra_op: int = 1, inter_op: int = 2) -> None:
     The products of an update are too small to be worth splitting: one thread each, and two side by side, is
     fastest on two cores, and gives the same sums in the same order every time.
     """
+    require_count("set_threads.intra_op", intra_op, minimum=0)
+    require_count("set_threads.inter_op", inter_op, minimum=0)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(intra_op)
         tf.config.threading.set_inter_op_parallelism_threads(inter_op)

@@ -58,6 +58,13 @@ def test_same_seed_same_weights(spec):
         assert any((a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
 
 
+@pytest.mark.parametrize("units", [0, (256, 0), "256", (2.5,)])
+def test_hidden_units_must_be_counts(spec, units):
+    for name, make in (("actor", make_actor), ("critic", make_critic)):
+        with pytest.raises(ConfigurationError, match=f"{name}.hidden_units must be"):
+            make(spec, seed=0, hidden_units=units)
+
+
 @pytest.mark.parametrize("size", [0, -1, 2.0, True])
 def test_ensemble_size_must_be_a_count(spec, size):
     with pytest.raises(ConfigurationError, match="critic.ensemble_size"):

@@ -157,6 +157,18 @@ def test_a_port_in_use_is_refused(tmp_path):
             ReplayServer(make_tables(3), tmp_path / "staging", port=port)
 
 
+@pytest.mark.parametrize("port", [0, -1, 70_000, "80"])
+def test_what_is_no_port_is_refused(tmp_path, port):
+    with pytest.raises(ConfigurationError, match="ReplayServer.port must be"):
+        ReplayServer(make_tables(3), tmp_path / "staging", port=port)
+
+
+@pytest.mark.parametrize("settings", [{"capacity": -1}, {"capacity": 1e6}, {"minimum_size": 0}])
+def test_table_sizes_must_be_counts(settings):
+    with pytest.raises(ConfigurationError, match=f"make_tables.{next(iter(settings))} must be an integer"):
+        make_tables(3, **settings)
+
+
 def test_the_selectors_are_the_ones_asked_for():
     table = make_tables(3, sampler=tables.Lifo, remover=tables.Lifo)[0]
     assert table.info.sampler_options.lifo and table.info.remover_options.lifo
