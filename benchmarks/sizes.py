@@ -44,7 +44,7 @@ def gin_bindings(size: Size) -> list[str]:
         bindings += [f"critic.ensemble_size = {size.critics}"]
     if size.updates_per_step != 1:
         bindings += [
-            f"Learner.updates_per_step = {size.updates_per_step}",
+            f"learner.updates_per_step = {size.updates_per_step}",
             f"make_update.updates_per_call = {size.updates_per_step}",
             f"make_update.critic_steps_per_actor_step = {size.updates_per_step}",
         ]

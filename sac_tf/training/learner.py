@@ -18,7 +18,7 @@ class Diverged(RunError):
     """A loss or another metric of the update is NaN or infinite."""
 
 
-@gin.register
+@gin.register("learner")  # TF-Agents has a Learner too, and a process may hold both
 class Learner:
     """Does the updates that the environment steps so far call for.
 
@@ -55,7 +55,7 @@ class Learner:
           updates_per_step: critic updates for each environment step after `random_steps`; 20 or 0.25 are fine too.
         """
         self._updates_per_step = require_number(
-            "Learner.updates_per_step", updates_per_step, lambda ratio: 0 < ratio < math.inf, "a number above 0"
+            "learner.updates_per_step", updates_per_step, lambda ratio: 0 < ratio < math.inf, "a number above 0"
         )
         self._random_steps = random_steps
         self.state = state(spec, seed)

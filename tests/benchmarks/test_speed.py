@@ -108,4 +108,4 @@ def test_schedule_has_a_row_at_the_first_update_and_one_at_the_end(size):
 def test_bindings_are_those_of_the_size():
     assert sizes.gin_bindings(sizes.HALF_CHEETAH) == ['train.environment = "HalfCheetah-v5"']
     assert "critic.ensemble_size = 10" in sizes.gin_bindings(sizes.REDQ)
-    assert "Learner.updates_per_step = 20" in sizes.gin_bindings(sizes.REDQ)
+    assert "learner.updates_per_step = 20" in sizes.gin_bindings(sizes.REDQ)

@@ -13,6 +13,8 @@ from tf_agents.trajectories import trajectory
 
 from sac_tf.agents.state import TrainState
 from sac_tf.tf_agents import SacAgent
+from sac_tf.training.learner import Learner
+from sac_tf.training.loop import Training  # noqa: F401  (registers what the shipped files name)
 from tests.tf_agents.making import ACTION, OBSERVATION, TIME_STEP, make
 
 
@@ -208,6 +210,12 @@ def test_summaries_are_written(tmp_path, experience):
 def test_a_loss_that_is_not_finite_is_an_error(agent, experience):
     with pytest.raises(tf.errors.InvalidArgumentError, match="not finite"):
         agent.train(experience()._replace(reward=tf.fill([16, 2], np.nan)))
+
+
+def test_the_names_of_the_library_and_of_tf_agents_do_not_meet_in_gin():
+    """A process that has imported both, as this one has, reads the shipped files."""
+    gin.parse_config_file("gin_configs/tasks/pendulum.gin")
+    assert gin.query_parameter("train.learner").configurable.wrapped is Learner
 
 
 def test_gin_configures_it():
