@@ -23,17 +23,15 @@ _ROWS = {"update": "updates / s, data at hand", "loop": "environment steps / s, 
 
 def draw(samples: list[Sample], path: Path, caption: str) -> None:
     """Writes a PNG: a panel for each size and rate measured; bars are medians, whiskers least to greatest."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     measured = {sample.what for sample in samples}
     columns = {size: title for size, title in _COLUMNS.items() if {f"{size}_{rate}" for rate in _ROWS} & measured}
     if not columns:  # memory alone has no rates
         return
     size_in = (0.5 + 3.8 * len(columns), 6.5)
-    figure, panels = pyplot.subplots(len(_ROWS), len(columns), figsize=size_in, layout="constrained", squeeze=False)
+    figure = Figure(figsize=size_in, layout="constrained")
+    panels = figure.subplots(len(_ROWS), len(columns), squeeze=False)
     for row, (rate, label) in enumerate(_ROWS.items()):
         for column, (size, title) in enumerate(columns.items()):
             axes = panels[row, column]
@@ -43,7 +41,6 @@ def draw(samples: list[Sample], path: Path, caption: str) -> None:
             axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel(caption, fontsize=7, color="#555555")
     figure.savefig(path, dpi=130)
-    pyplot.close(figure)
 
 
 def _bars(axes, samples: list[Sample], what: str) -> None:

@@ -3,14 +3,12 @@
 import csv
 from pathlib import Path
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.training import configuration
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
 
 _SEED = "train.seed"
 _TASK = "train.environment"
@@ -55,7 +53,8 @@ def draw(root_dirs: list[Path], output: Path) -> None:
     Runs that differ only by seed become one line, their mean, with the range between the lowest and the highest seed
     shaded, over the steps at which all of them were evaluated.
     """
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
     for label, runs in group_by_configuration(root_dirs).items():
         curves = [dict(zip(*read_curve(run), strict=True)) for run in runs]
         steps = sorted(set.intersection(*(set(curve) for curve in curves)))
@@ -66,8 +65,7 @@ def draw(root_dirs: list[Path], output: Path) -> None:
             axes.fill_between(steps, returns.min(0), returns.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
     axes.set_xlabel("environment steps")
     axes.set_ylabel("evaluation return (mean action)")
-    axes.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter())
+    axes.xaxis.set_major_formatter(EngFormatter())
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(output, dpi=120)
-    pyplot.close(figure)
