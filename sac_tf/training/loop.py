@@ -118,7 +118,7 @@ class _Run:
         configuration.save_or_compare(root_dir)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
-            self._log.say(f"Going on from step {self._progress.step:,} ({checkpoint}).")
+            self._log.go_on(self._learner.updates, checkpoint)
         self._evaluation: Evaluation | None = None
 
     def go(self, interrupts: Interrupts) -> Outcome:

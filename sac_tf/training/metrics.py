@@ -93,6 +93,12 @@ class RunLog:
         """Seconds since the run began, restarts not counted."""
         return time.monotonic() - self._started
 
+    def go_on(self, updates: int, checkpoint: Path) -> None:
+        """Says that the run goes on from `checkpoint`, with `updates` done before: the next speeds count from here."""
+        _, step, _ = self._last
+        self._last = (self.elapsed, step, updates)
+        self.say(f"Going on from step {step:,} ({checkpoint}).")
+
     def advance(self, steps: int, episodes: list[Episode]) -> None:
         """Moves the bar by `steps` and notes finished episodes."""
         self._bar.update(steps)

@@ -108,6 +108,17 @@ def test_the_log_goes_on_where_the_checkpoint_was(tmp_path):
     assert list((tmp_path / "tensorboard").iterdir())
 
 
+def test_speeds_after_a_restart_count_what_was_done_after_it(tmp_path):
+    log = RunLog(tmp_path, 5000, [], Progress(step=2000, elapsed=50.0))
+    log.go_on(updates=1500, checkpoint=tmp_path)
+    log.metrics(3000, {}, replay_size=3000, updates=2000)
+    log.close()
+    with (tmp_path / "metrics.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    ratio = float(row["updates_per_second"]) / float(row["steps_per_second"])
+    assert ratio == pytest.approx((2000 - 1500) / (3000 - 2000), rel=1e-3)
+
+
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "evaluations.csv"
     files.write_at_once(path, "first")
