@@ -46,6 +46,6 @@ def gin_bindings(size: Size) -> list[str]:
         bindings += [
             f"learner.updates_per_step = {size.updates_per_step}",
             f"make_update.updates_per_call = {size.updates_per_step}",
-            f"make_update.critic_steps_per_actor_step = {size.updates_per_step}",
+            f"sac_steps.critic_steps_per_actor_step = {size.updates_per_step}",
         ]
     return bindings

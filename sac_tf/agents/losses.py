@@ -6,18 +6,51 @@ Nothing here averages, samples or updates; the steps in `sac.py` do. Papers by a
 import gin
 import tensorflow as tf
 
+from sac_tf.errors import ConfigurationError, require_count
 
+
+@gin.register
+def minimum_q(q: tf.Tensor, generator: tf.random.Generator) -> tf.Tensor:
+    """Returns min_i Q_i [B] of Q values [N, B]: clipped double Q (1802.09477)."""
+    del generator
+    return tf.reduce_min(q, axis=0)
+
+
+@gin.register
+def mean_q(q: tf.Tensor, generator: tf.random.Generator) -> tf.Tensor:
+    """Returns mean_i Q_i [B] of Q values [N, B] (the actor of 2101.05982)."""
+    del generator
+    return tf.reduce_mean(q, axis=0)
+
+
+@gin.register
+def subset_minimum_q(q: tf.Tensor, generator: tf.random.Generator, size: int = 2) -> tf.Tensor:
+    """Returns the minimum [B] over `size` of N critics, drawn once for all rows, without replacement (2101.05982)."""
+    if require_count("subset_minimum_q.size", size) > q.shape[0]:
+        raise ConfigurationError(f"subset_minimum_q.size={size} is more than critic.ensemble_size={q.shape[0]}.")
+    _, chosen = tf.math.top_k(generator.uniform([q.shape[0]]), size)
+    return tf.reduce_min(tf.gather(q, chosen), axis=0)
+
+
+@gin.register
 def soft_value(next_q: tf.Tensor, next_log_prob: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-    """V(s') = min_i Q_i(s', a') - alpha log pi(a'|s') (1812.05905, eq. 3, with clipped double Q).
+    """V(s') = Q(s', a') - alpha log pi(a'|s') (1812.05905, eq. 3).
 
     Args:
-      next_q: target Q values [N, B] of actions freshly drawn from the current policy.
+      next_q: target Q values [B], pooled over the critics, of actions freshly drawn from the current policy.
       next_log_prob: log pi of those actions [B].
       alpha: temperature, scalar.
 
     Returns: [B].
     """
-    return tf.reduce_min(next_q, axis=0) - alpha * next_log_prob
+    return next_q - alpha * next_log_prob
+
+
+@gin.register
+def hard_value(next_q: tf.Tensor, next_log_prob: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+    """V(s') = Q(s', a') [B]: no entropy in the backup (RLPD, 2302.02948, and SERL). Arguments as for `soft_value`."""
+    del next_log_prob, alpha
+    return next_q
 
 
 def td_target(reward: tf.Tensor, discount: tf.Tensor, gamma: float, next_value: tf.Tensor) -> tf.Tensor:
@@ -38,16 +71,16 @@ def critic_loss(q: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 def actor_loss(log_prob: tf.Tensor, q: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-    """J_pi = alpha log pi(a|s) - min_i Q_i(s, a), a reparameterised (1812.05905, eq. 9).
+    """J_pi = alpha log pi(a|s) - Q(s, a), a reparameterised (1812.05905, eq. 9).
 
     Args:
       log_prob: [B].
-      q: Q values [N, B] of the same actions.
+      q: Q values [B] of the same actions, pooled over the critics.
       alpha: temperature, scalar.
 
     Returns: [B].
     """
-    return alpha * log_prob - tf.reduce_min(q, axis=0)
+    return alpha * log_prob - q
 
 
 @gin.register

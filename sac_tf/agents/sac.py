@@ -1,11 +1,10 @@
-"""Soft Actor-Critic (1801.01290, 1812.05905): three steps, and the update that joins them.
+"""Soft Actor-Critic (1801.01290, 1812.05905): three steps, and the order in which they follow each other.
 
 A step takes the state and a batch, changes the state, and returns its metrics (scalars). Variants replace a step, a
 network or a number; none of them copies this file.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import gin
 import tensorflow as tf
@@ -19,15 +18,8 @@ from sac_tf.types import Nest, Transition
 Metrics = dict[str, tf.Tensor]
 Minimize = Callable[..., tuple[Metrics, tf.Tensor]]
 """`optimizers.minimize`, or something around it that weighs rows or clips gradients."""
-
-
-class Update(NamedTuple):
-    """A compiled update: `run()` does `updates_per_call` of them and returns the metrics of the last."""
-
-    run: Callable[[], Metrics]
-    updates_per_call: int
-    batch_size: int
-    metric_names: tuple[str, ...]
+Pool = Callable[[tf.Tensor, tf.random.Generator], tf.Tensor]
+"""Q values of an ensemble [N, B] -> [B]: `losses.minimum_q`, `mean_q` or `subset_minimum_q`."""
 
 
 @gin.register
@@ -37,10 +29,12 @@ def critic_step(
     gamma: float = 0.99,
     tau: float = 0.005,
     target_period: int = 1,
+    pool: Pool = losses.minimum_q,
+    value: Callable[..., tf.Tensor] = losses.soft_value,
     loss: Callable[..., tf.Tensor] = losses.critic_loss,
     minimize: Minimize = minimize,
-) -> Metrics:
-    """Moves every critic towards the soft TD target, then the target critics towards the critics.
+) -> tuple[Metrics, tf.Tensor]:
+    """Moves every critic towards the TD target, then the target critics towards the critics.
 
     Args:
       state: changed in place.
@@ -48,13 +42,17 @@ def critic_step(
       gamma: discount of a step, in [0, 1].
       tau: Polyak rate of the targets, in (0, 1].
       target_period: the targets move with every so many calls.
+      pool: what the target takes of the target critics.
+      value: f(pooled Q [B], log pi [B], alpha) -> V [B]: `losses.soft_value` or `hard_value`.
       loss: f(Q values [N, B], target [B]) -> [B].
       minimize: takes the step.
+
+    Returns: metrics, and |Q - y| of each row, the mean over the critics [B].
     """
     require_number("critic_step.gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1")
     require_number("critic_step.tau", tau, lambda value: 0 < value <= 1, "a number above 0 and at most 1")
     require_count("critic_step.target_period", target_period)
-    target = soft_target(state, batch, gamma)
+    target = td_target(state, batch, gamma, pool, value)
 
     def rows() -> tuple[tf.Tensor, tf.Tensor]:
         q = state.critic([batch.observation, batch.action], training=True)
@@ -64,16 +62,20 @@ def critic_step(
     if target_period > 1:
         tau = tf.where(state.critic_optimizer.iterations % target_period == 0, tau, 0.0)
     update_targets(state, tau)
-    td_error = tf.reduce_mean(tf.abs(q - target))
-    return {**_prefixed("critic", metrics), "q_mean": tf.reduce_mean(q), "td_error": td_error}
+    return critic_metrics(metrics, q, target)
 
 
-def soft_target(state: TrainState, batch: Transition, gamma: float) -> tf.Tensor:
-    """Returns the soft TD target [B], with a' freshly drawn from the policy."""
+def td_target(
+    state: TrainState,
+    batch: Transition,
+    gamma: float,
+    pool: Pool = losses.minimum_q,
+    value: Callable[..., tf.Tensor] = losses.soft_value,
+) -> tf.Tensor:
+    """Returns the TD target [B], with a' freshly drawn from the policy."""
     next_action, next_log_prob = state.policy(batch.next_observation).sample_action(draw_seed(state.generator))
-    next_q = state.target_critic([batch.next_observation, next_action])
-    next_value = losses.soft_value(next_q, next_log_prob, state.alpha)
-    return losses.td_target(batch.reward, batch.discount, gamma, next_value)
+    next_q = pool(state.target_critic([batch.next_observation, next_action]), state.generator)
+    return losses.td_target(batch.reward, batch.discount, gamma, value(next_q, next_log_prob, state.alpha))
 
 
 def update_targets(state: TrainState, tau: float | tf.Tensor) -> None:
@@ -82,22 +84,34 @@ def update_targets(state: TrainState, tau: float | tf.Tensor) -> None:
         target_variable.assign_add(tau * (variable - target_variable))
 
 
+def critic_metrics(metrics: Metrics, q: tf.Tensor, target: tf.Tensor) -> tuple[Metrics, tf.Tensor]:
+    """Returns what a critic step returns, from Q values [N, B], targets [B] and the metrics of `minimize`."""
+    td_error = tf.reduce_mean(tf.abs(q - target), axis=0)
+    own = {"q_mean": tf.reduce_mean(q), "td_error": tf.reduce_mean(td_error)}
+    return {**_prefixed("critic", metrics), **own}, td_error
+
+
 @gin.register
-def actor_step(state: TrainState, batch: Transition, minimize: Minimize = minimize) -> tuple[Metrics, tf.Tensor]:
-    """Moves the policy towards exp(Q / alpha). Returns metrics, and log pi [B] of the drawn actions."""
+def actor_step(
+    state: TrainState, batch: Transition, pool: Pool = losses.minimum_q, minimize: Minimize = minimize
+) -> tuple[Metrics, tf.Tensor]:
+    """Moves the policy towards exp(Q / alpha), Q pooled by `pool`. Returns metrics, and log pi [B] of drawn actions."""
     seed = draw_seed(state.generator)
     metrics, log_prob = minimize(
-        lambda: policy_loss(state, batch.observation, seed, training=True),
+        lambda: policy_loss(state, batch.observation, seed, pool, training=True),
         state.actor_optimizer,
         state.actor.trainable_variables,
     )
     return {**_prefixed("actor", metrics), "entropy": -tf.reduce_mean(log_prob)}, log_prob
 
 
-def policy_loss(state: TrainState, observation: Nest, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+def policy_loss(
+    state: TrainState, observation: Nest, seed: tf.Tensor, pool: Pool = losses.minimum_q, training: bool = False
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the actor loss [B], and log pi [B], of actions drawn with `seed`."""
     action, log_prob = state.policy(observation, training).sample_action(seed)
-    return losses.actor_loss(log_prob, state.critic([observation, action]), state.alpha), log_prob
+    q = pool(state.critic([observation, action]), state.generator)
+    return losses.actor_loss(log_prob, q, state.alpha), log_prob
 
 
 @gin.register
@@ -124,87 +138,59 @@ def alpha_step(
 
 
 @gin.register
-def make_update(
+def last_batch(batches: Sequence[Transition]) -> Transition:
+    """Returns the batch of the last critic step."""
+    return batches[-1]
+
+
+@gin.register
+def whole_batch(batches: Sequence[Transition]) -> Transition:
+    """Returns the batches of all critic steps as one: SERL's `update_high_utd`, seen from its minibatches."""
+    return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *batches)
+
+
+@gin.register
+def sac_steps(
     state: TrainState,
-    sample: Callable[[int], Transition],
-    batch_size: int = 256,
-    updates_per_call: int = 8,
+    batches: Sequence[Transition],
     critic_steps_per_actor_step: int = 1,
-    critic_step: Callable[..., Metrics] = critic_step,
+    actor_steps: int = 1,
+    actor_batch: Callable[[Sequence[Transition]], Transition] = last_batch,
+    critic_step: Callable[..., tuple[Metrics, tf.Tensor]] = critic_step,
     actor_step: Callable[..., tuple[Metrics, tf.Tensor]] = actor_step,
     alpha_step: Callable[..., Metrics] | None = alpha_step,
-    jit_compile: bool = False,
-) -> Update:
-    """Joins the steps into one compiled function that does `updates_per_call` updates of `state`.
+) -> tuple[Metrics, tf.Tensor]:
+    """Takes a critic step on each batch, and between them the actor and temperature steps.
 
     Args:
-      state: changed in place by each call.
-      sample: f(B) returns a batch of B transitions; called inside the compiled function.
-      batch_size: B of one update.
-      updates_per_call: critic updates of one call, unrolled: no Python, and no barrier, stands between them.
-      critic_steps_per_actor_step: an actor and an alpha step follow every so many critic steps.
+      state: changed in place.
+      batches: K of them, of B rows each.
+      critic_steps_per_actor_step: actor and temperature follow every so many critic steps (20 in 2101.05982).
+      actor_steps: steps of actor and temperature then; as many as critic steps for TD3's delay made up for (CleanRL).
+      actor_batch: what of the batches since the last time they learn from: `last_batch` or `whole_batch`.
       critic_step, actor_step, alpha_step: the steps; alpha_step None keeps the temperature fixed.
-      jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU).
 
-    Raises:
-      ConfigurationError: a count that is not positive, or an actor step that would never come.
+    Returns: the last metrics of each kind, and |Q - y| [K B] of all rows.
     """
-    _check_counts(batch_size, updates_per_call, critic_steps_per_actor_step)
-
-    steps = critic_step, actor_step, alpha_step
-    learn = _joined(state, steps, updates_per_call, critic_steps_per_actor_step)
-    learn = tf.function(learn, jit_compile=jit_compile, autograph=False)
-
-    def run() -> Metrics:
-        metrics = learn(sample(updates_per_call * batch_size))
-        state.updates.assign_add(updates_per_call)
-        return metrics
-
-    return _compile(run, updates_per_call, batch_size)
-
-
-def _joined(state: TrainState, steps: tuple, updates: int, critic_steps_per_actor_step: int) -> Callable[..., Metrics]:
-    """Returns f(rows), `updates` updates in a row, to be compiled as a whole.
-
-    The steps are traced into one function and are not functions of their own: the optimizer of TensorFlow 2.15 gives up
-    on a graph that calls one function several times, which costs a sixth of the speed. No autograph: nothing here
-    branches on a tensor, and errors keep their own words.
-    """
-    critic_step, actor_step, alpha_step = steps
-
-    def learn(rows: Transition) -> Metrics:
-        metrics: Metrics = {}
-        for number, batch in enumerate(_split(rows, updates), start=1):
-            metrics |= critic_step(state, batch)
-            if number % critic_steps_per_actor_step == 0:
-                actor_metrics, log_prob = actor_step(state, batch)
-                metrics |= actor_metrics | ({} if alpha_step is None else alpha_step(state, log_prob))
-        return {**metrics, "alpha": state.alpha}
-
-    return learn
-
-
-def _check_counts(batch_size: int, updates_per_call: int, critic_steps_per_actor_step: int) -> None:
-    require_count("make_update.batch_size", batch_size)
-    require_count("make_update.updates_per_call", updates_per_call)
-    require_count("make_update.critic_steps_per_actor_step", critic_steps_per_actor_step)
-    if updates_per_call % critic_steps_per_actor_step:
+    require_count("sac_steps.critic_steps_per_actor_step", critic_steps_per_actor_step)
+    require_count("sac_steps.actor_steps", actor_steps)
+    if len(batches) % critic_steps_per_actor_step:
         raise ConfigurationError(
-            f"make_update.updates_per_call={updates_per_call} must be a multiple of "
-            f"make_update.critic_steps_per_actor_step={critic_steps_per_actor_step}."
+            f"make_update.updates_per_call={len(batches)} must be a multiple of "
+            f"sac_steps.critic_steps_per_actor_step={critic_steps_per_actor_step}."
         )
-
-
-def _compile(run: Callable[[], Metrics], updates_per_call: int, batch_size: int) -> Update:
-    """Traces now, so that a setting which cannot work is refused before the first step."""
-    compiled = tf.function(run, autograph=False)
-    metrics = compiled.get_concrete_function().structured_outputs
-    return Update(compiled, updates_per_call, batch_size, tuple(sorted(metrics)))
-
-
-def _split(rows: Transition, parts: int) -> list[Transition]:
-    pieces = [tf.split(leaf, parts) for leaf in tf.nest.flatten(rows)]
-    return [tf.nest.pack_sequence_as(rows, leaves) for leaves in zip(*pieces, strict=True)]
+    metrics: Metrics = {}
+    td_errors: list[tf.Tensor] = []
+    for number, batch in enumerate(batches, start=1):
+        critic_metrics, td_error = critic_step(state, batch)
+        metrics |= critic_metrics
+        td_errors.append(td_error)
+        if number % critic_steps_per_actor_step == 0:
+            chosen = actor_batch(batches[number - critic_steps_per_actor_step : number])
+            for _ in range(actor_steps):
+                actor_metrics, log_prob = actor_step(state, chosen)
+                metrics |= actor_metrics | ({} if alpha_step is None else alpha_step(state, log_prob))
+    return {**metrics, "alpha": state.alpha}, tf.concat(td_errors, 0)
 
 
 def _prefixed(prefix: str, metrics: Metrics) -> Metrics:

@@ -75,6 +75,10 @@ class Replay:
         """Returns `number` transitions; to be called inside a `tf.function`."""
         return self._packer.unpack(self._sampler.sample(number))
 
+    def learned_from(self, rows: Transition, td_error: tf.Tensor) -> None:
+        """Hears |Q - y| [number] of what `sample` gave; to be called inside a `tf.function`."""
+        self._sampler.learned_from(rows, td_error)
+
     def save(self, folder: Path) -> None:
         """Writes all rows to the new folder `folder`."""
         self.publish()

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from sac_tf.errors import RunError
 from sac_tf.replay.tables import COLUMN, QUEUE_TABLE, REPLAY_TABLE, TIMEOUT_S
+from sac_tf.types import Transition
 
 _IO_ROWS = 65_536
 _ROWS_FILE = "resident_rows.npy"
@@ -58,6 +59,9 @@ class ResidentSampler:
         size = tf.minimum(self._count, self._capacity)
         return tf.gather(self._rows, self._generator.uniform([number], maxval=size, dtype=tf.int64))
 
+    def learned_from(self, rows: Transition, td_error: tf.Tensor) -> None:
+        """Uniform draws do not depend on errors."""
+
     def save(self, folder: Path) -> None:
         """Writes the filled part of the ring to `folder`, a block at a time."""
         size = min(self.rows_received, self._capacity)
@@ -105,6 +109,9 @@ class ReverbSampler:
 
     def receive(self, rows: int) -> None:
         """Reverb has them."""
+
+    def learned_from(self, rows: Transition, td_error: tf.Tensor) -> None:
+        """Uniform draws do not depend on errors."""
 
     def save(self, folder: Path) -> None:
         """Reverb's checkpoint has them."""

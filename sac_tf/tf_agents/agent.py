@@ -147,7 +147,7 @@ class SacAgent(tf_agent.TFAgent):
           training: passed to the critic networks.
         """
         batch = _batch(time_steps, actions, next_time_steps, reward_scale_factor)
-        target = sac.soft_target(self.state, batch, gamma)
+        target = sac.td_target(self.state, batch, gamma)
         q = self.state.critic([time_steps, actions], training=training)
         rows = self._critic_rows(td_errors_loss_fn)(q, target)
         return tf.reduce_mean(total_loss(rows, weights, self.state.critic.losses))
@@ -156,7 +156,7 @@ class SacAgent(tf_agent.TFAgent):
         self, time_steps: ts.TimeStep, weights: tf.Tensor | float | None = None, training: bool = True
     ) -> tf.Tensor:
         """Returns the loss of the actor, a scalar, without `actor_loss_weight`; arguments as for `critic_loss`."""
-        rows, _ = sac.policy_loss(self.state, time_steps, draw_seed(self.state.generator), training)
+        rows, _ = sac.policy_loss(self.state, time_steps, draw_seed(self.state.generator), training=training)
         return tf.reduce_mean(total_loss(rows, weights, self.state.actor.losses))
 
     def alpha_loss(
@@ -185,7 +185,7 @@ class SacAgent(tf_agent.TFAgent):
             clipping, counter = self._gradient_clipping, self.train_step_counter
             return Minimizer(scale, weights, regularization, clipping, self.summarize_grads_and_vars, counter)
 
-        metrics = sac.critic_step(
+        metrics, _ = sac.critic_step(
             state,
             batch,
             **self._target_rule,

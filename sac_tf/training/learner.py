@@ -7,8 +7,8 @@ from pathlib import Path
 import gin
 import tensorflow as tf
 
-from sac_tf.agents.sac import Update, make_update
 from sac_tf.agents.state import TrainState
+from sac_tf.agents.update import Update, make_update
 from sac_tf.errors import ConfigurationError, RunError, require_number
 from sac_tf.replay.replay import Replay
 from sac_tf.types import EnvironmentSpec
@@ -61,7 +61,7 @@ class Learner:
         self.state = state(spec, seed)
         restored = None if checkpoint is None else checkpoint / "replay"
         self.replay = replay(spec, self.state.generator, staging, expected_rows, restored)
-        self._update = update(self.state, self.replay.sample)
+        self._update = update(self.state, self.replay.sample, self.replay.learned_from)
         if self._update.batch_size > self.replay.capacity:
             raise ConfigurationError(
                 f"make_update.batch_size={self._update.batch_size} is larger than the replay, "

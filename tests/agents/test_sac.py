@@ -8,6 +8,7 @@ from sac_tf.agents import losses, sac
 from sac_tf.agents.optimizers import adam
 from sac_tf.agents.policies import exploring_actions, mean_actions, uniform_actions
 from sac_tf.agents.state import TrainState
+from sac_tf.agents.update import make_update
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
@@ -15,6 +16,7 @@ from sac_tf.types import Transition
 
 small_actor = functools.partial(make_actor, hidden_units=(16,))
 small_critic = functools.partial(make_critic, hidden_units=(16,))
+_steps = functools.partial(functools.partial, sac.sac_steps)
 
 
 def _state(spec, seed=0, **settings) -> TrainState:
@@ -49,9 +51,9 @@ def test_critic_step_descends_to_the_reward_where_nothing_is_bootstrapped(spec):
     batch = _batch()._replace(discount=tf.zeros([8]))
     actor = _weights(state.actor)
     step = tf.function(lambda: sac.critic_step(state, batch))
-    first = float(step()["critic_loss"])
+    first = float(step()[0]["critic_loss"])
     for _ in range(500):
-        last = step()
+        last, _ = step()
     assert float(last["critic_loss"]) < 0.01 * first
     np.testing.assert_allclose(state.critic([batch.observation, batch.action])[0], batch.reward, atol=0.2)
     assert not _moved(actor, state.actor)
@@ -87,8 +89,8 @@ def test_target_entropy_is_minus_the_action_dimensions_times_the_factor(spec):
 
 def test_one_call_of_many_updates_is_many_calls_of_one(spec):
     one, many = _state(spec), _state(spec)
-    single = sac.make_update(one, lambda number: _batch(8), batch_size=8, updates_per_call=1)
-    joint = sac.make_update(many, lambda number: _repeat(_batch(8), 3), batch_size=8, updates_per_call=3)
+    single = make_update(one, lambda number: _batch(8), batch_size=8, updates_per_call=1)
+    joint = make_update(many, lambda number: _repeat(_batch(8), 3), batch_size=8, updates_per_call=3)
     for _ in range(3):
         last = single.run()
     metrics = joint.run()
@@ -103,32 +105,61 @@ def _repeat(batch: Transition, times: int) -> Transition:
     return tf.nest.map_structure(lambda leaf: tf.concat([leaf] * times, axis=0), batch)
 
 
-def test_actor_follows_every_so_many_critic_steps(spec):
-    calls = {"critic": 0, "actor": 0}
+@pytest.mark.parametrize(
+    ("settings", "actor_rows"),
+    [
+        ({}, [4, 4]),
+        ({"actor_steps": 2}, [4, 4, 4, 4]),
+        ({"actor_batch": sac.whole_batch}, [12, 12]),
+    ],
+)
+def test_actor_follows_every_so_many_critic_steps(spec, settings, actor_rows):
+    seen = {"critic": [], "actor": []}
 
     def critic_step(state, batch):
-        calls["critic"] += 1
+        seen["critic"].append(batch.reward.shape[0])
         return sac.critic_step(state, batch)
 
     def actor_step(state, batch):
-        calls["actor"] += 1
+        seen["actor"].append(batch.reward.shape[0])
         return sac.actor_step(state, batch)
 
-    sac.make_update(
+    steps = _steps(critic_steps_per_actor_step=3, critic_step=critic_step, actor_step=actor_step, **settings)
+    make_update(_state(spec), lambda number: _batch(number), batch_size=4, updates_per_call=6, steps=steps)
+    assert seen == {"critic": [4] * 6, "actor": actor_rows}
+
+
+def test_the_actor_learns_from_the_batches_since_its_last_step(spec):
+    seen = []
+
+    def actor_step(state, batch):
+        seen.append(batch)
+        return sac.actor_step(state, batch)
+
+    batches = [_batch(2)._replace(reward=tf.fill([2], float(number))) for number in range(4)]
+    for choose in (sac.last_batch, sac.whole_batch):
+        sac.sac_steps(_state(spec), batches, critic_steps_per_actor_step=2, actor_batch=choose, actor_step=actor_step)
+    assert [batch.reward.numpy().tolist() for batch in seen] == [[1, 1], [3, 3], [0, 0, 1, 1], [2, 2, 3, 3]]
+
+
+def test_update_tells_the_errors_of_the_rows_that_it_drew(spec):
+    heard = []
+    update = make_update(
         _state(spec),
         lambda number: _batch(number),
+        lambda rows, td_error: heard.append((rows.reward.shape, td_error.shape)),
         batch_size=4,
-        updates_per_call=6,
-        critic_steps_per_actor_step=3,
-        critic_step=critic_step,
-        actor_step=actor_step,
+        updates_per_call=3,
     )
-    assert calls == {"critic": 6, "actor": 2}
+    update.run()
+    assert heard == [((12,), (12,))]
 
 
 def test_without_an_alpha_step_alpha_stays(spec):
     state = _state(spec, initial_alpha=0.2)
-    update = sac.make_update(state, lambda number: _batch(number), batch_size=4, updates_per_call=2, alpha_step=None)
+    update = make_update(
+        state, lambda number: _batch(number), batch_size=4, updates_per_call=2, steps=_steps(alpha_step=None)
+    )
     before = _weights(state.actor)
     assert float(update.run()["alpha"]) == pytest.approx(0.2)
     assert _moved(before, state.actor)
@@ -142,7 +173,7 @@ def test_xla_gives_the_same_critics_where_no_draw_matters(spec):
         def sample(number):
             return _batch(number)._replace(discount=tf.zeros([number]))
 
-        update = sac.make_update(state, sample, batch_size=4, updates_per_call=1, jit_compile=jit_compile)
+        update = make_update(state, sample, batch_size=4, updates_per_call=1, jit_compile=jit_compile)
         update.run()
         results.append(state.critic.get_weights())
     for a, b in zip(*results, strict=True):
@@ -166,14 +197,14 @@ def test_same_seed_same_state_and_same_actions(spec):
     [
         ({"batch_size": 0}, "make_update.batch_size must be an integer of at least 1, got 0"),
         ({"updates_per_call": 2.5}, "make_update.updates_per_call must be an integer of at least 1, got 2.5"),
-        ({"updates_per_call": 8, "critic_steps_per_actor_step": 3}, "must be a multiple of"),
-        ({"critic_step": functools.partial(sac.critic_step, gamma=1.5)}, "critic_step.gamma must be"),
-        ({"critic_step": functools.partial(sac.critic_step, tau=0)}, "critic_step.tau must be"),
+        ({"steps": _steps(critic_steps_per_actor_step=3)}, "must be a multiple of"),
+        ({"steps": _steps(critic_step=functools.partial(sac.critic_step, gamma=1.5))}, "critic_step.gamma must be"),
+        ({"steps": _steps(critic_step=functools.partial(sac.critic_step, tau=0))}, "critic_step.tau must be"),
     ],
 )
 def test_bad_numbers_are_refused(spec, settings, words):
     with pytest.raises(ConfigurationError, match=words):
-        sac.make_update(_state(spec), lambda number: _batch(number), **settings)
+        make_update(_state(spec), lambda number: _batch(number), **settings)
 
 
 @pytest.mark.parametrize("settings", [{"initial_alpha": 0.0}, {"target_entropy_factor": float("nan")}])

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents.sac import make_update
+from sac_tf.agents.sac import sac_steps
 from sac_tf.agents.state import TrainState
+from sac_tf.agents.update import make_update
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
@@ -117,7 +118,7 @@ def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path):
 def test_gin_wires_the_run_and_its_bindings_hold(tmp_path):
     """A fixed temperature, other networks, a fraction of the updates: all by bindings on top of the shipped files."""
     bindings = ["train.total_steps=600", "train.random_steps=200", "train.checkpoint_period=600"]
-    bindings += ["make_update.alpha_step=None", "TrainState.initial_alpha=0.2", "critic.ensemble_size=3"]
+    bindings += ["sac_steps.alpha_step=None", "TrainState.initial_alpha=0.2", "critic.ensemble_size=3"]
     bindings += ["actor.hidden_units=(16,)", "critic.hidden_units=(16,)", "learner.updates_per_step=0.5"]
     bindings += ["make_update.batch_size=16", "adam.learning_rate=1e-3", "RunLog.period=600", "critic_step.tau=1.0"]
     gin.parse_config_files_and_bindings(["gin_configs/tasks/pendulum.gin"], bindings)
@@ -209,7 +210,7 @@ def test_an_environment_that_breaks_loses_nothing(tmp_path, monkeypatch):
         ({"num_environments": 0}, "train.num_environments must be an integer of at least 1, got 0"),
         ({"environment": 3}, "train.environment must be a string, got 3"),
         ({"updates_per_step": 0}, "learner.updates_per_step must be a number above 0, got 0"),
-        ({"update": {"critic_steps_per_actor_step": 3}}, "must be a multiple of"),
+        ({"update": {"steps": functools.partial(sac_steps, critic_steps_per_actor_step=3)}}, "must be a multiple of"),
     ],
 )
 def test_bad_settings_are_refused_with_one_sentence(tmp_path, settings, words):
