@@ -77,7 +77,7 @@ class Ours:
         for row in range(rows):
             learner.replay.add(transitions[row % len(transitions)], row + 1)
             if (row + 1) % _STEPS_BETWEEN_UPDATES == 0:
-                learner.replay.publish()
+                learner.replay.refresh()
         learner.replay.publish()
         self._learner = learner
         return learner

@@ -25,11 +25,11 @@ def make_actor(
     for units in hidden_units:
         initializer = tf.keras.initializers.GlorotUniform(next(stream))
         x = tf.keras.layers.Dense(units, activation, kernel_initializer=initializer)(x)
-    heads = []
-    for name in ("loc", "log_std"):
-        initializer = tf.keras.initializers.GlorotUniform(next(stream))
-        heads.append(tf.keras.layers.Dense(spec.action_dimensions, kernel_initializer=initializer, name=name)(x))
-    return tf.keras.Model([observation], heads, name="actor")
+    # One product for both heads: two narrow ones cost almost twice as much.
+    initializer = tf.keras.initializers.GlorotUniform(next(stream))
+    heads = tf.keras.layers.Dense(2 * spec.action_dimensions, kernel_initializer=initializer, name="loc_and_log_std")(x)
+    loc, log_std = tf.split(heads, 2, axis=-1)
+    return tf.keras.Model([observation], [loc, log_std], name="actor")
 
 
 def join_leaves(leaves: Sequence[tf.Tensor]) -> tf.Tensor:

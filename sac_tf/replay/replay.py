@@ -66,6 +66,12 @@ class Replay:
         self._writer.append(rows)
         self.rows_added += len(rows)
 
+    def refresh(self) -> None:
+        """Lets `sample` see what was added, in whole blocks: single rows would take more memory and time."""
+        if self.rows_added == self._writer.unpublished:
+            self._writer.publish()
+        self._sampler.receive(self.rows_added - self._writer.unpublished)
+
     def publish(self) -> None:
         """Lets `sample` see all rows added so far."""
         self._writer.publish()

@@ -81,7 +81,7 @@ class Learner:
         metrics: dict[str, float] = {}
         due = int((step - self._random_steps) * self._updates_per_step) - self.updates
         if due >= self._update.updates_per_call:
-            self.replay.publish()
+            self.replay.refresh()
         for _ in range(due // self._update.updates_per_call):
             metrics = {name: float(value) for name, value in self._update.run().items()}
             self.updates += self._update.updates_per_call

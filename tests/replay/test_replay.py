@@ -98,6 +98,16 @@ def test_rows_wait_for_publish(make_replay):
     assert set(_sampled(replay)) == set(range(10))
 
 
+def test_refresh_shows_whole_blocks_but_never_nothing(make_replay):
+    replay = make_replay()
+    replay.add(_rows(0, 5), step=0)
+    replay.refresh()
+    assert set(_sampled(replay)) == set(range(5))
+    replay.add(_rows(5, 5 + writer.BLOCK_ROWS + 3), step=5)
+    replay.refresh()
+    assert set(_sampled(replay)) == set(range(5 + writer.BLOCK_ROWS))
+
+
 @pytest.mark.parametrize("added", [30, 250])
 def test_a_checkpoint_brings_back_both_tables_and_the_draws(make_replay, tmp_path, added):
     before = make_replay()
