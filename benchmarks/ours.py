@@ -98,6 +98,7 @@ class Ours:
 def main() -> None:
     """Serves one size."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")  # as the binaries do
     answers = channel.claim_stdout()
     folder = tempfile.TemporaryDirectory()
     ours = Ours(SIZES[sys.argv[1]], Path(folder.name) / "staging")

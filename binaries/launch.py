@@ -30,6 +30,9 @@ def run(main: Callable[[list[str]], int | None]) -> None:
 
     Exit codes: 2 for a wrong flag or configuration, 1 for a failure while running, 128 + n for signal n.
     """
+    # An update takes and returns the same pieces of memory over and over: TensorFlow's own allocator is faster at that
+    # than the system's. Read when TensorFlow is imported.
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     try:
         app.run(lambda argv: sys.exit(main(argv[1:])), flags_parser=_parse_flags)
     except (ConfigurationError, flags.Error) as error:
