@@ -1,7 +1,7 @@
 """Worker: the SacAgent of TF-Agents. `python -m benchmarks.tf_agents_peer <size>`
 
-Built as TF-Agents' own SAC example builds it (networks, tf.compat.v1 Adam, `common.function(agent.train)`), with
-TensorFlow's default threads, and trained on one ready batch: it draws none.
+Built as TF-Agents' SAC tutorial builds it (ActorDistributionNetwork, CriticNetwork, Keras' Adam, and
+`common.function(agent.train)`), with TensorFlow's default threads, and trained on one ready batch: it draws none.
 
 Tasks: `update`: updates per second.
 """
@@ -59,9 +59,9 @@ def _make_agent(size: Size):
             kernel_initializer="glorot_uniform",
             last_kernel_initializer="glorot_uniform",
         ),
-        actor_optimizer=tf.compat.v1.train.AdamOptimizer(3e-4),
-        critic_optimizer=tf.compat.v1.train.AdamOptimizer(3e-4),
-        alpha_optimizer=tf.compat.v1.train.AdamOptimizer(3e-4),
+        actor_optimizer=tf.keras.optimizers.Adam(3e-4),
+        critic_optimizer=tf.keras.optimizers.Adam(3e-4),
+        alpha_optimizer=tf.keras.optimizers.Adam(3e-4),
         target_update_tau=0.005,
         gamma=0.99,
         td_errors_loss_fn=tf.math.squared_difference,
