@@ -22,6 +22,12 @@ class RowPacker:
         self._sizes = [int(np.prod(shape)) for shape in self._shapes]
 
     @property
+    def columns(self) -> Transition:
+        """Where each leaf lies in a row: `Transition` of slices, in their order."""
+        ends = np.cumsum(self._sizes).tolist()
+        return tree.unflatten_as(self._spec, list(map(slice, [0, *ends], ends)))
+
+    @property
     def width(self) -> int:
         """W, the number of float32 columns of a row."""
         return sum(self._sizes)

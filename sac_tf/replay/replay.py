@@ -1,9 +1,10 @@
 """The replay of one process: server, writer and sampler behind five verbs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import gin
+import numpy as np
 import reverb
 import tensorflow as tf
 
@@ -11,6 +12,7 @@ from sac_tf.errors import RunError
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.samplers import ResidentSampler
 from sac_tf.replay.tables import ReplayServer, make_tables
+from sac_tf.replay.transitions import OneStepRows
 from sac_tf.replay.writer import RowWriter
 from sac_tf.types import EnvironmentSpec, Transition
 
@@ -31,6 +33,7 @@ class Replay:
         tables: Callable[..., list[reverb.Table]] = make_tables,
         server: Callable[..., ReplayServer] = ReplayServer,
         sampler: Callable[..., ResidentSampler] = ResidentSampler,
+        rows: Callable[[Transition], OneStepRows] = OneStepRows,
     ):
         """Starts a Reverb server.
 
@@ -43,14 +46,16 @@ class Replay:
           tables: f(width) returns the Reverb tables, the replay table first.
           server: f(tables, staging, restore_from).
           sampler: f(address, width, capacity, generator): ResidentSampler or ReverbSampler.
+          rows: f(columns) returns what turns the transitions of each step into the rows to store.
         """
         self._packer = RowPacker(spec)
+        self._rows = rows(self._packer.columns)
         made = tables(self._packer.width)
         self.capacity = made[0].info.max_size
         source = None if restore_from is None else restore_from / "reverb"
         self._server = server(made, staging, source)
-        rows = min(self.capacity, expected_rows)
-        self._sampler = sampler(self._server.address, self._packer.width, rows, generator)
+        most_rows = min(self.capacity, expected_rows)
+        self._sampler = sampler(self._server.address, self._packer.width, most_rows, generator)
         self._writer = RowWriter(self._server.client, self._sampler.reads_queue)
         self.rows_added = 0
 
@@ -59,12 +64,15 @@ class Replay:
         """Rows that the replay table holds."""
         return min(self.rows_added, self.capacity)
 
-    def add(self, transition: Transition, step: int) -> None:
-        """Adds the rows of environment step `step`; raises RunError if a value is not finite, and adds none then."""
+    def add(self, transition: Transition, step: int, ended: Collection[int] = ()) -> None:
+        """Adds the E transitions of environment step `step`; those of the environments in `ended` end an episode.
+
+        Raises:
+          RunError: a value is not finite; nothing is added.
+        """
         rows = self._packer.pack(transition)
         self._packer.check_finite(rows, step)
-        self._writer.append(rows)
-        self.rows_added += len(rows)
+        self._append(self._rows.add(rows, ended))
 
     def refresh(self) -> None:
         """Lets `sample` see what was added, in whole blocks: single rows would take more memory and time."""
@@ -86,7 +94,8 @@ class Replay:
         self._sampler.learned_from(rows, td_error)
 
     def save(self, folder: Path) -> None:
-        """Writes all rows to the new folder `folder`."""
+        """Writes all rows to the new folder `folder`. What is added next must begin an episode, as after a restart."""
+        self._append(self._rows.flush())
         self.publish()
         folder.mkdir()
         (folder / _ROWS_ADDED).write_text(str(self.rows_added))
@@ -99,6 +108,10 @@ class Replay:
         self._sampler.restore(folder, self.rows_added)
         if self._server.size() != self.size:
             raise RunError(f"Reverb brought back {self._server.size()} of the {self.size} rows in {folder}.")
+
+    def _append(self, rows: np.ndarray) -> None:
+        self._writer.append(rows)
+        self.rows_added += len(rows)
 
     def close(self) -> None:
         self._writer.close()

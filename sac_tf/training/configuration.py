@@ -32,6 +32,17 @@ def refuse_idle_bindings() -> None:
         raise ConfigurationError(f"The binding of {', '.join(idle)} has no effect: no part of this run uses it.")
 
 
+def refuse_unequal_gammas() -> None:
+    """Raises ConfigurationError if parts of this run discount differently: n-step rows and the critic's target."""
+    used = operative_bindings(gin.operative_config_str(max_line_length=_LONGEST_LINE))
+    gammas = {name: used.get(value.lstrip("%"), value) for name, value in used.items() if name.endswith(".gamma")}
+    if len(set(gammas.values())) > 1:
+        listed = ", ".join(f"{name} = {value}" for name, value in sorted(gammas.items()))
+        raise ConfigurationError(
+            f"A run has one discount, not {listed}; with n_step.gin bind GAMMA, which sets them all."
+        )
+
+
 def refuse_other_configuration(root_dir: Path) -> None:
     """Raises ConfigurationError if `root_dir` holds a run whose settings are not those now given to gin.
 

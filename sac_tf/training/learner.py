@@ -79,6 +79,8 @@ class Learner:
           Diverged: a metric is not finite.
         """
         metrics: dict[str, float] = {}
+        if self.replay.size == 0:  # n-step rows come some steps late
+            return metrics
         due = int((step - self._random_steps) * self._updates_per_step) - self.updates
         if due >= self._update.updates_per_call:
             self.replay.refresh()

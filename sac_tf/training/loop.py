@@ -115,6 +115,7 @@ class _Run:
         self._explore = exploring_actions(self._learner.state, spec, size)
         self._log = settings.log(root_dir, settings.total_steps, self._learner.metric_names, self._progress)
         configuration.refuse_idle_bindings()
+        configuration.refuse_unequal_gammas()
         configuration.save_or_compare(root_dir)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
@@ -148,7 +149,7 @@ class _Run:
         settings = self._settings
         metrics: dict[str, float] = {}
         for transition, episodes in self._experience():
-            self._learner.replay.add(transition, self._progress.step + 1)
+            self._learner.replay.add(transition, self._progress.step + 1, [episode.copy for episode in episodes])
             self._progress.step += settings.num_environments
             metrics = self._learner.learn(self._progress.step) or metrics
             self._log.advance(settings.num_environments, episodes)

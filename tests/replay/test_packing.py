@@ -24,6 +24,13 @@ def test_what_is_packed_comes_back(nested_spec):
     tree.map_structure(np.testing.assert_array_equal, tree.map_structure(np.asarray, back), transition)
 
 
+def test_columns_say_where_each_leaf_lies(nested_spec):
+    packer, transition = RowPacker(nested_spec), _transition(nested_spec, 6)
+    rows = packer.pack(transition)
+    pieces = tree.map_structure(lambda column, leaf: rows[:, column].reshape(leaf.shape), packer.columns, transition)
+    tree.map_structure(np.testing.assert_array_equal, pieces, transition)
+
+
 def test_a_value_that_is_not_finite_is_named(nested_spec):
     packer, transition = RowPacker(nested_spec), _transition(nested_spec, 3)
     packer.check_finite(packer.pack(transition), step=1)

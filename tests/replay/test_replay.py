@@ -4,53 +4,13 @@ import socket
 import numpy as np
 import pytest
 import reverb
-import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay import samplers, tables, writer
-from sac_tf.replay.replay import Replay
 from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
 from sac_tf.replay.tables import ReplayServer, make_tables
-from sac_tf.types import Transition
-
-CAPACITY = 100
-
-
-@pytest.fixture
-def make_replay(spec, tmp_path):
-    """Returns a function that makes a small replay, closed after the test."""
-    made = []
-
-    def make(restore_from=None, sampler=ResidentSampler, **settings):
-        replay = Replay(
-            spec,
-            tf.random.Generator.from_seed(1),
-            tmp_path / f"staging{len(made)}",
-            expected_rows=10_000,
-            restore_from=restore_from,
-            tables=functools.partial(make_tables, capacity=CAPACITY, **settings),
-            sampler=sampler,
-        )
-        made.append(replay)
-        return replay
-
-    yield make
-    for replay in made:
-        replay.close()
-
-
-def _rows(first: int, last: int) -> Transition:
-    """Transitions whose reward is their number."""
-    number = np.arange(first, last, dtype=np.float32)
-    observation = np.stack([number] * 3, 1)
-    return Transition(observation, np.zeros((len(number), 2)), number, np.ones(len(number)), observation + 1)
-
-
-def _sampled(replay, number=2000) -> np.ndarray:
-    batch = tf.function(lambda: replay.sample(number))()
-    np.testing.assert_array_equal(batch.observation[:, 0], batch.reward)
-    np.testing.assert_array_equal(batch.next_observation[:, 2], batch.reward + 1)
-    return batch.reward.numpy()
+from sac_tf.replay.transitions import NStepRows
+from tests.replay.numbered import CAPACITY, drawn_numbers, numbered_rows
 
 
 @pytest.mark.parametrize("sampler", [ResidentSampler, ReverbSampler])
@@ -58,17 +18,17 @@ def _sampled(replay, number=2000) -> np.ndarray:
 def test_samples_are_the_newest_rows_and_all_of_them(make_replay, sampler, added):
     replay = make_replay(sampler=sampler)
     for first in range(0, added, 30):
-        replay.add(_rows(first, min(first + 30, added)), step=first)
+        replay.add(numbered_rows(first, min(first + 30, added)), step=first)
     replay.publish()
     assert replay.rows_added == added and replay.size == min(added, CAPACITY)
-    assert set(_sampled(replay)) == set(range(max(0, added - CAPACITY), added))
+    assert set(drawn_numbers(replay)) == set(range(max(0, added - CAPACITY), added))
 
 
 def test_draws_are_uniform(make_replay):
     replay = make_replay()
-    replay.add(_rows(0, CAPACITY), step=0)
+    replay.add(numbered_rows(0, CAPACITY), step=0)
     replay.publish()
-    counts = np.bincount(_sampled(replay, 100_000).astype(int), minlength=CAPACITY)
+    counts = np.bincount(drawn_numbers(replay, 100_000).astype(int), minlength=CAPACITY)
     expected = 1000  # with a standard deviation of 31.5; chi-square has mean 99 and standard deviation 14
     assert 40 < np.sum((counts - expected) ** 2 / expected) < 200
 
@@ -78,7 +38,7 @@ def test_ring_holds_the_rows_in_their_order(make_replay):
     generator, oracle, added = np.random.default_rng(0), np.zeros(CAPACITY), 0
     for _ in range(40):
         number = int(generator.integers(1, 12))
-        replay.add(_rows(added, added + number), step=added)
+        replay.add(numbered_rows(added, added + number), step=added)
         if generator.random() < 0.5:
             replay.publish()
         for row in range(added, added + number):
@@ -90,35 +50,35 @@ def test_ring_holds_the_rows_in_their_order(make_replay):
 
 def test_rows_wait_for_publish(make_replay):
     replay = make_replay()
-    replay.add(_rows(0, 5), step=0)
+    replay.add(numbered_rows(0, 5), step=0)
     replay.publish()
-    replay.add(_rows(5, 10), step=5)
-    assert set(_sampled(replay)) == set(range(5))
+    replay.add(numbered_rows(5, 10), step=5)
+    assert set(drawn_numbers(replay)) == set(range(5))
     replay.publish()
-    assert set(_sampled(replay)) == set(range(10))
+    assert set(drawn_numbers(replay)) == set(range(10))
 
 
 def test_refresh_shows_whole_blocks_but_never_nothing(make_replay):
     replay = make_replay()
-    replay.add(_rows(0, 5), step=0)
+    replay.add(numbered_rows(0, 5), step=0)
     replay.refresh()
-    assert set(_sampled(replay)) == set(range(5))
-    replay.add(_rows(5, 5 + writer.BLOCK_ROWS + 3), step=5)
+    assert set(drawn_numbers(replay)) == set(range(5))
+    replay.add(numbered_rows(5, 5 + writer.BLOCK_ROWS + 3), step=5)
     replay.refresh()
-    assert set(_sampled(replay)) == set(range(5 + writer.BLOCK_ROWS))
+    assert set(drawn_numbers(replay)) == set(range(5 + writer.BLOCK_ROWS))
 
 
 @pytest.mark.parametrize("added", [30, 250])
 def test_a_checkpoint_brings_back_both_tables_and_the_draws(make_replay, tmp_path, added):
     before = make_replay()
-    before.add(_rows(0, added), step=0)
+    before.add(numbered_rows(0, added), step=0)
     before.save(tmp_path / "saved")
     after = make_replay(restore_from=tmp_path / "saved")
     after.restore(tmp_path / "saved")
     assert (after.rows_added, after.size) == (before.rows_added, before.size)
-    np.testing.assert_array_equal(_sampled(after, 50), _sampled(before, 50))
+    np.testing.assert_array_equal(drawn_numbers(after, 50), drawn_numbers(before, 50))
     for replay in (before, after):
-        replay.add(_rows(added, added + 20), step=added)
+        replay.add(numbered_rows(added, added + 20), step=added)
         replay.publish()
     np.testing.assert_array_equal(after._sampler._rows, before._sampler._rows)
     info = after._server.client.server_info(timeout=10)
@@ -127,7 +87,7 @@ def test_a_checkpoint_brings_back_both_tables_and_the_draws(make_replay, tmp_pat
 
 def test_a_checkpoint_with_rows_missing_is_refused(make_replay, tmp_path):
     replay = make_replay()
-    replay.add(_rows(0, 30), step=0)
+    replay.add(numbered_rows(0, 30), step=0)
     replay.save(tmp_path / "saved")
     (tmp_path / "saved" / "reverb" / "DONE").unlink()  # Reverb then starts empty and says nothing
     with pytest.raises((RunError, RuntimeError), match="0 of the 30 rows|DONE|checkpoint"):
@@ -136,7 +96,7 @@ def test_a_checkpoint_with_rows_missing_is_refused(make_replay, tmp_path):
 
 def test_a_bad_row_is_not_stored(make_replay):
     replay = make_replay()
-    bad = _rows(0, 3)
+    bad = numbered_rows(0, 3)
     bad.reward[1] = np.nan
     with pytest.raises(RunError, match="nan in reward at step 9"):
         replay.add(bad, step=9)
@@ -149,7 +109,7 @@ def test_a_limiter_that_blocks_inserts_is_an_error_and_not_a_hang(make_replay, m
     replay = make_replay(rate_limiter=limiter)
     with pytest.raises(RunError, match="limiter let no row in for 1 s"):
         for first in range(0, 50, 5):
-            replay.add(_rows(first, first + 5), step=first)
+            replay.add(numbered_rows(first, first + 5), step=first)
             replay.publish()
 
 
@@ -183,3 +143,26 @@ def test_the_selectors_are_the_ones_asked_for():
     table = make_tables(3, sampler=tables.Lifo, remover=tables.Lifo)[0]
     assert table.info.sampler_options.lifo and table.info.remover_options.lifo
     assert make_tables(3)[0].info.sampler_options.uniform
+
+
+@pytest.mark.parametrize("episode", [7, 1000])
+def test_late_rows_are_counted_when_they_come_and_none_is_lost(make_replay, tmp_path, episode):
+    """Two periods and a bad row between, past the capacity: one row for each transition, in their order."""
+    replay = make_replay(rows=functools.partial(NStepRows, gamma=0.5, n=3))
+    for number in range(130):
+        replay.add(numbered_rows(number, number + 1), number, ended=[0] if number % episode == episode - 1 else [])
+    assert replay.rows_added == 128
+    bad = numbered_rows(130, 131)
+    bad.reward[0] = np.nan
+    with pytest.raises(RunError, match="nan in reward at step 131"):
+        replay.add(bad, step=131)
+    replay.save(tmp_path / "first")
+    assert replay.rows_added == 130 and replay._server.size() == CAPACITY
+    replay.add(numbered_rows(200, 201), step=132)
+    replay.save(tmp_path / "second")
+    numbers = [*range(130), 200]
+    ring = replay._sampler._rows.numpy()
+    assert (replay.rows_added, replay.size) == (131, CAPACITY)
+    starts = np.roll(ring, -(131 % CAPACITY), axis=0)[:, 0]
+    np.testing.assert_array_equal(starts, numbers[-CAPACITY:])
+    assert ring[30, -1] == 201 and ring[29, -1] == ring[28, -1] == 130  # the last successor of its period

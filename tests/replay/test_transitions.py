@@ -1,11 +1,13 @@
 """Trajectory -> rows, as a table: what is stored at each kind of boundary."""
 
 import numpy as np
+import pytest
 
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-from sac_tf.replay.transitions import to_transition
+from sac_tf.errors import ConfigurationError
+from sac_tf.replay.transitions import NStepRows, OneStepRows, to_transition
 from sac_tf.training.collecting import Episode, collect
-from sac_tf.types import Step
+from sac_tf.types import Step, Transition
 
 
 def test_discount_of_every_kind_of_step():
@@ -56,3 +58,69 @@ def test_copies_end_on_their_own():
     assert finished[:4] == [[], [], [], []]
     assert [(e.copy, e.length) for e in finished[4]] == [(0, 5), (1, 5)]
     assert isinstance(finished[4][0], Episode)
+
+
+COLUMNS = Transition(slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 6), slice(6, 9))
+"""Observation (copy, episode, time), action, reward, discount, next observation."""
+
+
+def _play(generator, copies, steps):
+    """Rows [E, W] and the copies that ended, for each step; episodes terminate and are cut at random places."""
+    episode, time = np.zeros(copies), np.zeros(copies)
+    for _ in range(steps):
+        here = np.stack([np.arange(copies), episode, time], 1)
+        terminated, truncated = generator.random((2, copies)) < 0.15
+        reward = generator.integers(-8, 9, copies)
+        time = time + 1
+        there = np.stack([np.arange(copies), episode, time], 1)
+        columns = [here, np.zeros((copies, 1)), reward[:, None], ~terminated[:, None], there]
+        ended = terminated | truncated
+        yield np.concatenate(columns, axis=1, dtype=np.float32), np.flatnonzero(ended).tolist()
+        episode, time = episode + ended, np.where(ended, 0, time)
+
+
+def _oracle(played, n, gamma):
+    """The n-step rows of one period, for each start by the definition: look ahead until n, an end, or the last step."""
+    for t, (rows, _) in enumerate(played):
+        for copy, row in enumerate(rows):
+            ends = (k for k in range(n) if t + k + 1 == len(played) or copy in played[t + k][1])
+            last = next(ends, n - 1)
+            window = [played[t + k][0][copy] for k in range(last + 1)]
+            folded = sum(gamma**k * step[4] for k, step in enumerate(window))
+            survived = float(np.prod([step[5] for step in window]))
+            yield [*row[:4], folded, gamma**last * survived, *window[-1][6:]]
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_n_step_rows_are_those_of_the_definition(copies, n):
+    """Whole numbers and gamma = 1/2 leave nothing to rounding."""
+    generator, transform = np.random.default_rng(n), NStepRows(COLUMNS, gamma=0.5, n=n)
+    for steps in (40, 3, 1, 60):  # periods, each of which begins with fresh episodes
+        played = list(_play(generator, copies, steps))
+        stored = np.concatenate([*(transform.add(rows.copy(), ended) for rows, ended in played), transform.flush()])
+        expected = np.float32(list(_oracle(played, n, 0.5)))
+        assert stored.dtype == np.float32 and len(stored) == steps * copies
+        for copy in range(copies):
+            np.testing.assert_array_equal(stored[stored[:, 0] == copy], expected[expected[:, 0] == copy])
+    assert transform.flush().shape == (0, 9)
+
+
+def test_a_row_comes_as_soon_as_it_is_full_and_stays_as_it_was():
+    rows = np.stack([[[0, 0, t, 0, 1, 1, 0, 0, t + 1]] for t in range(5)]).astype(np.float32)
+    transform = NStepRows(COLUMNS, gamma=0.5, n=3)
+    given = [transform.add(row, ended=()) for row in rows]
+    assert [len(block) for block in given] == [0, 0, 1, 1, 1]
+    np.testing.assert_array_equal(np.concatenate(given)[:, [2, 4, 5, 8]], [[t, 1.75, 0.25, t + 3] for t in range(3)])
+    np.testing.assert_array_equal(transform.flush()[:, [2, 4, 5, 8]], [[3, 1.5, 0.5, 5], [4, 1, 1, 5]])
+
+
+def test_one_step_rows_are_the_transitions():
+    transform, rows = OneStepRows(COLUMNS), np.ones((2, 9), np.float32)
+    assert transform.add(rows, [1]) is rows and transform.flush().shape == (0, 9)
+
+
+@pytest.mark.parametrize(("settings", "words"), [({"n": 0}, "NStepRows.n must be"), ({"gamma": 2}, "NStepRows.gamma")])
+def test_bad_n_step_numbers_are_refused(settings, words):
+    with pytest.raises(ConfigurationError, match=words):
+        NStepRows(COLUMNS, **{"gamma": 0.99, **settings})

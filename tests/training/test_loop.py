@@ -4,7 +4,6 @@ import functools
 import json
 import os
 import signal
-from pathlib import Path
 
 import gin
 import numpy as np
@@ -24,6 +23,7 @@ from sac_tf.training.evaluation import Evaluator
 from sac_tf.training.learner import Learner
 from sac_tf.training.loop import Training
 from sac_tf.training.metrics import RunLog
+from tests.training.left_behind import final_state, read_rows
 
 SMALL_STATE = functools.partial(
     TrainState,
@@ -51,27 +51,11 @@ def _training(environment="tests.toy:Counter-v0", updates_per_step=1.0, sampler=
     )
 
 
-def _rows(root, name="evaluations.csv"):
-    """The file without the column that no run repeats."""
-    lines = [line.split(",") for line in (Path(root) / name).read_text().splitlines()]
-    dropped = {i for i, column in enumerate(lines[0]) if column == "wall_time" or column.endswith("_per_second")}
-    return [[value for i, value in enumerate(line) if i not in dropped] for line in lines]
-
-
-def _final_state(root):
-    """Every number of the last checkpoint, as bytes."""
-    checkpoint = sorted((Path(root) / "checkpoints").glob("step-*"))[-1]
-    reader = tf.train.load_checkpoint(str(checkpoint / "state"))
-    names = [name for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
-    arrays = {name: reader.get_tensor(name).tobytes() for name in names}
-    return arrays | {"rows": (checkpoint / "replay" / "resident_rows.npy").read_bytes()}
-
-
 def test_a_run_leaves_what_it_promises(tmp_path):
     outcome = _training().run(str(tmp_path))
     assert outcome.step == 400 and outcome.stopped_by is None and outcome.evaluation.episodes == 2
-    assert [row[0] for row in _rows(tmp_path)] == ["step", "100", "200", "300", "400"]
-    metrics = _rows(tmp_path, "metrics.csv")
+    assert [row[0] for row in read_rows(tmp_path)] == ["step", "100", "200", "300", "400"]
+    metrics = read_rows(tmp_path, "metrics.csv")
     assert [row[0] for row in metrics] == ["step", "100", "200", "300", "400"]
     last = dict(zip(metrics[0], metrics[-1], strict=True))
     wanted = {"critic_loss", "actor_loss", "alpha_loss", "q_mean", "td_error", "entropy", "alpha", "replay_size"}
@@ -100,9 +84,9 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(tmp_path):
     for name in ("first", "again"):
         _training("Pendulum-v1", total_steps=3000, random_steps=500, evaluation_period=1000).run(str(tmp_path / name))
     _training("Pendulum-v1", total_steps=600, seed=1).run(str(tmp_path / "other"))
-    assert _rows(tmp_path / "first") == _rows(tmp_path / "again")
-    assert _rows(tmp_path / "first", "metrics.csv") == _rows(tmp_path / "again", "metrics.csv")
-    first, again, other = (_final_state(tmp_path / name) for name in ("first", "again", "other"))
+    assert read_rows(tmp_path / "first") == read_rows(tmp_path / "again")
+    assert read_rows(tmp_path / "first", "metrics.csv") == read_rows(tmp_path / "again", "metrics.csv")
+    first, again, other = (final_state(tmp_path / name) for name in ("first", "again", "other"))
     assert first == again
     assert first.keys() == other.keys() and first != other
 
@@ -111,8 +95,8 @@ def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path):
     _training("Pendulum-v1", total_steps=1000).run(str(tmp_path / "whole"))
     _training("Pendulum-v1", total_steps=600).run(str(tmp_path / "parts"))
     _training("Pendulum-v1", total_steps=1000).run(str(tmp_path / "parts"))
-    assert _rows(tmp_path / "whole") == _rows(tmp_path / "parts")
-    assert _final_state(tmp_path / "whole") == _final_state(tmp_path / "parts")
+    assert read_rows(tmp_path / "whole") == read_rows(tmp_path / "parts")
+    assert final_state(tmp_path / "whole") == final_state(tmp_path / "parts")
 
 
 def test_gin_wires_the_run_and_its_bindings_hold(tmp_path):
@@ -123,7 +107,7 @@ def test_gin_wires_the_run_and_its_bindings_hold(tmp_path):
     bindings += ["make_update.batch_size=16", "adam.learning_rate=1e-3", "RunLog.period=600", "critic_step.tau=1.0"]
     gin.parse_config_files_and_bindings(["gin_configs/tasks/pendulum.gin"], bindings)
     Training().run(str(tmp_path))
-    names, row = _rows(tmp_path, "metrics.csv")
+    names, row = read_rows(tmp_path, "metrics.csv")
     last = dict(zip(names, row, strict=True))
     assert float(last["alpha"]) == pytest.approx(0.2) and "alpha_loss" not in last
     state = tf.train.load_checkpoint(str(tmp_path / "checkpoints/step-000000600/state"))
@@ -143,14 +127,14 @@ def test_random_exploration_is_not_repeated(tmp_path, monkeypatch):
 
 def test_a_complete_run_does_nothing_more(tmp_path):
     _training().run(str(tmp_path))
-    before = _final_state(tmp_path)
+    before = final_state(tmp_path)
     outcome = _training().run(str(tmp_path))
-    assert outcome.step == 400 and outcome.evaluation is None and _final_state(tmp_path) == before
+    assert outcome.step == 400 and outcome.evaluation is None and final_state(tmp_path) == before
 
 
 def test_nested_observations_learn(tmp_path):
     assert _training("tests.toy:Nested-v0").run(str(tmp_path)).step == 400
-    assert float(dict(zip(*[_rows(tmp_path, "metrics.csv")[i] for i in (0, -1)], strict=True))["alpha"]) != 1
+    assert float(dict(zip(*[read_rows(tmp_path, "metrics.csv")[i] for i in (0, -1)], strict=True))["alpha"]) != 1
 
 
 def test_sampling_straight_from_reverb(tmp_path):

@@ -1,0 +1,34 @@
+import functools
+
+import pytest
+import tensorflow as tf
+
+from sac_tf.replay.replay import Replay
+from sac_tf.replay.samplers import ResidentSampler
+from sac_tf.replay.tables import Uniform, make_tables
+from sac_tf.replay.transitions import OneStepRows
+from tests.replay.numbered import CAPACITY, EXPECTED_ROWS
+
+
+@pytest.fixture
+def make_replay(spec, tmp_path):
+    """Returns a function that makes a small replay, closed after the test."""
+    made = []
+
+    def make(restore_from=None, sampler=ResidentSampler, rows=OneStepRows, selector=Uniform, **settings):
+        replay = Replay(
+            spec,
+            tf.random.Generator.from_seed(1),
+            tmp_path / f"staging{len(made)}",
+            expected_rows=EXPECTED_ROWS,
+            restore_from=restore_from,
+            tables=functools.partial(make_tables, capacity=CAPACITY, sampler=selector, **settings),
+            sampler=sampler,
+            rows=rows,
+        )
+        made.append(replay)
+        return replay
+
+    yield make
+    for replay in made:
+        replay.close()
