@@ -121,6 +121,7 @@ def policy_loss(
 @gin.register
 def alpha_step(
     state: TrainState,
+    batch: Transition,
     log_prob: tf.Tensor,
     loss: Callable[..., tf.Tensor] = losses.log_alpha_loss,
     minimize: Minimize = minimize,
@@ -129,10 +130,12 @@ def alpha_step(
 
     Args:
       state: changed in place.
+      batch: B transitions, whose losses may have weights.
       log_prob: log pi [B] of actions drawn in the actor step.
       loss: `log_alpha_loss` or `alpha_loss`.
       minimize: takes the step.
     """
+    del batch
     metrics, _ = minimize(
         lambda: (loss(state.log_alpha, log_prob, state.target_entropy), log_prob),
         state.alpha_optimizer,
@@ -193,7 +196,7 @@ def sac_steps(
             chosen = actor_batch(batches[number - critic_steps_per_actor_step : number])
             for _ in range(actor_steps):
                 actor_metrics, log_prob = actor_step(state, chosen)
-                metrics |= actor_metrics | ({} if alpha_step is None else alpha_step(state, log_prob))
+                metrics |= actor_metrics | ({} if alpha_step is None else alpha_step(state, chosen, log_prob))
     return {**metrics, "alpha": state.alpha}, tf.concat(td_errors, 0)
 
 

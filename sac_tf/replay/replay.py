@@ -8,10 +8,10 @@ import numpy as np
 import reverb
 import tensorflow as tf
 
-from sac_tf.errors import RunError
+from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.samplers import ResidentSampler
-from sac_tf.replay.tables import ReplayServer, make_tables
+from sac_tf.replay.tables import ReplayServer, is_prioritized, make_tables
 from sac_tf.replay.transitions import OneStepRows
 from sac_tf.replay.writer import RowWriter
 from sac_tf.types import EnvironmentSpec, Transition
@@ -45,8 +45,12 @@ class Replay:
           restore_from: a folder that `save` wrote.
           tables: f(width) returns the Reverb tables, the replay table first.
           server: f(tables, staging, restore_from).
-          sampler: f(address, width, capacity, generator): ResidentSampler or ReverbSampler.
+          sampler: f(address, packer, capacity, expected_rows, generator): ResidentSampler, ReverbSampler or, for a
+            table that draws by priority, PrioritizedSampler.
           rows: f(columns) returns what turns the transitions of each step into the rows to store.
+
+        Raises:
+          ConfigurationError: the table draws by priorities that the sampler does not write, or the other way round.
         """
         self._packer = RowPacker(spec)
         self._rows = rows(self._packer.columns)
@@ -54,8 +58,8 @@ class Replay:
         self.capacity = made[0].info.max_size
         source = None if restore_from is None else restore_from / "reverb"
         self._server = server(made, staging, source)
-        most_rows = min(self.capacity, expected_rows)
-        self._sampler = sampler(self._server.address, self._packer.width, most_rows, generator)
+        self._sampler = sampler(self._server.address, self._packer, self.capacity, expected_rows, generator)
+        _check_priorities(is_prioritized(made[0]), self._sampler)
         self._writer = RowWriter(self._server.client, self._sampler.reads_queue)
         self.rows_added = 0
 
@@ -87,7 +91,7 @@ class Replay:
 
     def sample(self, number: int) -> Transition:
         """Returns `number` transitions; to be called inside a `tf.function`."""
-        return self._packer.unpack(self._sampler.sample(number))
+        return self._sampler.sample(number)
 
     def learned_from(self, rows: Transition, td_error: tf.Tensor) -> None:
         """Hears |Q - y| [number] of what `sample` gave; to be called inside a `tf.function`."""
@@ -110,9 +114,22 @@ class Replay:
             raise RunError(f"Reverb brought back {self._server.size()} of the {self.size} rows in {folder}.")
 
     def _append(self, rows: np.ndarray) -> None:
-        self._writer.append(rows)
+        self._writer.append(rows, self._sampler.new_priority)
         self.rows_added += len(rows)
 
     def close(self) -> None:
         self._writer.close()
         self._server.stop()
+
+
+def _check_priorities(is_prioritized: bool, sampler: ResidentSampler) -> None:
+    if is_prioritized and not sampler.writes_priorities:
+        raise ConfigurationError(
+            f"make_tables.sampler=@Prioritized draws by priorities, which {type(sampler).__name__} never writes; "
+            "use Replay.sampler=@PrioritizedSampler, as gin_configs/per.gin does."
+        )
+    if sampler.writes_priorities and not is_prioritized:
+        raise ConfigurationError(
+            "Replay.sampler=@PrioritizedSampler needs a table that draws by priorities; "
+            "use make_tables.sampler=@Prioritized."
+        )

@@ -8,6 +8,7 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.errors import RunError
+from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.tables import COLUMN, QUEUE_TABLE, REPLAY_TABLE, TIMEOUT_S
 from sac_tf.types import Transition
 
@@ -23,18 +24,20 @@ class ResidentSampler:
     generator, so the same seed gives the same batches. The default in one process.
     """
 
-    reads_queue = True
+    reads_queue, writes_priorities, new_priority = True, False, 1.0
 
-    def __init__(self, address: str, width: int, capacity: int, generator: tf.random.Generator):
-        """Makes an empty ring of `capacity` rows [W] that is fed by the server at `address`."""
-        self._rows = tf.Variable(tf.zeros([capacity, width]), trainable=False, name="resident_rows")
+    def __init__(
+        self, address: str, packer: RowPacker, capacity: int, expected_rows: int, generator: tf.random.Generator
+    ):
+        """Makes an empty ring of `capacity` rows, or the `expected_rows` if fewer, fed by the server at `address`."""
+        self._packer, self._generator, self._capacity = packer, generator, min(capacity, expected_rows)
+        self._rows = tf.Variable(tf.zeros([self._capacity, packer.width]), trainable=False, name="resident_rows")
         self._count = tf.Variable(0, dtype=tf.int64, name="resident_count")
-        self._capacity, self._generator = capacity, generator
         dataset = reverb.TrajectoryDataset(
             address,
             QUEUE_TABLE,
             dtypes={COLUMN: tf.float32},
-            shapes={COLUMN: tf.TensorShape([None, width])},
+            shapes={COLUMN: tf.TensorShape([None, packer.width])},
             max_in_flight_samples_per_worker=1,
             num_workers_per_iterator=1,  # one worker keeps the order
             rate_limiter_timeout_ms=1000 * TIMEOUT_S,
@@ -54,10 +57,11 @@ class ResidentSampler:
             except tf.errors.OutOfRangeError as error:
                 raise RunError(f"Reverb's queue gave no rows for {TIMEOUT_S} s.") from error
 
-    def sample(self, number: int) -> tf.Tensor:
-        """Returns `number` rows [number, W], drawn with replacement; to be called inside a `tf.function`."""
+    def sample(self, number: int) -> Transition:
+        """Returns `number` transitions, drawn with replacement; to be called inside a `tf.function`."""
         size = tf.minimum(self._count, self._capacity)
-        return tf.gather(self._rows, self._generator.uniform([number], maxval=size, dtype=tf.int64))
+        drawn = self._generator.uniform([number], maxval=size, dtype=tf.int64)
+        return self._packer.unpack(tf.gather(self._rows, drawn))
 
     def learned_from(self, rows: Transition, td_error: tf.Tensor) -> None:
         """Uniform draws do not depend on errors."""
@@ -88,21 +92,24 @@ class ResidentSampler:
 
 @gin.register
 class ReverbSampler:
-    """Draws by Reverb's own sampler: prioritised tables and several learners need it. Not repeatable.
+    """Draws by Reverb's own sampler: several learners need it. Not repeatable.
 
     Has the methods of `ResidentSampler`, but keeps no rows and so has none to receive, save or restore.
     """
 
-    reads_queue = False
+    reads_queue, writes_priorities, new_priority = False, False, 1.0
 
-    def __init__(self, address: str, width: int, capacity: int, generator: tf.random.Generator):
-        """Draws rows [W] from the server at `address`. Reverb draws with its own generator and its own capacity."""
-        del capacity, generator
+    def __init__(
+        self, address: str, packer: RowPacker, capacity: int, expected_rows: int, generator: tf.random.Generator
+    ):
+        """Draws rows from the server at `address`. Reverb draws with its own generator and its own capacity."""
+        del capacity, expected_rows, generator
+        self._packer = packer
         self._dataset = reverb.TimestepDataset(
             address,
             REPLAY_TABLE,
             dtypes={COLUMN: tf.float32},
-            shapes={COLUMN: tf.TensorShape([width])},
+            shapes={COLUMN: tf.TensorShape([packer.width])},
             max_in_flight_samples_per_worker=1024,
             rate_limiter_timeout_ms=1000 * TIMEOUT_S,
         )
@@ -119,8 +126,13 @@ class ReverbSampler:
     def restore(self, folder: Path, rows_received: int) -> None:
         """Reverb's checkpoint had them."""
 
-    def sample(self, number: int) -> tf.Tensor:
-        """Returns `number` rows [number, W]; to be called inside a `tf.function`, once."""
+    def sample(self, number: int) -> Transition:
+        """Returns `number` transitions; to be called inside a `tf.function`, once."""
+        return self.draw(number)[0]
+
+    def draw(self, number: int) -> tuple[Transition, reverb.SampleInfo]:
+        """As `sample`, with what Reverb says of each row."""
         with tf.init_scope():
             batches = iter(self._dataset.batch(number, drop_remainder=True).prefetch(1))
-        return next(batches).data[COLUMN]
+        drawn = next(batches)
+        return self._packer.unpack(drawn.data[COLUMN]), drawn.info

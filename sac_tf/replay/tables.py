@@ -9,7 +9,7 @@ import gin
 import reverb
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError, require_count
+from sac_tf.errors import ConfigurationError, require_count, require_number
 
 REPLAY_TABLE = "replay"
 """Single rows [W], kept until the capacity pushes them out: the store of record."""
@@ -31,6 +31,20 @@ def _selector(name: str) -> Callable[[], object]:
 
 
 Uniform, Fifo, Lifo = _selector("Uniform"), _selector("Fifo"), _selector("Lifo")
+
+
+@gin.register(module="reverb.selectors")
+def Prioritized(priority_exponent: float = 0.6) -> object:
+    """Draws rows with probability priority^exponent / sum of all (1511.05952, eq. 1: alpha there)."""
+    require_number(
+        "Prioritized.priority_exponent", priority_exponent, lambda value: value >= 0, "a number of at least 0"
+    )
+    return reverb.selectors.Prioritized(priority_exponent)
+
+
+def is_prioritized(table: reverb.Table) -> bool:
+    """Returns whether the priorities of its rows decide what `table` gives."""
+    return bool(table.info.sampler_options.HasField("prioritized"))
 
 
 @gin.register

@@ -22,15 +22,15 @@ class RowWriter:
         self._with_queue = with_queue
         self.unpublished = 0
 
-    def append(self, rows: np.ndarray) -> None:
-        """Adds rows [E, W], and sends each full block on its way.
+    def append(self, rows: np.ndarray, priority: float) -> None:
+        """Adds rows [n, W], and sends each full block on its way.
 
         Raises:
           RunError: the rate limiter kept rows out for `TIMEOUT_S`.
         """
         for row in rows:
             self._writer.append({COLUMN: row})
-            self._writer.create_item(REPLAY_TABLE, 1.0, {COLUMN: self._writer.history[COLUMN][-1]})
+            self._writer.create_item(REPLAY_TABLE, priority, {COLUMN: self._writer.history[COLUMN][-1]})
             self.unpublished += 1
             if self.unpublished == BLOCK_ROWS:
                 self._send(_PENDING_ITEMS)

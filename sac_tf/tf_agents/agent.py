@@ -195,7 +195,8 @@ class SacAgent(tf_agent.TFAgent):
         actor_minimizer = minimizer(self._scales.actor_loss, lambda: state.actor.losses)
         actor_metrics, log_prob = sac.actor_step(state, batch, minimize=actor_minimizer)
         alpha_minimizer = minimizer(self._scales.alpha_loss, list)
-        metrics |= actor_metrics | sac.alpha_step(state, log_prob, loss=self._alpha_rows, minimize=alpha_minimizer)
+        alpha_metrics = sac.alpha_step(state, batch, log_prob, loss=self._alpha_rows, minimize=alpha_minimizer)
+        metrics |= actor_metrics | alpha_metrics
         info = self._loss_info(*(metrics[f"{name}_loss"] for name in ("critic", "actor", "alpha")))
         state.updates.assign_add(1)
         self.train_step_counter.assign_add(1)

@@ -78,7 +78,7 @@ def test_actor_step_moves_the_actor_alone_and_gains_value(spec):
 @pytest.mark.parametrize(("log_prob", "grows"), [(5.0, True), (-5.0, False)])
 def test_alpha_grows_where_entropy_is_below_its_target(spec, loss, log_prob, grows):
     state = _state(spec)  # target entropy -2, so entropy is too low where log pi > 2
-    sac.alpha_step(state, tf.fill([8], log_prob), loss=loss)
+    sac.alpha_step(state, _batch(), tf.fill([8], log_prob), loss=loss)
     assert (float(state.alpha) > 1) == grows
 
 
