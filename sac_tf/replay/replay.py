@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.packing import RowPacker
-from sac_tf.replay.samplers import ResidentSampler
+from sac_tf.replay.samplers import ROWS_FILE, ResidentSampler
 from sac_tf.replay.tables import ReplayServer, is_prioritized, make_tables
 from sac_tf.replay.transitions import OneStepRows
 from sac_tf.replay.writer import RowWriter
@@ -41,7 +41,7 @@ class Replay:
           spec: of the task.
           generator: for draws, if the sampler can use it.
           staging: a folder of our own that Reverb may write into.
-          expected_rows: no more rows than this will come, so no memory for more is taken.
+          expected_rows: no more rows than this will come beside those restored, so no memory for more is taken.
           restore_from: a folder that `save` wrote.
           tables: f(width) returns the Reverb tables, the replay table first.
           server: f(tables, staging, restore_from).
@@ -58,10 +58,16 @@ class Replay:
         self.capacity = made[0].info.max_size
         source = None if restore_from is None else restore_from / "reverb"
         self._server = server(made, staging, source)
-        self._sampler = sampler(self._server.address, self._packer, self.capacity, expected_rows, generator)
+        rows_in_all = expected_rows + (0 if restore_from is None else _rows_added(restore_from))
+        self._sampler = sampler(self._server.address, self._packer, self.capacity, rows_in_all, generator)
         _check_priorities(is_prioritized(made[0]), self._sampler)
         self._writer = RowWriter(self._server.client, self._sampler.reads_queue)
         self.rows_added = 0
+
+    @property
+    def width(self) -> int:
+        """W, the columns of a row."""
+        return self._packer.width
 
     @property
     def size(self) -> int:
@@ -76,7 +82,12 @@ class Replay:
         """
         rows = self._packer.pack(transition)
         self._packer.check_finite(rows, step)
-        self._append(self._rows.add(rows, ended))
+        self.add_rows(self._rows.add(rows, ended))
+
+    def add_rows(self, rows: np.ndarray) -> None:
+        """Adds packed rows [n, W] as they are, those that another replay saved for example."""
+        self._writer.append(rows, self._sampler.new_priority)
+        self.rows_added += len(rows)
 
     def refresh(self) -> None:
         """Lets `sample` see what was added, in whole blocks: single rows would take more memory and time."""
@@ -99,7 +110,7 @@ class Replay:
 
     def save(self, folder: Path) -> None:
         """Writes all rows to the new folder `folder`. What is added next must begin an episode, as after a restart."""
-        self._append(self._rows.flush())
+        self.add_rows(self._rows.flush())
         self.publish()
         folder.mkdir()
         (folder / _ROWS_ADDED).write_text(str(self.rows_added))
@@ -108,14 +119,10 @@ class Replay:
 
     def restore(self, folder: Path) -> None:
         """Finishes what `restore_from` began: brings back the sampler's rows, and checks Reverb's."""
-        self.rows_added = int((folder / _ROWS_ADDED).read_text())
+        self.rows_added = _rows_added(folder)
         self._sampler.restore(folder, self.rows_added)
         if self._server.size() != self.size:
             raise RunError(f"Reverb brought back {self._server.size()} of the {self.size} rows in {folder}.")
-
-    def _append(self, rows: np.ndarray) -> None:
-        self._writer.append(rows, self._sampler.new_priority)
-        self.rows_added += len(rows)
 
     def close(self) -> None:
         self._writer.close()
@@ -133,3 +140,19 @@ def _check_priorities(is_prioritized: bool, sampler: ResidentSampler) -> None:
             "Replay.sampler=@PrioritizedSampler needs a table that draws by priorities; "
             "use make_tables.sampler=@Prioritized."
         )
+
+
+def saved_rows(folder: Path) -> list[np.ndarray] | None:
+    """Returns the rows that a `Replay` saved in `folder`, oldest first, as arrays [n, W] that stay on disk until read.
+
+    None if its sampler kept no copy: Reverb itself does not list the rows of a table in order.
+    """
+    if not (folder / ROWS_FILE).exists():
+        return None
+    ring = np.load(folder / ROWS_FILE, mmap_mode="r")
+    oldest = _rows_added(folder) % len(ring) if _rows_added(folder) > len(ring) > 0 else 0
+    return [ring[oldest:], ring[:oldest]]
+
+
+def _rows_added(folder: Path) -> int:
+    return int((folder / _ROWS_ADDED).read_text())

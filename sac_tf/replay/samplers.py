@@ -13,7 +13,7 @@ from sac_tf.replay.tables import COLUMN, QUEUE_TABLE, REPLAY_TABLE, TIMEOUT_S
 from sac_tf.types import Transition
 
 _IO_ROWS = 65_536
-_ROWS_FILE = "resident_rows.npy"
+ROWS_FILE = "resident_rows.npy"
 
 
 @gin.register
@@ -69,14 +69,14 @@ class ResidentSampler:
     def save(self, folder: Path) -> None:
         """Writes the filled part of the ring to `folder`, a block at a time."""
         size = min(self.rows_received, self._capacity)
-        file = np.lib.format.open_memmap(folder / _ROWS_FILE, "w+", np.float32, (size, self._rows.shape[1]))
+        file = np.lib.format.open_memmap(folder / ROWS_FILE, "w+", np.float32, (size, self._rows.shape[1]))
         for start in range(0, size, _IO_ROWS):
             file[start : start + _IO_ROWS] = tf.gather(self._rows, tf.range(start, min(start + _IO_ROWS, size)))
         file.flush()
 
     def restore(self, folder: Path, rows_received: int) -> None:
         """Fills the ring with what `save` wrote after `rows_received` rows."""
-        file = np.load(folder / _ROWS_FILE, mmap_mode="r")
+        file = np.load(folder / ROWS_FILE, mmap_mode="r")
         for start in range(0, len(file), _IO_ROWS):
             block = np.array(file[start : start + _IO_ROWS])
             self._rows.scatter_update(tf.IndexedSlices(block, tf.range(start, start + len(block))))

@@ -48,7 +48,7 @@ class Learner:
           spec: of the task.
           seed: of the state.
           staging: a folder of our own for the replay.
-          expected_rows: rows that the run will collect in all.
+          expected_rows: rows that will come, beside those of `checkpoint`.
           random_steps: environment steps before the first update.
           checkpoint: a folder that `save` wrote.
           state, replay, update: what to build it from.

@@ -17,6 +17,7 @@ from sac_tf.training import configuration
 from sac_tf.training.checkpoints import CheckpointStore, Progress
 from sac_tf.training.collecting import Episode, collect
 from sac_tf.training.evaluation import Evaluation, Evaluator
+from sac_tf.training.initialization import Initialization
 from sac_tf.training.interrupts import Interrupts
 from sac_tf.training.learner import Diverged, Learner
 from sac_tf.training.metrics import RunLog, evaluated_return
@@ -58,6 +59,8 @@ class Training:
       checkpoint_period: environment steps between two checkpoints; likewise.
       num_environments: training environments stepped together; each counts its own steps.
       seed: of weights, exploration, environments and batches.
+      initialize_from: folder of another run to start from; None starts from nothing.
+      initialization: f(initialize_from), what of it is taken over.
       learner, evaluator, log, threads: what it is built from.
     """
 
@@ -68,6 +71,8 @@ class Training:
     checkpoint_period: int = 10_000
     num_environments: int = 1
     seed: int = 0
+    initialize_from: str | None = None
+    initialization: Callable[..., Initialization] = Initialization
     learner: Callable[..., Learner] = Learner
     evaluator: Callable[..., Evaluator] = Evaluator
     log: Callable[..., RunLog] = RunLog
@@ -109,14 +114,21 @@ class _Run:
         self._store = CheckpointStore(root_dir / "checkpoints")
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
-        staging, rows = root_dir / "checkpoints" / ".reverb", settings.total_steps + size
+        source = None if settings.initialize_from is None else settings.initialization(settings.initialize_from)
+        if checkpoint is not None:
+            source = None  # made all the same, so that its settings stay part of the configuration
+        staging, rows = root_dir / "checkpoints" / ".reverb", max(0, settings.total_steps - self._progress.step) + size
+        rows += 0 if source is None else source.expected_rows
         self._learner = settings.learner(spec, settings.seed, staging, rows, settings.random_steps, checkpoint)
+        origin = None if source is None else source.apply(self._learner)
         self._evaluator = settings.evaluator(settings.environment, self._learner.state)
         self._explore = exploring_actions(self._learner.state, spec, size)
         self._log = settings.log(root_dir, settings.total_steps, self._learner.metric_names, self._progress)
         configuration.refuse_idle_bindings()
         configuration.refuse_unequal_gammas()
         configuration.save_or_compare(root_dir)
+        if origin is not None:
+            self._log.say(origin)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
             self._log.go_on(self._learner.updates, checkpoint)

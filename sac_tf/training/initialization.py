@@ -1,0 +1,172 @@
+"""What a new run takes over from another one: weights, the optimizers behind them, collected rows."""
+
+import functools
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from sac_tf.agents.optimizers import Optimizer
+from sac_tf.agents.state import TrainState
+from sac_tf.errors import ConfigurationError, RunError
+from sac_tf.replay.replay import Replay, saved_rows
+from sac_tf.training.checkpoints import CheckpointStore, Progress
+from sac_tf.training.learner import Learner
+
+PARTS = {"actor": ("actor",), "critic": ("critic", "target_critic"), "alpha": ("log_alpha",)}
+"""What of the `TrainState` belongs to a part. Targets go with their critics: fresh ones would pull them back."""
+
+_BLOCK_ROWS = 65_536
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_SLOT = ".OPTIMIZER_SLOT/state/"
+
+
+@gin.register
+class Initialization:
+    """Starts a run from another one. It acts once: a run that has a checkpoint of its own goes on from that.
+
+    Counters, random generators and `train.random_steps` stay those of the new run, so an actor that is taken over acts
+    from the first step on only with `train.random_steps = 0`.
+    """
+
+    def __init__(
+        self,
+        root_dir: str,
+        parts: Sequence[str] = tuple(PARTS),
+        optimizers: bool = False,
+        replay: bool = False,
+    ):
+        """Checks the settings and looks at nothing: a run that goes on does not need the other one any more.
+
+        Args:
+          root_dir: of the other run; its newest whole checkpoint is used.
+          parts: which weights: any of "actor", "critic" (targets included) and "alpha".
+          optimizers: whether the moments and step counts of these parts come along; their rates are the new run's.
+          replay: whether the rows come along, the newest if the new replay is smaller. They are taken as they are.
+
+        Raises:
+          ConfigurationError: a part that does not exist, or nothing to take over.
+        """
+        self._root_dir, self._parts, self._optimizers, self._replay = root_dir, parts, optimizers, replay
+        if not isinstance(root_dir, str):
+            raise ConfigurationError(f"train.initialize_from must be the folder of a run, got {root_dir!r}.")
+        if not isinstance(parts, list | tuple) or not set(parts) <= set(PARTS):
+            raise ConfigurationError(f"Initialization.parts must be a sequence of {', '.join(PARTS)}, got {parts!r}.")
+        if not isinstance(optimizers, bool) or not isinstance(replay, bool):
+            raise ConfigurationError(
+                f"Initialization.optimizers and .replay must be True or False, got {optimizers!r} and {replay!r}."
+            )
+        if not parts and (optimizers or not replay):
+            raise ConfigurationError("Initialization.parts is empty; then set replay = True and optimizers = False.")
+
+    @property
+    def expected_rows(self) -> int:
+        """Rows that `apply` will add, at most."""
+        return sum(map(len, self._rows))
+
+    def apply(self, learner: Learner) -> str:
+        """Copies everything into a learner that has done nothing yet, and returns a sentence about it.
+
+        Raises:
+          ConfigurationError: the other run does not exist, has no checkpoint, or does not fit.
+        """
+        if self._parts:
+            self._copy_weights(learner.state)
+        if self._replay:
+            self._copy_rows(learner.replay)
+        taken = [*self._parts, *(["optimizers"] if self._optimizers else []), *(["replay"] if self._replay else [])]
+        step = Progress.load(self._checkpoint).step
+        return f"Starting with {', '.join(taken)} of {self._root_dir} at step {step:,}."
+
+    @functools.cached_property
+    def _checkpoint(self) -> Path:
+        try:
+            checkpoint = CheckpointStore(Path(self._root_dir) / "checkpoints").latest()
+        except RunError as error:
+            raise ConfigurationError(
+                f"train.initialize_from={self._root_dir} has no checkpoint that is whole."
+            ) from error
+        if checkpoint is None:
+            raise self._refusal("holds no checkpoint of a run")
+        return checkpoint
+
+    @functools.cached_property
+    def _rows(self) -> list[np.ndarray]:
+        if not self._replay:
+            return []
+        rows = saved_rows(self._checkpoint / "replay")
+        if rows is None:
+            raise self._refusal(
+                "keeps its rows in Reverb alone (Replay.sampler), which cannot list them; leave Initialization.replay "
+                "at False"
+            )
+        return rows
+
+    def _copy_rows(self, replay: Replay) -> None:
+        """Adds the newest rows that the replay can hold, oldest first, as if they were collected now."""
+        skipped = max(0, self.expected_rows - replay.capacity)
+        for rows in self._rows:
+            if rows.shape[1] != replay.width:
+                raise self._refusal(
+                    f"does not fit: a row of its replay has {rows.shape[1]} numbers, and one here {replay.width}"
+                )
+            for start in range(min(skipped, len(rows)), len(rows), _BLOCK_ROWS):
+                replay.add_rows(np.array(rows[start : start + _BLOCK_ROWS]))
+                replay.publish()
+            skipped = max(0, skipped - len(rows))
+
+    def _copy_weights(self, state: TrainState) -> None:
+        names = [name for part in self._parts for name in PARTS[part]]
+        names += [f"{part}_optimizer" for part in self._parts if self._optimizers]
+        self._check_fit(state, names)
+        wanted = tf.Module()
+        for name in names:
+            setattr(wanted, name, getattr(state, name))
+        optimizers = [getattr(state, name) for name in names if name.endswith("_optimizer")]
+        rates = [optimizer.get_config() for optimizer in optimizers]
+        path = str(self._checkpoint / "state")
+        tf.train.Checkpoint(state=wanted).read(path).assert_existing_objects_matched().expect_partial()
+        for optimizer, config in zip(optimizers, rates, strict=True):
+            _set_rates(optimizer, config)
+
+    def _check_fit(self, state: TrainState, names: Sequence[str]) -> None:
+        """Compares with a checkpoint of the new state: what it would be called, and its shape."""
+        with tempfile.TemporaryDirectory() as folder:
+            tf.train.Checkpoint(state=state).write(f"{folder}/state")
+            here = _shapes(Path(folder), names)
+        there = _shapes(self._checkpoint, names)
+        differing: dict[str, str] = {}  # of each network the first: the others follow from it
+        for name in sorted(here | there):
+            if here.get(name) != there.get(name):
+                shapes = f"{there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
+                differing.setdefault(name.partition("/")[0], f"{name} is {shapes}")
+        if differing:
+            raise self._refusal(
+                f"does not fit: {'; '.join(differing.values())}; build the same networks, or leave these parts out of "
+                "Initialization.parts"
+            )
+
+    def _refusal(self, reason: str) -> ConfigurationError:
+        return ConfigurationError(f"train.initialize_from={self._root_dir} {reason}.")
+
+
+def _shapes(checkpoint: Path, names: Sequence[str]) -> dict[str, list[int]]:
+    """Returns {name: shape} of the variables below `names` and, of optimizers, what belongs to a variable."""
+    found = {}
+    for key, shape in tf.train.load_checkpoint(str(checkpoint / "state")).get_variable_to_shape_map().items():
+        name = key.removeprefix("state/").removesuffix(_VALUE)
+        owner = (name.partition(_SLOT)[2] or name).partition("/")[0]
+        is_rate = owner.endswith("_optimizer") and _SLOT not in name
+        if owner in names and name.partition("/")[0] in names and not is_rate:
+            found[name] = shape
+    return found
+
+
+def _set_rates(optimizer: Optimizer, config: dict[str, object]) -> None:
+    """Puts back the numbers that Keras keeps as variables, and so restores, though they are settings."""
+    for name, value in config.items():
+        if isinstance(value, float | np.floating):
+            setattr(optimizer, name, value)
