@@ -18,6 +18,7 @@ from absl import app, flags, logging
 from sac_tf.errors import ConfigurationError, RunError
 
 if TYPE_CHECKING:
+    from sac_tf.training.loop import Training
     from sac_tf.training.restoring import RestoredRun
 
 NATIVE_LOG = "native.log"
@@ -66,6 +67,17 @@ def parse_gin(files: Sequence[str], bindings: Sequence[str]) -> None:
         gin.parse_config_files_and_bindings(list(files), list(bindings))
     except Exception as error:  # gin raises many kinds, and all of them mean a wrong file or binding
         raise ConfigurationError(f"gin cannot use this configuration: {_first_line(error)}") from error
+
+
+def make_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
+    """Returns the run that gin files and bindings describe; raises ConfigurationError if they cannot."""
+    parse_gin(files, bindings)
+    from sac_tf.training.loop import Training
+
+    try:
+        return Training()
+    except RuntimeError as error:  # gin's word for a missing binding
+        raise ConfigurationError("Give train.environment, by --gin_file or --gin_bindings.") from error
 
 
 def open_root_dir(path: str) -> Path:

@@ -18,14 +18,8 @@ def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
     from sac_tf.training import curves
-    from sac_tf.training.loop import Training
 
-    launch.parse_gin(_GIN_FILE.value, _GIN_BINDINGS.value)
-    try:
-        training = Training()
-    except RuntimeError as error:  # gin's word for a missing binding
-        raise launch.ConfigurationError("Give train.environment, by --gin_file or --gin_bindings.") from error
-    outcome = training.run(str(root_dir))
+    outcome = launch.make_training(_GIN_FILE.value, _GIN_BINDINGS.value).run(str(root_dir))
     if outcome.stopped_by is not None:
         print(f"Stopped by {outcome.stopped_by.name} at step {outcome.step:,}; saved. The same command goes on.")
         return 128 + outcome.stopped_by

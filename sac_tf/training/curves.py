@@ -1,7 +1,9 @@
 """Learning curves as pictures."""
 
 import csv
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,6 +11,9 @@ from matplotlib.ticker import EngFormatter
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.training import configuration
+
+Band: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Returns [runs, n] -> the lower and the upper edge of what is shaded, [n] each."""
 
 _SEED = "train.seed"
 _TASK = "train.environment"
@@ -47,22 +52,32 @@ def _configuration_of(root_dir: Path) -> str:
     return path.read_text()
 
 
+def read_curves(root_dirs: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the steps [n] at which all of the runs were evaluated, and their mean returns [runs, n] there."""
+    curves = [dict(zip(*read_curve(root_dir), strict=True)) for root_dir in root_dirs]
+    steps = sorted(set.intersection(*(set(curve) for curve in curves)))
+    return np.array(steps), np.array([[curve[step] for step in steps] for curve in curves])
+
+
 def draw(root_dirs: list[Path], output: Path) -> None:
     """Draws the evaluation returns of runs over environment steps into a picture.
 
     Runs that differ only by seed become one line, their mean, with the range between the lowest and the highest seed
     shaded, over the steps at which all of them were evaluated.
     """
+    draw_groups(group_by_configuration(root_dirs), output, lambda returns: (returns.min(0), returns.max(0)))
+
+
+def draw_groups(groups: Mapping[str, Sequence[Path]], output: Path, band: Band) -> None:
+    """Draws a line for each group of {label: runs}, their mean, with what `band` gives shaded."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    for label, runs in group_by_configuration(root_dirs).items():
-        curves = [dict(zip(*read_curve(run), strict=True)) for run in runs]
-        steps = sorted(set.intersection(*(set(curve) for curve in curves)))
-        returns = np.array([[curve[step] for step in steps] for curve in curves])
+    for label, runs in groups.items():
+        steps, returns = read_curves(runs)
         seeds = f" ({len(runs)} seeds)" if len(runs) > 1 else ""
         (line,) = axes.plot(steps, returns.mean(0), marker="o", markersize=3, label=label + seeds)
         if len(runs) > 1:
-            axes.fill_between(steps, returns.min(0), returns.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+            axes.fill_between(steps, *band(returns), color=line.get_color(), alpha=0.2, linewidth=0)
     axes.set_xlabel("environment steps")
     axes.set_ylabel("evaluation return (mean action)")
     axes.xaxis.set_major_formatter(EngFormatter())
