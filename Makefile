@@ -31,7 +31,7 @@ bazel-test: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bazel test //...
 
 $(VENV)/.installed: requirements.txt
-	@$(call install,$(VENV),requirements.txt,700 MB)
+	@$(call install,$(VENV),requirements.txt,800 MB)
 	@touch $@
 
 $(VENV)-peers/.installed: benchmarks/requirements-peers.txt

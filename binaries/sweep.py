@@ -1,0 +1,88 @@
+"""Trains a grid of settings, or named variants, with several seeds each; then draws one figure and one table.
+
+python -m binaries.sweep --root_dir=runs/critics --gin_file=gin_configs/tasks/hopper.gin \
+  --sweep='critic.ensemble_size=[2, 5, 10]' --seeds=3
+python -m binaries.sweep --root_dir=runs/ablation --gin_file=gin_configs/tasks/hopper.gin \
+  --variant='SAC:' --variant='fixed alpha: sac_steps.alpha_step=None; TrainState.initial_alpha=0.2' --seeds=3
+"""
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gin
+from absl import flags
+
+from binaries import launch
+
+if TYPE_CHECKING:
+    from sac_tf.sweeps.runner import Run
+
+_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of all runs; the same command goes on.", required=True)
+_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file of all settings; repeat for several.")
+_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding of all settings; repeatable.")
+_SWEEP = flags.DEFINE_multi_string("sweep", [], "'critic.ensemble_size=[2, 5]'; repeat for all combinations.")
+_VARIANT = flags.DEFINE_multi_string("variant", [], "'name: binding; binding; file.gin'; in the place of --sweep.")
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each setting: 0, 1, ...", lower_bound=1)
+_PARALLEL = flags.DEFINE_integer("parallel", None, "Runs at a time (default: the usable cores).", lower_bound=1)
+
+
+def main(arguments: list[str]) -> int:
+    launch.refuse_arguments(arguments)
+    if bool(_SWEEP.value) == bool(_VARIANT.value):
+        raise launch.ConfigurationError("Give --sweep or --variant, and not both.")
+    from sac_tf.sweeps import runner, settings
+    from sac_tf.training.interrupts import Interrupts
+
+    chosen = settings.grid(_SWEEP.value) if _SWEEP.value else settings.variants(_VARIANT.value)
+    root_dir = launch.open_root_dir(_ROOT_DIR.value)
+    runs = runner.plan(root_dir, chosen, _SEEDS.value, _GIN_FILE.value, _GIN_BINDINGS.value)
+    with runner.claim(root_dir) as lock:
+        _refuse_bad_configurations([run for run in runs if run.seed == 0 and not run.is_finished()])
+        sweep = runner.Sweep(runs, _PARALLEL.value or len(os.sched_getaffinity(0)), lock)
+        with Interrupts() as interrupts:
+            sweep.run(interrupts)
+    finished = [run for run in runs if run.is_finished()]
+    if interrupts.received is not None:
+        done = f"{len(finished)} of {len(runs)} runs are done"
+        print(f"Stopped by {interrupts.received.name}; {done}, the others saved. The same command goes on.")
+        return 128 + interrupts.received
+    if finished:
+        _report(root_dir, finished)
+    for run, reason in sweep.failed.items():
+        print(f"Failed: {run.name}: {reason}")
+    return 1 if sweep.failed else 0
+
+
+def _refuse_bad_configurations(runs: Sequence["Run"]) -> None:
+    """Parses all configurations before anything starts, in a process that takes TensorFlow's memory with it."""
+    if runs:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            pool.submit(_configure, runs).result()
+
+
+def _configure(runs: Sequence["Run"]) -> None:
+    for run in runs:
+        launch.make_training(run.gin_files, run.gin_bindings)
+        gin.clear_config()
+
+
+def _report(root_dir: Path, runs: Sequence["Run"]) -> None:
+    from sac_tf.sweeps import summary
+
+    groups: dict[str, list[Path]] = {}
+    for run in runs:
+        groups.setdefault(run.setting.name, []).append(run.root_dir)
+    rows = summary.summarize(groups)
+    summary.write_table(rows, root_dir / "table.csv")
+    summary.draw(groups, root_dir / "learning_curves.png")
+    print(summary.format_table(rows))
+    print(f"  table        {root_dir}/table.csv")
+    print(f"  figure       {root_dir}/learning_curves.png (mean over seeds, 95% interval shaded)")
+
+
+if __name__ == "__main__":
+    launch.run(main)
