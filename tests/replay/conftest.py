@@ -15,12 +15,12 @@ def make_replay(spec, tmp_path):
     """Returns a function that makes a small replay, closed after the test."""
     made = []
 
-    def make(restore_from=None, sampler=ResidentSampler, rows=OneStepRows, selector=Uniform, **settings):
+    def make(restore_from=None, restored=0, sampler=ResidentSampler, rows=OneStepRows, selector=Uniform, **settings):
         replay = Replay(
             spec,
             tf.random.Generator.from_seed(1),
             tmp_path / f"staging{len(made)}",
-            expected_rows=EXPECTED_ROWS,
+            expected_rows=EXPECTED_ROWS - restored,
             restore_from=restore_from,
             tables=functools.partial(make_tables, capacity=CAPACITY, sampler=selector, **settings),
             sampler=sampler,

@@ -18,10 +18,10 @@ from tests.replay.numbered import CAPACITY, EXPECTED_ROWS, drawn_numbers, number
 def make_prioritized(make_replay):
     """Returns a function that makes a small replay, with as many rows as asked for."""
 
-    def make(rows=0, restore_from=None, exponent=0.6, **settings):
+    def make(rows=0, restore_from=None, restored=0, exponent=0.6, **settings):
         sampler = functools.partial(PrioritizedSampler, **settings)
         selector = functools.partial(Prioritized, priority_exponent=exponent)
-        replay = make_replay(restore_from, sampler, selector=selector)
+        replay = make_replay(restore_from, restored, sampler, selector=selector)
         if rows:
             replay.add(numbered_rows(0, rows), step=0)
             replay.publish()
@@ -98,7 +98,7 @@ def test_a_checkpoint_brings_back_priorities_and_beta(make_prioritized, tmp_path
     before = make_prioritized(rows=30)
     _learn(before, {number: 1 + number / 2 for number in range(30)})
     before.save(tmp_path / "saved")
-    after = make_prioritized(restore_from=tmp_path / "saved")
+    after = make_prioritized(restore_from=tmp_path / "saved", restored=30)
     after.restore(tmp_path / "saved")
     for replay in (before, after):
         replay.add(numbered_rows(30, 31), step=30)
