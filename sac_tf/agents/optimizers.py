@@ -7,27 +7,66 @@ import gin
 import tensorflow as tf
 
 from sac_tf.errors import require_number
+from sac_tf.schedules import Schedule, require_learning_rate
 
 Optimizer: TypeAlias = tf.keras.optimizers.legacy.Optimizer
 
 
 @gin.register
-def adam(learning_rate: float = 3e-4, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> Optimizer:
-    """Returns Adam (1412.6980). Keras' legacy class runs it as one fused kernel for each variable."""
-    require_number("adam.learning_rate", learning_rate, lambda rate: rate > 0, "a number above 0")
+def adam(
+    learning_rate: float | Schedule = 3e-4,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.0,
+) -> Optimizer:
+    """Returns Adam (1412.6980), or AdamW (1711.05101) if `weight_decay` is not 0, with a fixed or scheduled rate.
+
+    Keras' legacy class runs it as one fused kernel for each variable.
+    """
+    require_learning_rate("adam.learning_rate", learning_rate)
+    require_number("adam.weight_decay", weight_decay, lambda decay: 0 <= decay < 1, "a number from 0 to below 1")
+    if weight_decay:
+        return _AdamW(weight_decay, learning_rate, beta_1, beta_2, epsilon)
     return tf.keras.optimizers.legacy.Adam(learning_rate, beta_1, beta_2, epsilon)
+
+
+class _AdamW(tf.keras.optimizers.legacy.Adam):
+    """Adam whose step also takes learning rate * weight decay of every variable, biases too (as SERL and PyTorch)."""
+
+    def __init__(self, weight_decay: float, *adam_arguments: float | Schedule):
+        super().__init__(*adam_arguments)
+        self._weight_decay = weight_decay
+
+    def _resource_apply_dense(self, grad: tf.Tensor, var: tf.Variable, apply_state: dict) -> tf.Operation:
+        var.assign_sub(apply_state[(var.device, var.dtype.base_dtype)]["lr_t"] * self._weight_decay * var)
+        return super()._resource_apply_dense(grad, var, apply_state)
 
 
 def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimizer:
     """Creates the slots of `optimizer` for `variables` and returns it.
 
-    A step on zero gradients moves nothing (moments of zero stay zero) and is Keras' public way to make slots.
+    A step on zero gradients is Keras' public way to make slots: moments of zero stay zero. Weight decay is undone.
     """
+    before = [tf.identity(variable) for variable in variables]
     optimizer.apply_gradients([(tf.zeros_like(variable), variable) for variable in variables])
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
     optimizer.iterations.assign(0)
     return optimizer
 
 
+@gin.register
+def clip_by_global_norm(
+    gradients: list[tf.Tensor], variables: Sequence[tf.Variable], norm: float = 1.0
+) -> list[tf.Tensor]:
+    """Returns gradients scaled down so that their norm, all taken together, is at most `norm` (1211.5063)."""
+    del variables
+    require_number("clip_by_global_norm.norm", norm, lambda norm: norm > 0, "a number above 0")
+    return tf.clip_by_global_norm(gradients, norm)[0]
+
+
+@gin.register
 def minimize(
     loss: Callable[[], tuple[tf.Tensor, tf.Tensor]],
     optimizer: Optimizer,
@@ -40,16 +79,15 @@ def minimize(
       loss: returns the loss per row [B], and whatever else the caller wants back.
       optimizer: holds slots for `variables`.
       variables: what to differentiate by. Nothing else is watched, so no other gradient is computed.
-      transform: f(gradients, variables) -> the gradients to apply (clipped, say).
+      transform: f(gradients, variables) -> the gradients to apply: `clip_by_global_norm`, for example.
 
-    Returns: {"loss", "gradient_norm"} (scalars), and the second value of `loss`.
+    Returns: {"loss", "gradient_norm"} (scalars; the norm before `transform`), and the second value of `loss`.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
         rows, extra = loss()
         mean = tf.reduce_mean(rows)
     gradients = tape.gradient(mean, variables)
-    if transform is not None:
-        gradients = transform(gradients, variables)
-    optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    applied = gradients if transform is None else transform(gradients, variables)
+    optimizer.apply_gradients(zip(applied, variables, strict=True))
     return {"loss": mean, "gradient_norm": tf.linalg.global_norm(gradients)}, extra

@@ -211,3 +211,19 @@ def test_bad_numbers_are_refused(spec, settings, words):
 def test_bad_state_numbers_are_refused(spec, settings):
     with pytest.raises(ConfigurationError, match=f"TrainState.{next(iter(settings))}"):
         _state(spec, **settings)
+
+
+def test_a_delayed_actor_stands_still_between_its_steps(spec):
+    """Not stepped, rather than stepped on zero gradients, on which Adam's momentum would go on."""
+    state, weights = _state(spec), []
+    for _ in range(2):
+        sac.sac_steps(state, [_batch()] * 2, critic_steps_per_actor_step=2)
+        weights.append([*_weights(state.actor), state.log_alpha.numpy()])
+
+    def critic_step(state, batch):
+        assert not _moved(weights[-1][:-1], state.actor) and state.log_alpha.numpy() == weights[-1][-1]
+        return sac.critic_step(state, batch)
+
+    sac.sac_steps(state, [_batch()] * 2, critic_steps_per_actor_step=2, critic_step=critic_step)
+    assert int(state.actor_optimizer.iterations) == int(state.alpha_optimizer.iterations) == 3
+    assert int(state.critic_optimizer.iterations) == 6 and _moved(weights[-1][:-1], state.actor)
