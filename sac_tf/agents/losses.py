@@ -84,23 +84,26 @@ def actor_loss(log_prob: tf.Tensor, q: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor
 
 
 @gin.register
-def alpha_loss(log_alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float) -> tf.Tensor:
-    """J_alpha = -alpha (log pi + H_target), the gradient flowing through exp (1812.05905, eq. 18).
+def alpha_loss(parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float) -> tf.Tensor:
+    """J_alpha = -alpha (log pi + H_target), the gradient flowing on into the parameter (1812.05905, eq. 18).
 
     Args:
-      log_alpha: scalar parameter.
+      parameter: of the temperature, scalar; see `Temperature`, of whose dual problem this is the objective.
+      alpha: the temperature, scalar, a function of `parameter`.
       log_prob: [B], treated as a constant.
       target_entropy: H_target, usually -A.
 
     Returns: [B].
     """
-    return -tf.exp(log_alpha) * tf.stop_gradient(log_prob + target_entropy)
+    del parameter
+    return -alpha * tf.stop_gradient(log_prob + target_entropy)
 
 
 @gin.register
-def log_alpha_loss(log_alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float) -> tf.Tensor:
-    """J = -log(alpha) (log pi + H_target): the authors' later code, whose step size does not shrink with alpha.
+def log_alpha_loss(parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float) -> tf.Tensor:
+    """J = -x (log pi + H_target), x the parameter: the authors' later code, whose step size does not shrink with alpha.
 
-    Arguments and result as for `alpha_loss`.
+    With the exponential parametrization, x is log alpha. Arguments and result as for `alpha_loss`.
     """
-    return -log_alpha * tf.stop_gradient(log_prob + target_entropy)
+    del alpha
+    return -parameter * tf.stop_gradient(log_prob + target_entropy)

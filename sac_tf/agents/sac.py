@@ -137,7 +137,7 @@ def alpha_step(
     """
     del batch
     metrics, _ = minimize(
-        lambda: (loss(state.log_alpha, log_prob, state.target_entropy), log_prob),
+        lambda: (loss(state.log_alpha, state.alpha, log_prob, state.target_entropy), log_prob),
         state.alpha_optimizer,
         [state.log_alpha],
     )

@@ -1,6 +1,5 @@
 """Everything that learning changes, in one object: what a step takes, and what a checkpoint holds."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from sac_tf.agents.optimizers import Optimizer, adam, with_slots
-from sac_tf.errors import require_number
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.distributions import SquashedGaussian
+from sac_tf.networks.temperature import Temperature
 from sac_tf.types import EnvironmentSpec, Nest
 
 
@@ -24,7 +23,7 @@ class TrainState(tf.Module):
       actor: [observation] -> (loc, log_std).
       critic: [observation, action] -> Q values [N, B].
       target_critic: the same shape; equal to `critic` at the start, then its Polyak average.
-      log_alpha: scalar variable.
+      log_alpha: scalar variable, the parameter of the temperature: its logarithm, unless it is parametrized otherwise.
       actor_optimizer, critic_optimizer, alpha_optimizer: with slots already made.
       generator: draws for updates. exploration_generator: draws for collecting, so that neither disturbs the other.
       updates: int64 scalar, critic updates done.
@@ -40,8 +39,7 @@ class TrainState(tf.Module):
         actor_optimizer: Callable[[], Optimizer] = adam,
         critic_optimizer: Callable[[], Optimizer] = adam,
         alpha_optimizer: Callable[[], Optimizer] = adam,
-        initial_alpha: float = 1.0,
-        target_entropy_factor: float = 1.0,
+        temperature: Callable[[], Temperature] = Temperature,
         distribution: Callable[..., Any] = SquashedGaussian,
     ):
         """Builds everything from `seed`; the same seed gives the same weights and the same draws.
@@ -49,42 +47,32 @@ class TrainState(tf.Module):
         Args:
           spec: of the task.
           seed: of weights and generators.
-          actor, critic: called as f(spec, seed). The optimizers: as f().
-          initial_alpha: temperature at the start; stays there if the update has no alpha step.
-          target_entropy_factor: target entropy in units of -A (1 in 1812.05905, 0.5 in RLPD).
+          actor, critic: called as f(spec, seed). The optimizers and the temperature: as f().
           distribution: called with what the actor returns; gives pi(.|s).
-
-        Raises:
-          ConfigurationError: a number out of range.
         """
         super().__init__(name="train_state")
-        _check_numbers(initial_alpha, target_entropy_factor)
         actor_seed, critic_seed, update_seed, exploration_seed = _streams(seed, 4)
         self.actor = actor(spec, actor_seed)
         self.critic, self.target_critic = critic(spec, critic_seed), critic(spec, critic_seed)
-        self.log_alpha = tf.Variable(math.log(initial_alpha), dtype=tf.float32, name="log_alpha")
+        self._temperature = temperature()
+        self.log_alpha = self._temperature.make_parameter()
         self.actor_optimizer = with_slots(actor_optimizer(), self.actor.trainable_variables)
         self.critic_optimizer = with_slots(critic_optimizer(), self.critic.trainable_variables)
         self.alpha_optimizer = with_slots(alpha_optimizer(), [self.log_alpha])
         self.generator = tf.random.Generator.from_seed(update_seed)
         self.exploration_generator = tf.random.Generator.from_seed(exploration_seed)
         self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
-        self.target_entropy = -target_entropy_factor * spec.action_dimensions
+        self.target_entropy = self._temperature.entropy_target(spec.action_dimensions)
         self._distribution = distribution
 
     @property
     def alpha(self) -> tf.Tensor:
         """The temperature, scalar."""
-        return tf.exp(self.log_alpha)
+        return self._temperature.alpha(self.log_alpha)
 
     def policy(self, observation: Nest, training: bool = False) -> SquashedGaussian:
         """Returns pi(.|s) for observations [B, ...]; `training` where the actor is what is being trained."""
         return self._distribution(*self.actor([observation], training=training))
-
-
-def _check_numbers(initial_alpha: float, target_entropy_factor: float) -> None:
-    require_number("TrainState.initial_alpha", initial_alpha, lambda alpha: alpha > 0, "a number above 0")
-    require_number("TrainState.target_entropy_factor", target_entropy_factor, math.isfinite, "a finite number")
 
 
 def _streams(seed: int, number: int) -> list[int]:

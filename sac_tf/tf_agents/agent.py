@@ -167,7 +167,7 @@ class SacAgent(tf_agent.TFAgent):
     ) -> tf.Tensor:
         """Returns the loss of the temperature, a scalar, without `alpha_loss_weight`; arguments as above."""
         _, log_prob = self.state.policy(time_steps).sample_action(draw_seed(self.state.generator))
-        rows = self._alpha_rows(self.state.log_alpha, log_prob, self.state.target_entropy)
+        rows = self._alpha_rows(self.state.log_alpha, self.state.alpha, log_prob, self.state.target_entropy)
         return tf.reduce_mean(total_loss(rows, weights, []))
 
     def _initialize(self) -> None:
@@ -236,9 +236,11 @@ class SacAgent(tf_agent.TFAgent):
 
         return rows
 
-    def _alpha_rows(self, log_alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float) -> tf.Tensor:
+    def _alpha_rows(
+        self, log_alpha: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float
+    ) -> tf.Tensor:
         self._summarize(log_pi=log_prob, entropy_diff=-log_prob - target_entropy, log_alpha=log_alpha)
-        return self._log_alpha_loss(log_alpha, log_prob, target_entropy)
+        return self._log_alpha_loss(log_alpha, alpha, log_prob, target_entropy)
 
     def _summarize(self, **values: tf.Tensor) -> None:
         if self._debug_summaries:

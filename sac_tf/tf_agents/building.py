@@ -1,5 +1,6 @@
 """What the agent is made of: TF-Agents' networks where they are given, the core's where not, and one TrainState."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from tf_agents.utils import common
 
 from sac_tf.agents.state import TrainState
 from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.networks.temperature import Temperature
 from sac_tf.tf_agents import specs
 from sac_tf.tf_agents.networks import ActorNetwork, CoreCritic, NetworkCritic, PolicyActor, PolicyDistribution
 from sac_tf.tf_agents.optimizers import optimizer_factory
@@ -93,8 +95,7 @@ def train_state(
         actor=lambda *_: actor,
         critic=lambda *_: next(in_turn),
         **{name: optimizer_factory(name, optimizer) for name, optimizer in optimizers.items()},
-        initial_alpha=math.exp(initial_log_alpha),
-        target_entropy_factor=-target_entropy / spec.action_dimensions,
+        temperature=functools.partial(Temperature, math.exp(initial_log_alpha), target_entropy=target_entropy),
         distribution=lambda distributions: PolicyDistribution(distributions, action_spec),
     )
 

@@ -67,7 +67,7 @@ def test_actor_loss():
 def test_alpha_losses(loss, expected, gradient):
     log_alpha, log_prob = tf.Variable(np.log(2.0), dtype=tf.float32), tf.Variable([-1.0, 4.0])
     with tf.GradientTape() as tape:
-        rows = loss(log_alpha, log_prob, -2.0)
+        rows = loss(log_alpha, tf.exp(log_alpha), log_prob, -2.0)
     np.testing.assert_allclose(rows, expected, rtol=1e-6)
     by_log_alpha, by_log_prob = tape.gradient(rows, [log_alpha, log_prob])
     np.testing.assert_allclose(by_log_alpha, gradient, rtol=1e-6)

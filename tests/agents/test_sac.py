@@ -12,6 +12,7 @@ from sac_tf.agents.update import make_update
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
+from sac_tf.networks.temperature import Temperature, softplus
 from sac_tf.types import Transition
 
 small_actor = functools.partial(make_actor, hidden_units=(16,))
@@ -60,7 +61,7 @@ def test_critic_step_descends_to_the_reward_where_nothing_is_bootstrapped(spec):
 
 
 def test_actor_step_moves_the_actor_alone_and_gains_value(spec):
-    state, batch = _state(spec, initial_alpha=1e-3), _batch()
+    state, batch = _state(spec, temperature=functools.partial(Temperature, 1e-3)), _batch()
     critic, target = _weights(state.critic), _weights(state.target_critic)
 
     def value():
@@ -82,9 +83,15 @@ def test_alpha_grows_where_entropy_is_below_its_target(spec, loss, log_prob, gro
     assert (float(state.alpha) > 1) == grows
 
 
-def test_target_entropy_is_minus_the_action_dimensions_times_the_factor(spec):
-    assert _state(spec).target_entropy == -2
-    assert _state(spec, target_entropy_factor=0.5).target_entropy == -1
+def test_the_temperature_stays_in_its_bounds_and_leaves_them_at_once(spec):
+    """Log pi = 5 drives it up, -5 down, in steps that are wider than the bounds: nothing may wind up beyond them."""
+    bounded = functools.partial(Temperature, 0.5, minimum=0.4, maximum=0.6, parametrization=softplus)
+    state = _state(spec, temperature=bounded, alpha_optimizer=lambda: tf.keras.optimizers.legacy.SGD(1.0))
+    seen = []
+    for log_prob in (5.0, 5.0, -5.0, -5.0, 5.0):
+        sac.alpha_step(state, tf.fill([8], log_prob), loss=losses.alpha_loss)
+        seen.append(float(state.alpha))
+    assert seen == pytest.approx([0.6, 0.6, 0.4, 0.4, 0.6])
 
 
 def test_one_call_of_many_updates_is_many_calls_of_one(spec):
@@ -156,7 +163,7 @@ def test_update_tells_the_errors_of_the_rows_that_it_drew(spec):
 
 
 def test_without_an_alpha_step_alpha_stays(spec):
-    state = _state(spec, initial_alpha=0.2)
+    state = _state(spec, temperature=functools.partial(Temperature, 0.2))
     update = make_update(
         state, lambda number: _batch(number), batch_size=4, updates_per_call=2, steps=_steps(alpha_step=None)
     )
@@ -205,12 +212,6 @@ def test_same_seed_same_state_and_same_actions(spec):
 def test_bad_numbers_are_refused(spec, settings, words):
     with pytest.raises(ConfigurationError, match=words):
         make_update(_state(spec), lambda number: _batch(number), **settings)
-
-
-@pytest.mark.parametrize("settings", [{"initial_alpha": 0.0}, {"target_entropy_factor": float("nan")}])
-def test_bad_state_numbers_are_refused(spec, settings):
-    with pytest.raises(ConfigurationError, match=f"TrainState.{next(iter(settings))}"):
-        _state(spec, **settings)
 
 
 def test_a_delayed_actor_stands_still_between_its_steps(spec):

@@ -102,7 +102,7 @@ def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path):
 def test_gin_wires_the_run_and_its_bindings_hold(tmp_path):
     """A fixed temperature, other networks, a fraction of the updates: all by bindings on top of the shipped files."""
     bindings = ["train.total_steps=600", "train.random_steps=200", "train.checkpoint_period=600"]
-    bindings += ["sac_steps.alpha_step=None", "TrainState.initial_alpha=0.2", "critic.ensemble_size=3"]
+    bindings += ["sac_steps.alpha_step=None", "Temperature.initial_alpha=0.2", "critic.ensemble_size=3"]
     bindings += ["actor.hidden_units=(16,)", "critic.hidden_units=(16,)", "learner.updates_per_step=0.5"]
     bindings += ["make_update.batch_size=16", "adam.learning_rate=1e-3", "RunLog.period=600", "critic_step.tau=1.0"]
     gin.parse_config_files_and_bindings(["gin_configs/tasks/pendulum.gin"], bindings)

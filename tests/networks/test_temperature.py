@@ -1,0 +1,74 @@
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf.agents.losses import alpha_loss, log_alpha_loss
+from sac_tf.errors import ConfigurationError
+from sac_tf.networks.temperature import Temperature, exponential, softplus
+
+
+@pytest.mark.parametrize("parametrization", [exponential, softplus])
+@pytest.mark.parametrize("alpha", [1e-4, 0.01, 1.0, 50.0])
+def test_alpha_starts_where_it_is_told_to(parametrization, alpha):
+    temperature = Temperature(alpha, parametrization=parametrization)
+    assert float(temperature.alpha(temperature.make_parameter())) == pytest.approx(alpha, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parametrization", "loss", "gradient"),
+    [
+        # alpha = 2, log pi + H_target = 3; d alpha / dx is alpha for exp, and 1 - exp(-alpha) for softplus
+        (exponential, alpha_loss, -3 * 2.0),
+        (exponential, log_alpha_loss, -3.0),
+        (softplus, alpha_loss, -3 * (1 - np.exp(-2.0))),
+        (softplus, log_alpha_loss, -3.0),
+    ],
+)
+def test_gradient_of_the_parameter(parametrization, loss, gradient):
+    temperature = Temperature(2.0, parametrization=parametrization)
+    parameter = temperature.make_parameter()
+    with tf.GradientTape() as tape:
+        rows = loss(parameter, temperature.alpha(parameter), tf.constant([4.0]), -1.0)
+    assert float(tape.gradient(rows, parameter)) == pytest.approx(gradient, rel=1e-5)
+
+
+def test_unbounded_parameters_carry_no_constraint():
+    assert Temperature().make_parameter().constraint is None
+
+
+@pytest.mark.parametrize("parametrization", [exponential, softplus])
+def test_one_bound_leaves_the_other_side_free(parametrization):
+    make = functools.partial(Temperature, 1.0, parametrization=parametrization)
+    for settings, far_down, far_up in (({"minimum": 0.5}, 0.5, np.inf), ({"maximum": 3.0}, 0.0, 3.0)):
+        temperature = make(**settings)
+        parameter = temperature.make_parameter()
+        for value, expected in ((-1e4, far_down), (1e4, far_up)):
+            alpha = float(temperature.alpha(parameter.constraint(tf.constant(value))))
+            assert alpha == pytest.approx(expected) or (expected == np.inf and alpha >= 1e4)
+
+
+def test_target_entropy_is_a_number_or_a_factor_of_minus_the_action_dimensions():
+    assert Temperature().entropy_target(6) == -6
+    assert Temperature(target_entropy_factor=0.5).entropy_target(6) == -3
+    assert Temperature(target_entropy=-2.5).entropy_target(6) == -2.5
+    assert Temperature(target_entropy=0.0).entropy_target(6) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"initial_alpha": 0.0}, "Temperature.initial_alpha must be a number above 0, got 0.0"),
+        ({"target_entropy_factor": float("nan")}, "Temperature.target_entropy_factor must be a finite number, got nan"),
+        ({"target_entropy": "auto"}, "Temperature.target_entropy must be a finite number, got 'auto'"),
+        ({"initial_alpha": None}, "Temperature.initial_alpha must be a number above 0, got None"),
+        ({"minimum": 0}, "Temperature.minimum must be a number above 0, got 0"),
+        ({"minimum": 2.0, "maximum": 1.0}, "Temperature.minimum=2.0 must not be above Temperature.maximum=1.0"),
+        ({"minimum": 2.0}, "Temperature.initial_alpha=1.0 must lie within Temperature.minimum=2.0"),
+        ({"target_entropy": -1.0, "target_entropy_factor": 0.5}, "give one of them"),
+    ],
+)
+def test_what_cannot_work_is_refused(settings, words):
+    with pytest.raises(ConfigurationError, match=words):
+        Temperature(**settings)
