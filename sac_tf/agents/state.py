@@ -10,7 +10,7 @@ import tensorflow as tf
 from sac_tf.agents.optimizers import Optimizer, adam, with_slots
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
-from sac_tf.networks.distributions import SquashedGaussian
+from sac_tf.networks.distributions import SquashedGaussian, squashed_gaussian
 from sac_tf.networks.temperature import Temperature
 from sac_tf.types import EnvironmentSpec, Nest
 
@@ -40,7 +40,7 @@ class TrainState(tf.Module):
         critic_optimizer: Callable[[], Optimizer] = adam,
         alpha_optimizer: Callable[[], Optimizer] = adam,
         temperature: Callable[[], Temperature] = Temperature,
-        distribution: Callable[..., Any] = SquashedGaussian,
+        distribution: Callable[..., Any] = squashed_gaussian,
     ):
         """Builds everything from `seed`; the same seed gives the same weights and the same draws.
 

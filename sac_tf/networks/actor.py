@@ -1,6 +1,6 @@
 """The policy network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gin
 import tensorflow as tf
@@ -9,13 +9,53 @@ from sac_tf.errors import require_counts
 from sac_tf.networks.layers import seeds
 from sac_tf.types import EnvironmentSpec
 
+Heads = Callable[[tf.Tensor, int, int], Sequence[tf.Tensor]]
+"""f(features [B, F], A, seed) -> (loc, log_std), each [B, A]."""
+
+
+@gin.register
+def state_dependent_std(features: tf.Tensor, units: int, seed: int) -> Sequence[tf.Tensor]:
+    """Returns linear loc and log std. One product for both heads: two narrow ones cost almost twice as much."""
+    initializer = tf.keras.initializers.GlorotUniform(seed)
+    heads = tf.keras.layers.Dense(2 * units, kernel_initializer=initializer, name="loc_and_log_std")(features)
+    return tf.split(heads, 2, axis=-1)
+
+
+@gin.register
+def state_independent_std(features: tf.Tensor, units: int, seed: int) -> Sequence[tf.Tensor]:
+    """Returns linear loc, and log std as one learned vector for all states, from zeros."""
+    initializer = tf.keras.initializers.GlorotUniform(seed)
+    loc = tf.keras.layers.Dense(units, kernel_initializer=initializer, name="loc")(features)
+    return loc, _Constant(units, name="log_std")(features)
+
+
+class _Constant(tf.keras.layers.Layer):
+    def __init__(self, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        self.value = self.add_weight("value", [self.units], initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.broadcast_to(self.value, [tf.shape(inputs)[0], self.units])
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "units": self.units}
+
 
 @gin.register("actor")
 def make_actor(
-    spec: EnvironmentSpec, seed: int, hidden_units: Sequence[int] = (256, 256), activation: str = "relu"
+    spec: EnvironmentSpec,
+    seed: int,
+    hidden_units: Sequence[int] = (256, 256),
+    activation: str = "relu",
+    heads: Heads = state_dependent_std,
 ) -> tf.keras.Model:
     """Returns a functional model: [observation] (nest of [B, ...]) -> (loc, log_std), each [B, A], before squashing.
 
+    `heads` makes loc and log std of the last features: `state_dependent_std` or `state_independent_std`.
     The list around the observation keeps Keras from matching a dict to inputs by name, which fails for nested ones.
     """
     require_counts("actor.hidden_units", hidden_units)
@@ -25,10 +65,7 @@ def make_actor(
     for units in hidden_units:
         initializer = tf.keras.initializers.GlorotUniform(next(stream))
         x = tf.keras.layers.Dense(units, activation, kernel_initializer=initializer)(x)
-    # One product for both heads: two narrow ones cost almost twice as much.
-    initializer = tf.keras.initializers.GlorotUniform(next(stream))
-    heads = tf.keras.layers.Dense(2 * spec.action_dimensions, kernel_initializer=initializer, name="loc_and_log_std")(x)
-    loc, log_std = tf.split(heads, 2, axis=-1)
+    loc, log_std = heads(x, spec.action_dimensions, next(stream))
     return tf.keras.Model([observation], [loc, log_std], name="actor")
 
 

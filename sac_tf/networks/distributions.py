@@ -1,10 +1,13 @@
 """The tanh-squashed Gaussian of SAC on TFP bijectors."""
 
+import math
+from collections.abc import Callable
+
+import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-LOG_STD_BOUNDS = (-20.0, 2.0)
-"""Clamp of the log standard deviation before squashing (1812.05905, the authors' code)."""
+from sac_tf.errors import ConfigurationError, require_number
 
 _LARGEST_ACTION = 1.0 - 1e-6
 """Given actions are pulled in to here before atanh, which is infinite at 1."""
@@ -19,10 +22,9 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
     """
 
     def __init__(self, loc: tf.Tensor, log_std: tf.Tensor, name: str = "squashed_gaussian"):
-        """Takes `loc` and `log_std` [B, A]; log_std is clamped to `LOG_STD_BOUNDS`."""
+        """Takes `loc` and `log_std` [B, A]."""
         parameters = {"loc": loc, "log_std": log_std, "name": name}
         self._loc = loc
-        log_std = tf.clip_by_value(log_std, *LOG_STD_BOUNDS)
         super().__init__(
             tfp.distributions.MultivariateNormalDiag(tf.zeros_like(loc), tf.ones_like(loc)),
             tfp.bijectors.Chain(
@@ -48,3 +50,32 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
     def sample_action(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a reparameterised action [B, A] and its log-probability [B], from a stateless seed, int32 [2]."""
         return self.experimental_sample_and_log_prob(seed=seed)
+
+
+@gin.register
+def clamp_log_std(log_std: tf.Tensor, minimum: float = -20.0, maximum: float = 2.0) -> tf.Tensor:
+    """Returns log_std cut to its bounds (1812.05905, the authors' code); beyond them no gradient flows."""
+    _require_bounds("clamp_log_std", minimum, maximum)
+    return tf.clip_by_value(log_std, minimum, maximum)
+
+
+@gin.register
+def rescale_log_std(log_std: tf.Tensor, minimum: float = -5.0, maximum: float = 2.0) -> tf.Tensor:
+    """Returns tanh(log_std) stretched from [-1, 1] to the bounds (CleanRL, Yarats): a gradient flows everywhere."""
+    _require_bounds("rescale_log_std", minimum, maximum)
+    return minimum + 0.5 * (maximum - minimum) * (tf.tanh(log_std) + 1)
+
+
+@gin.register
+def squashed_gaussian(
+    loc: tf.Tensor, log_std: tf.Tensor, bound: Callable[[tf.Tensor], tf.Tensor] = clamp_log_std
+) -> SquashedGaussian:
+    """Returns pi(.|s) of what an actor gives, loc and log_std [B, A], log_std within bounds."""
+    return SquashedGaussian(loc, bound(log_std))
+
+
+def _require_bounds(name: str, minimum: float, maximum: float) -> None:
+    require_number(f"{name}.minimum", minimum, math.isfinite, "a finite number")
+    require_number(f"{name}.maximum", maximum, math.isfinite, "a finite number")
+    if minimum >= maximum:
+        raise ConfigurationError(f"{name}.minimum={minimum} must be below {name}.maximum={maximum}.")

@@ -7,7 +7,6 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from sac_tf.agents.state import TrainState
-from sac_tf.networks.distributions import LOG_STD_BOUNDS
 from sac_tf.serving.policy_spec import SEED, PolicySpec
 from sac_tf.types import EnvironmentSpec, Nest
 
@@ -53,7 +52,7 @@ def make_signatures(
 
     def distribution(*leaves: tf.Tensor) -> dict[str, tf.Tensor]:
         gaussian = state.policy(nest(leaves)).parameters
-        return {"loc": gaussian["loc"], "scale": tf.exp(tf.clip_by_value(gaussian["log_std"], *LOG_STD_BOUNDS))}
+        return {"loc": gaussian["loc"], "scale": tf.exp(gaussian["log_std"])}
 
     return {
         "serving_default": _freeze(mean, observation),

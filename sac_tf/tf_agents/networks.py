@@ -17,7 +17,7 @@ from tf_agents.utils import common
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
-from sac_tf.networks.distributions import SquashedGaussian
+from sac_tf.networks.distributions import squashed_gaussian
 from sac_tf.tf_agents.specs import environment_spec, network_inputs, to_unit
 from sac_tf.types import Nest
 
@@ -39,7 +39,7 @@ class BoundedSquashedGaussian(tfp.distributions.TransformedDistribution):
         chain = [tfb.Shift(mean), tfb.Scale(magnitude)]
         if len(shape) != 1:
             chain.insert(0, tfb.Reshape(event_shape_out=shape, event_shape_in=[size]))
-        super().__init__(SquashedGaussian(loc, log_std), tfb.Chain(chain), parameters=parameters, name=name)
+        super().__init__(squashed_gaussian(loc, log_std), tfb.Chain(chain), parameters=parameters, name=name)
 
     @classmethod
     def _parameter_properties(cls, dtype: tf.DType, num_classes: int | None = None) -> dict:  # noqa: ARG003

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.networks.distributions import SquashedGaussian
+from sac_tf.errors import ConfigurationError
+from sac_tf.networks.distributions import SquashedGaussian, clamp_log_std, rescale_log_std, squashed_gaussian
 
 
 def _float64_log_prob(noise, log_std):
@@ -41,7 +42,7 @@ def test_gradients_are_finite_everywhere(loc, log_std):
     locs, log_stds = tf.fill([8, 1], loc), tf.fill([8, 1], log_std)
     with tf.GradientTape() as tape:
         tape.watch([locs, log_stds])
-        policy = SquashedGaussian(locs, log_stds)
+        policy = squashed_gaussian(locs, log_stds)
         action, log_prob = policy.sample_action(tf.constant([3, 4]))
         edge = policy.log_prob_of_action(tf.ones([8, 1]))
         total = tf.reduce_sum(action) + tf.reduce_sum(log_prob) + 1e-30 * tf.reduce_sum(edge)
@@ -51,10 +52,45 @@ def test_gradients_are_finite_everywhere(loc, log_std):
 
 def test_log_std_is_clamped():
     def spread(log_std):
-        return SquashedGaussian(tf.zeros([1, 1]), tf.fill([1, 1], log_std)).sample_action(tf.constant([5, 6]))[1]
+        return squashed_gaussian(tf.zeros([1, 1]), tf.fill([1, 1], log_std)).sample_action(tf.constant([5, 6]))[1]
 
     assert spread(9.0) == spread(2.0) != spread(1.9)
     assert spread(-50.0) == spread(-20.0) != spread(-19.0)
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected", "slope"),
+    [
+        # of -1000, 0 and 1000; the middle of -5 and 2 is -1.5, and tanh'(0) = 1 is stretched by 3.5
+        (rescale_log_std, [-5.0, -1.5, 2.0], 3.5),
+        (clamp_log_std, [-20.0, 0.0, 2.0], 1.0),
+    ],
+)
+def test_bounds_of_log_std(bound, expected, slope):
+    log_std = tf.constant([-1000.0, 0.0, 1000.0])
+    with tf.GradientTape() as tape:
+        tape.watch(log_std)
+        bounded = bound(log_std)
+    np.testing.assert_allclose(bounded, expected, rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(bounded, log_std), [0, slope, 0])
+
+
+def test_a_policy_takes_the_bounds_it_is_given():
+    policy = squashed_gaussian(tf.zeros([1, 1]), tf.zeros([1, 1]), bound=rescale_log_std)
+    assert policy.parameters["log_std"].numpy().tolist() == [[-1.5]]
+
+
+@pytest.mark.parametrize("bound", [clamp_log_std, rescale_log_std])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"minimum": 2.0}, ".minimum=2.0 must be below .*.maximum=2.0"),
+        ({"maximum": float("inf")}, ".maximum must be a finite number, got inf"),
+    ],
+)
+def test_bounds_without_room_are_refused(bound, settings, words):
+    with pytest.raises(ConfigurationError, match=bound.__name__ + words):
+        bound(tf.zeros([1]), **settings)
 
 
 def test_mean_action_is_tanh_of_loc():

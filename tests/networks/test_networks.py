@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
-from sac_tf.networks.actor import make_actor
+from sac_tf.networks.actor import make_actor, state_independent_std
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.layers import EnsembleDense
 
@@ -69,3 +69,17 @@ def test_hidden_units_must_be_counts(spec, units):
 def test_ensemble_size_must_be_a_count(spec, size):
     with pytest.raises(ConfigurationError, match="critic.ensemble_size"):
         make_critic(spec, seed=0, ensemble_size=size)
+
+
+def test_a_constant_log_std_is_the_same_in_every_state_and_learned(spec):
+    actor = make_actor(spec, seed=0, heads=state_independent_std)
+    observation = tf.random.stateless_normal([7, 3], [0, 1])
+    with tf.GradientTape() as tape:
+        loc, log_std = actor([observation])
+        total = tf.reduce_sum(log_std * [[1.0, 2.0]])
+    np.testing.assert_array_equal(log_std, np.zeros((7, 2)))
+    assert np.ptp(loc, axis=0).min() > 0
+    weight = actor.get_layer("log_std").value
+    np.testing.assert_array_equal(tape.gradient(total, weight), [7.0, 14.0])
+    weight.assign([0.5, -1.0])
+    np.testing.assert_array_equal(actor([observation])[1], np.tile([0.5, -1.0], (7, 1)).astype(np.float32))

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from sac_tf import files
 from sac_tf.errors import ConfigurationError
-from sac_tf.networks.distributions import LOG_STD_BOUNDS
+from sac_tf.networks.distributions import clamp_log_std
 from sac_tf.serving import export, loading
 from sac_tf.serving.policy_spec import FILE_NAME
 from sac_tf.serving.signatures import scale_to_task
@@ -73,7 +73,7 @@ def test_distribution_gives_the_gaussian_before_squashing(saved_model):
     result = tf.saved_model.load(str(folder)).signatures["distribution"](**_inputs(observation))
     loc, log_std = state.actor([observation])
     np.testing.assert_allclose(result["loc"], loc, rtol=1e-6)
-    np.testing.assert_allclose(result["scale"], np.exp(np.clip(log_std, *LOG_STD_BOUNDS)), rtol=1e-6)
+    np.testing.assert_allclose(result["scale"], np.exp(clamp_log_std(log_std)), rtol=1e-6)
 
 
 def test_a_signature_outlives_the_object_it_was_loaded_with(saved_model):
