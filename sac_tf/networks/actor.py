@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from sac_tf.errors import require_counts
 from sac_tf.networks.layers import seeds
-from sac_tf.types import EnvironmentSpec
+from sac_tf.types import EnvironmentSpec, Nest
 
 Heads = Callable[[tf.Tensor, int, int], Sequence[tf.Tensor]]
 """f(features [B, F], A, seed) -> (loc, log_std), each [B, A]."""
@@ -52,21 +52,32 @@ def make_actor(
     hidden_units: Sequence[int] = (256, 256),
     activation: str = "relu",
     heads: Heads = state_dependent_std,
+    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
 ) -> tf.keras.Model:
     """Returns a functional model: [observation] (nest of [B, ...]) -> (loc, log_std), each [B, A], before squashing.
 
     `heads` makes loc and log std of the last features: `state_dependent_std` or `state_independent_std`.
+    `normalization` makes the layer that sees the observation first, `RunningNormalization`; None leaves it out.
     The list around the observation keeps Keras from matching a dict to inputs by name, which fails for nested ones.
     """
     require_counts("actor.hidden_units", hidden_units)
     stream = seeds(seed)
-    observation = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)
-    x = join_leaves(tf.nest.flatten(observation))
+    observation, leaves = observation_inputs(spec, normalization)
+    x = join_leaves(leaves)
     for units in hidden_units:
         initializer = tf.keras.initializers.GlorotUniform(next(stream))
         x = tf.keras.layers.Dense(units, activation, kernel_initializer=initializer)(x)
     loc, log_std = heads(x, spec.action_dimensions, next(stream))
     return tf.keras.Model([observation], [loc, log_std], name="actor")
+
+
+def observation_inputs(
+    spec: EnvironmentSpec, normalization: Callable[[], tf.keras.layers.Layer] | None
+) -> tuple[Nest, Sequence[tf.Tensor]]:
+    """Returns the inputs for an observation, a nest, and its arrays as the network should see them."""
+    inputs = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)
+    leaves = tf.nest.flatten(inputs)
+    return inputs, leaves if normalization is None else normalization()(leaves)
 
 
 def join_leaves(leaves: Sequence[tf.Tensor]) -> tf.Tensor:

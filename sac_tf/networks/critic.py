@@ -1,12 +1,12 @@
 """The ensemble of Q networks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gin
 import tensorflow as tf
 
 from sac_tf.errors import require_count, require_counts
-from sac_tf.networks.actor import join_leaves
+from sac_tf.networks.actor import join_leaves, observation_inputs
 from sac_tf.networks.layers import EnsembleDense, seeds
 from sac_tf.types import EnvironmentSpec
 
@@ -18,14 +18,18 @@ def make_critic(
     ensemble_size: int = 2,
     hidden_units: Sequence[int] = (256, 256),
     activation: str = "relu",
+    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
 ) -> tf.keras.Model:
-    """Returns a functional model: [observation, action [B, A]] -> Q values [N, B] of `ensemble_size` critics."""
+    """Returns a functional model: [observation, action [B, A]] -> Q values [N, B] of `ensemble_size` critics.
+
+    `normalization` is as for `make_actor`; actions are in [-1, 1] and need none.
+    """
     require_count("critic.ensemble_size", ensemble_size)
     require_counts("critic.hidden_units", hidden_units)
     stream = seeds(seed)
-    observation = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)
+    observation, leaves = observation_inputs(spec, normalization)
     action = tf.keras.Input(spec.action.shape, name="action")
-    members = [join_leaves([*tf.nest.flatten(observation), action])] * ensemble_size
+    members = [join_leaves([*leaves, action])] * ensemble_size
     for units in hidden_units:
         members = EnsembleDense(ensemble_size, units, next(stream), activation)(members)
     members = EnsembleDense(ensemble_size, 1, next(stream))(members)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.packing import RowPacker
+from sac_tf.replay.rewards import FixedRewardScale
 from sac_tf.replay.samplers import ROWS_FILE, ResidentSampler
 from sac_tf.replay.tables import ReplayServer, is_prioritized, make_tables
 from sac_tf.replay.transitions import OneStepRows
@@ -34,6 +35,7 @@ class Replay:
         server: Callable[..., ReplayServer] = ReplayServer,
         sampler: Callable[..., ResidentSampler] = ResidentSampler,
         rows: Callable[[Transition], OneStepRows] = OneStepRows,
+        rewards: Callable[[], FixedRewardScale] = FixedRewardScale,
     ):
         """Starts a Reverb server.
 
@@ -48,11 +50,12 @@ class Replay:
           sampler: f(address, packer, capacity, expected_rows, generator): ResidentSampler, ReverbSampler or, for a
             table that draws by priority, PrioritizedSampler.
           rows: f(columns) returns what turns the transitions of each step into the rows to store.
+          rewards: f() returns what scales the rewards of batches: FixedRewardScale or RunningRewardScale.
 
         Raises:
           ConfigurationError: the table draws by priorities that the sampler does not write, or the other way round.
         """
-        self._packer = RowPacker(spec)
+        self._packer, self._rewards = RowPacker(spec), rewards()
         self._rows = rows(self._packer.columns)
         made = tables(self._packer.width)
         self.capacity = made[0].info.max_size
@@ -82,6 +85,7 @@ class Replay:
         """
         rows = self._packer.pack(transition)
         self._packer.check_finite(rows, step)
+        self._rewards.observe(transition)
         self.add_rows(self._rows.add(rows, ended))
 
     def add_rows(self, rows: np.ndarray) -> None:
@@ -102,7 +106,7 @@ class Replay:
 
     def sample(self, number: int) -> Transition:
         """Returns `number` transitions; to be called inside a `tf.function`."""
-        return self._sampler.sample(number)
+        return self._rewards.apply(self._sampler.sample(number))
 
     def learned_from(self, rows: Transition, td_error: tf.Tensor) -> None:
         """Hears |Q - y| [number] of what `sample` gave; to be called inside a `tf.function`."""
@@ -116,11 +120,13 @@ class Replay:
         (folder / _ROWS_ADDED).write_text(str(self.rows_added))
         self._server.checkpoint(folder / "reverb")
         self._sampler.save(folder)
+        self._rewards.save(folder)
 
     def restore(self, folder: Path) -> None:
         """Finishes what `restore_from` began: brings back the sampler's rows, and checks Reverb's."""
         self.rows_added = _rows_added(folder)
         self._sampler.restore(folder, self.rows_added)
+        self._rewards.restore(folder)
         if self._server.size() != self.size:
             raise RunError(f"Reverb brought back {self._server.size()} of the {self.size} rows in {folder}.")
 

@@ -1,7 +1,7 @@
 """What learns: the state, the replay it learns from, and the compiled update, saved and restored together."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import gin
@@ -10,8 +10,9 @@ import tensorflow as tf
 from sac_tf.agents.state import TrainState
 from sac_tf.agents.update import Update, make_update
 from sac_tf.errors import ConfigurationError, RunError, require_number
+from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.replay import Replay
-from sac_tf.types import EnvironmentSpec
+from sac_tf.types import EnvironmentSpec, Transition
 
 
 class Diverged(RunError):
@@ -61,6 +62,7 @@ class Learner:
         self.state = state(spec, seed)
         restored = None if checkpoint is None else checkpoint / "replay"
         self.replay = replay(spec, self.state.generator, staging, expected_rows, restored)
+        self._observe = make_observer([self.state.actor, self.state.critic, self.state.target_critic])
         self._update = update(self.state, self.replay.sample, self.replay.learned_from)
         if self._update.batch_size > self.replay.capacity:
             raise ConfigurationError(
@@ -69,6 +71,11 @@ class Learner:
             )
         self.metric_names = self._update.metric_names
         self.updates = 0
+
+    def add(self, transition: Transition, step: int, ended: Collection[int]) -> None:
+        """Adds the E transitions of a step to the replay, raw, and to what normalises observations; as `Replay.add`."""
+        self.replay.add(transition, step, ended)
+        self._observe(transition.observation)
 
     def learn(self, step: int) -> dict[str, float]:
         """Catches up with environment step `step`, in whole calls of the compiled update.

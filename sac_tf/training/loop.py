@@ -161,7 +161,7 @@ class _Run:
         settings = self._settings
         metrics: dict[str, float] = {}
         for transition, episodes in self._experience():
-            self._learner.replay.add(transition, self._progress.step + 1, [episode.copy for episode in episodes])
+            self._learner.add(transition, self._progress.step + 1, [episode.copy for episode in episodes])
             self._progress.step += settings.num_environments
             metrics = self._learner.learn(self._progress.step) or metrics
             self._log.advance(settings.num_environments, episodes)

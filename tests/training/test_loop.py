@@ -1,5 +1,6 @@
 """Whole runs on toy tasks, in this process."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -16,7 +17,9 @@ from sac_tf.agents.update import make_update
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
+from sac_tf.networks.running_normalization import RunningNormalization
 from sac_tf.replay.replay import Replay
+from sac_tf.replay.rewards import RunningRewardScale
 from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import make_tables
 from sac_tf.training.evaluation import Evaluator
@@ -97,6 +100,37 @@ def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path):
     _training("Pendulum-v1", total_steps=1000).run(str(tmp_path / "parts"))
     assert read_rows(tmp_path / "whole") == read_rows(tmp_path / "parts")
     assert final_state(tmp_path / "whole") == final_state(tmp_path / "parts")
+
+
+def _normalized(**settings):
+    """As `_training`, with observations and rewards normalised."""
+    plain = _training("Pendulum-v1", **settings)
+    settings = {"hidden_units": (16,), "normalization": RunningNormalization}
+    networks = {
+        "actor": functools.partial(make_actor, **settings),
+        "critic": functools.partial(make_critic, **settings),
+    }
+    replay = functools.partial(Replay, rewards=RunningRewardScale)
+    learner = functools.partial(plain.learner, state=functools.partial(TrainState, **networks), replay=replay)
+    return dataclasses.replace(plain, learner=learner)
+
+
+def test_a_normalized_run_goes_on_bit_for_bit_and_its_statistics_are_those_of_the_raw_rows(tmp_path):
+    _normalized(total_steps=1000).run(str(tmp_path / "whole"))
+    _normalized(total_steps=600).run(str(tmp_path / "parts"))
+    _normalized(total_steps=1000).run(str(tmp_path / "parts"))
+    assert read_rows(tmp_path / "whole") == read_rows(tmp_path / "parts")
+    whole, parts = (tmp_path / name / "checkpoints/step-000001000" for name in ("whole", "parts"))
+    scales = [(checkpoint / "replay/reward_scale.json").read_text() for checkpoint in (whole, parts)]
+    assert final_state(whole.parents[1]) == final_state(parts.parents[1]) and scales[0] == scales[1]
+    rows = np.load(whole / "replay/resident_rows.npy")[:, :3].astype(np.float64)
+    state = tf.train.load_checkpoint(str(whole / "state"))
+    means, scales = ([n for n in state.get_variable_to_shape_map() if f"/{w}/0/" in n] for w in ("mean", "scale"))
+    assert len(means) == len(scales) == 3  # actor, critics and target critics
+    for mean, scale in zip(means, scales, strict=True):
+        np.testing.assert_allclose(state.get_tensor(mean), rows.mean(0), rtol=1e-5)
+        np.testing.assert_allclose(state.get_tensor(scale), 1 / rows.std(0), rtol=1e-5)
+    assert json.loads((whole / "replay/reward_scale.json").read_text())["count"] == 1000
 
 
 def test_gin_wires_the_run_and_its_bindings_hold(tmp_path):
