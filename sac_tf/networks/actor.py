@@ -6,7 +6,8 @@ import gin
 import tensorflow as tf
 
 from sac_tf.errors import require_counts
-from sac_tf.networks.layers import seeds
+from sac_tf.networks.layers import Members, seeds
+from sac_tf.networks.torsos import Layer, Torso, mlp_torso
 from sac_tf.types import EnvironmentSpec, Nest
 
 Heads = Callable[[tf.Tensor, int, int], Sequence[tf.Tensor]]
@@ -51,22 +52,20 @@ def make_actor(
     seed: int,
     hidden_units: Sequence[int] = (256, 256),
     activation: str = "relu",
+    torso: Torso = mlp_torso,
     heads: Heads = state_dependent_std,
     normalization: Callable[[], tf.keras.layers.Layer] | None = None,
 ) -> tf.keras.Model:
     """Returns a functional model: [observation] (nest of [B, ...]) -> (loc, log_std), each [B, A], before squashing.
 
-    `heads` makes loc and log std of the last features: `state_dependent_std` or `state_independent_std`.
+    `torso` makes the hidden layers; see `torsos`. `heads` makes loc and log std of the last features: `state_dependent_std` or `state_independent_std`.
     `normalization` makes the layer that sees the observation first, `RunningNormalization`; None leaves it out.
     The list around the observation keeps Keras from matching a dict to inputs by name, which fails for nested ones.
     """
     require_counts("actor.hidden_units", hidden_units)
     stream = seeds(seed)
     observation, leaves = observation_inputs(spec, normalization)
-    x = join_leaves(leaves)
-    for units in hidden_units:
-        initializer = tf.keras.initializers.GlorotUniform(next(stream))
-        x = tf.keras.layers.Dense(units, activation, kernel_initializer=initializer)(x)
+    (x,) = torso([join_leaves(leaves)], _dense, hidden_units, activation, stream)
     loc, log_std = heads(x, spec.action_dimensions, next(stream))
     return tf.keras.Model([observation], [loc, log_std], name="actor")
 
@@ -78,6 +77,17 @@ def observation_inputs(
     inputs = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)
     leaves = tf.nest.flatten(inputs)
     return inputs, leaves if normalization is None else normalization()(leaves)
+
+
+def _dense(units: int, seed: int, activation: str | None = None) -> Layer:
+    """Returns a dense layer on the one member that an actor has."""
+    initializer = tf.keras.initializers.GlorotUniform(seed)
+    layer = tf.keras.layers.Dense(units, activation, kernel_initializer=initializer)
+
+    def call(members: Members) -> Members:
+        return [layer(x) for x in members]
+
+    return call
 
 
 def join_leaves(leaves: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -1,9 +1,12 @@
 """Layers of an ensemble: one stacked variable for all members, one product per member."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
+
+Members = Sequence[tf.Tensor]
+"""One tensor [B, ...] for each member of an ensemble."""
 
 
 def seeds(seed: int) -> Iterator[int]:
@@ -49,3 +52,23 @@ class EnsembleDense(tf.keras.layers.Layer):
         """Glorot-uniform for each member on its own: the fans of the stacked shape would be wrong."""
         stream = seeds(self.seed)
         return tf.stack([tf.keras.initializers.GlorotUniform(next(stream))(shape[1:], dtype) for _ in range(shape[0])])
+
+
+class EnsembleDropout(tf.keras.layers.Layer):
+    """Dropout (1207.0580) with a mask for each member, in every call: there is no mode without it.
+
+    The masks come from a generator of the layer's own, which `tf.train.Checkpoint` finds and `variables` does not list.
+    """
+
+    def __init__(self, rate: float, seed: int, **kwargs):
+        super().__init__(**kwargs)
+        self.rate, self.seed = rate, seed
+        self.generator = tf.random.Generator.from_seed(seed)
+
+    def call(self, inputs: Members) -> list[tf.Tensor]:
+        """Takes and returns N tensors [B, units]; a number is kept, and scaled by 1 / (1 - rate), or 0."""
+        kept = [self.generator.uniform(tf.shape(x)) >= self.rate for x in inputs]
+        return [tf.where(keep, x / (1 - self.rate), 0.0) for x, keep in zip(inputs, kept, strict=True)]
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

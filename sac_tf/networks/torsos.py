@@ -1,0 +1,89 @@
+"""The hidden layers of actor and critics: what stands between their inputs and their last layers.
+
+A torso works on the tensors of the members of an ensemble, of which an actor has one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import gin
+import tensorflow as tf
+
+from sac_tf.errors import require_count, require_number
+from sac_tf.networks.layers import EnsembleDropout, Members
+from sac_tf.networks.normalization import EnsembleBatchRenormalization, EnsembleLayerNormalization
+
+Layer = Callable[[Members], Members]
+Dense = Callable[..., Layer]
+"""f(units, seed, activation=None) -> a new dense layer."""
+Torso = Callable[[Members, Dense, Sequence[int], str, Iterator[int]], Members]
+"""f(inputs, dense, hidden_units, activation, stream of seeds) -> what the last layers take."""
+
+
+@gin.register
+def mlp_torso(
+    members: Members, dense: Dense, hidden_units: Sequence[int], activation: str, stream: Iterator[int]
+) -> Members:
+    """Dense -> activation, for each of `hidden_units`."""
+    for units in hidden_units:
+        members = dense(units, next(stream), activation)(members)
+    return members
+
+
+@gin.register
+def layer_norm_torso(
+    members: Members, dense: Dense, hidden_units: Sequence[int], activation: str, stream: Iterator[int]
+) -> Members:
+    """Dense -> layer normalisation -> activation: RLPD (2302.02948) with relu, SERL with tanh."""
+    for units in hidden_units:
+        members = EnsembleLayerNormalization()(dense(units, next(stream))(members))
+        members = activate(members, activation)
+    return members
+
+
+@gin.register
+def droq_torso(
+    members: Members,
+    dense: Dense,
+    hidden_units: Sequence[int],
+    activation: str,
+    stream: Iterator[int],
+    rate: float = 0.01,
+) -> Members:
+    """Dense -> dropout -> layer normalisation -> activation (2110.02034, figure 2).
+
+    Dropout of `rate` is always on: in the critics' own step, in the targets, and in the Q values of the actor's step.
+    """
+    require_number("droq_torso.rate", rate, lambda rate: 0 < rate < 1, "a number between 0 and 1")
+    for units in hidden_units:
+        members = dense(units, next(stream))(members)
+        members = EnsembleDropout(rate, next(stream))(members)
+        members = activate(EnsembleLayerNormalization()(members), activation)
+    return members
+
+
+@gin.register
+def batch_renorm_torso(
+    members: Members,
+    dense: Dense,
+    hidden_units: Sequence[int],
+    activation: str,
+    stream: Iterator[int],
+    momentum: float = 0.99,
+    warm_up: int = 100_000,
+) -> Members:
+    """Batch renormalisation before every dense layer, the last ones included (1902.05605).
+
+    `momentum` and `warm_up` are those of `EnsembleBatchRenormalization`.
+    """
+    require_number("batch_renorm_torso.momentum", momentum, lambda m: 0 <= m < 1, "a number from 0 to below 1")
+    require_count("batch_renorm_torso.warm_up", warm_up, minimum=0)
+    members = EnsembleBatchRenormalization(momentum, warm_up)(members)
+    for units in hidden_units:
+        members = dense(units, next(stream), activation)(members)
+        members = EnsembleBatchRenormalization(momentum, warm_up)(members)
+    return members
+
+
+def activate(members: Members, activation: str) -> Members:
+    """Returns the activation of each member."""
+    return [tf.keras.layers.Activation(activation)(x) for x in members]

@@ -1,0 +1,126 @@
+"""The networks that a torso makes, against NumPy on the same weights."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.networks import simba, torsos
+from sac_tf.networks.actor import make_actor
+from sac_tf.networks.critic import make_critic
+from sac_tf.networks.layers import EnsembleDropout
+
+OBSERVATION = np.float32(np.random.default_rng(0).normal(size=[5, 3]))
+ACTION = np.float32(np.random.default_rng(1).uniform(-1, 1, [5, 2]))
+
+
+def _scattered(model):
+    """Gives every variable other numbers, so that an offset of zero hides nothing."""
+    for number, variable in enumerate(model.trainable_variables):
+        variable.assign_add(0.3 * tf.random.stateless_normal(variable.shape, [number, 0]))
+    return model
+
+
+def _norm(x):
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+
+
+def _member(critic, member):
+    return iter([weight[member] for weight in critic.get_weights() if weight.ndim > 1])
+
+
+def _dense(x, weights):
+    return x @ next(weights) + next(weights)
+
+
+def _scaled(x, weights):
+    return x * next(weights) + next(weights)
+
+
+@pytest.mark.parametrize("member", [0, 1])
+def test_layer_norm_torso_is_dense_norm_activation(spec, member):
+    """SERL's order, with tanh."""
+    critic = _scattered(make_critic(spec, 0, 2, (8, 6), "tanh", torsos.layer_norm_torso))
+    x, weights = np.concatenate([OBSERVATION, ACTION], axis=1), _member(critic, member)
+    for _ in range(2):
+        x = np.tanh(_scaled(_norm(_dense(x, weights)), weights))
+    np.testing.assert_allclose(critic([OBSERVATION, ACTION])[member], _dense(x, weights)[:, 0], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("member", [0, 1])
+def test_simba_is_residual_blocks_between_a_dense_layer_and_a_norm(spec, member):
+    critic = _scattered(simba.simba_critic(spec, 0, ensemble_size=2, units=6, blocks=2))
+    x, weights = np.concatenate([OBSERVATION, ACTION], axis=1), _member(critic, member)
+    x = _dense(x, weights)
+    for _ in range(2):
+        x = x + _dense(np.maximum(_dense(_scaled(_norm(x), weights), weights), 0), weights)
+    x = _scaled(_norm(x), weights)
+    np.testing.assert_allclose(critic([OBSERVATION, ACTION])[member], _dense(x, weights)[:, 0], rtol=1e-3, atol=1e-4)
+    assert [tuple(v.shape) for v in critic.trainable_variables if v.shape[1:] == [6, 24]] == [(2, 6, 24)] * 2
+
+
+def test_batch_renorm_torso_normalises_before_every_layer(spec):
+    """Inputs and both activations; at the start the moving statistics are 0 and 1."""
+    actor = make_actor(spec, 0, (8, 6), torso=torsos.batch_renorm_torso)
+    x, weights = OBSERVATION / np.sqrt(1 + 1e-3), iter([w for w in actor.get_weights() if w.ndim and len(w) > 1])
+    for _ in range(2):
+        x = np.maximum(_dense(x, weights), 0) / np.sqrt(1 + 1e-3)
+    loc, log_std = actor([OBSERVATION])
+    np.testing.assert_allclose(np.concatenate([loc, log_std], axis=1), _dense(x, weights), rtol=1e-4, atol=1e-5)
+    moving = [variable for variable in actor.non_trainable_variables if "moving_mean" in variable.name]
+    assert [variable.shape[1] for variable in moving] == [3, 8, 6]
+    trained, _ = actor([OBSERVATION], training=True)
+    assert np.abs(trained - loc).max() > 0.01 and all(np.abs(v.numpy()).max() > 0 for v in moving)
+
+
+def test_droq_torso_draws_in_every_call_and_normalises_after_it(spec):
+    critic = make_critic(spec, 0, 2, (64,), torso=torsos.droq_torso)
+    first, second = critic([OBSERVATION, ACTION]), critic([OBSERVATION, ACTION])
+    assert np.abs(first - second).max(axis=1).min() > 1e-4
+    names = [type(layer).__name__ for layer in critic.layers]
+    start = names.index("EnsembleDense")
+    order = ["EnsembleDense", "EnsembleDropout", "EnsembleLayerNormalization", "Activation", "Activation"]
+    assert names[start : start + 5] == order
+
+
+def test_torsos_start_from_the_weights_of_the_plain_network(spec):
+    """A variant changes what it says, and not the draw of the first layer too."""
+    kernels = [
+        make_critic(spec, 0, 2, (8,), torso=t).trainable_variables for t in (torsos.mlp_torso, torsos.droq_torso)
+    ]
+    np.testing.assert_array_equal(kernels[0][0], kernels[1][0])
+
+
+def test_dropout_keeps_the_mean_and_drops_at_its_rate():
+    layer = EnsembleDropout(rate=0.2, seed=0)
+    first, second = (member.numpy() for member in layer([tf.ones([200, 100])] * 2))
+    for member in (first, second):
+        assert set(np.unique(member)) == {0, np.float32(1.25)}
+        assert (member == 0).mean() == pytest.approx(0.2, abs=0.012)  # four standard deviations
+    assert (first != second).mean() == pytest.approx(2 * 0.2 * 0.8, abs=0.02)  # masks of their own
+
+
+def test_dropout_repeats_from_its_seed_and_goes_on_from_a_checkpoint(tmp_path):
+    x = [tf.ones([4, 50])]
+    layers = [EnsembleDropout(0.5, seed) for seed in (1, 1, 2)]
+    draws = [layer(x)[0].numpy() for layer in layers]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert (draws[0] != draws[2]).any()
+    path = tf.train.Checkpoint(layer=layers[0]).write(str(tmp_path / "layer"))
+    tf.train.Checkpoint(layer=layers[2]).read(path).assert_consumed()
+    np.testing.assert_array_equal(layers[0](x)[0], layers[2](x)[0])
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "words"),
+    [
+        (make_critic, {"torso": lambda *a: torsos.droq_torso(*a, rate=1.0)}, "droq_torso.rate must be .* got 1.0"),
+        (make_critic, {"torso": lambda *a: torsos.batch_renorm_torso(*a, momentum=1)}, "batch_renorm_torso.momentum"),
+        (make_actor, {"torso": lambda *a: torsos.batch_renorm_torso(*a, warm_up=-1)}, "batch_renorm_torso.warm_up"),
+        (simba.simba_actor, {"units": 0}, "simba_actor.units must be an integer of at least 1, got 0"),
+        (simba.simba_critic, {"blocks": 1.5}, "simba_critic.blocks must be an integer of at least 1, got 1.5"),
+    ],
+)
+def test_bad_settings_are_refused(spec, make, settings, words):
+    with pytest.raises(ConfigurationError, match=words):
+        make(spec, seed=0, **settings)
