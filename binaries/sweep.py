@@ -3,7 +3,7 @@
 python -m binaries.sweep --root_dir=runs/critics --gin_file=gin_configs/tasks/hopper.gin \
   --sweep='critic.ensemble_size=[2, 5, 10]' --seeds=3
 python -m binaries.sweep --root_dir=runs/ablation --gin_file=gin_configs/tasks/hopper.gin \
-  --variant='SAC:' --variant='fixed alpha: sac_steps.alpha_step=None; TrainState.initial_alpha=0.2' --seeds=3
+  --variant='SAC:' --variant='fixed alpha: sac_steps.alpha_step=None; Temperature.initial_alpha=0.2' --seeds=3
 """
 
 import multiprocessing

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from sac_tf.agents import losses
 from sac_tf.agents.optimizers import minimize
-from sac_tf.agents.state import TrainState, draw_seed
+from sac_tf.agents.state import TrainState, averaged, draw_seed
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.types import Nest, Transition
 
@@ -73,6 +73,8 @@ def td_target(
     value: Callable[..., tf.Tensor] = losses.soft_value,
 ) -> tf.Tensor:
     """Returns the TD target [B], with a' freshly drawn from the policy."""
+    if state.target_critic is None:
+        raise ConfigurationError("critic_step needs target critics: TrainState.target_critic must not be None.")
     next_action, next_log_prob = state.policy(batch.next_observation).sample_action(draw_seed(state.generator))
     next_q = pool(state.target_critic([batch.next_observation, next_action]), state.generator)
     return losses.td_target(batch.reward, batch.discount, gamma, value(next_q, next_log_prob, state.alpha))
@@ -83,9 +85,8 @@ def update_targets(state: TrainState, tau: float | tf.Tensor) -> None:
 
     The kernel of gradient descent scales and adds in one pass over memory, where `assign_add` needs two.
     """
-    for target, variable in zip(state.target_critic.variables, state.critic.variables, strict=True):
-        if variable.dtype.is_floating and target is not variable:  # counters and shared statistics are not averaged
-            tf.raw_ops.ResourceApplyGradientDescent(var=target.handle, alpha=tau, delta=target - variable)
+    for target, variable in averaged(state.target_critic, state.critic):
+        tf.raw_ops.ResourceApplyGradientDescent(var=target.handle, alpha=tau, delta=target - variable)
 
 
 def critic_metrics(metrics: Metrics, q: tf.Tensor, target: tf.Tensor) -> tuple[Metrics, tf.Tensor]:

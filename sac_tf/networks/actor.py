@@ -58,7 +58,7 @@ def make_actor(
 ) -> tf.keras.Model:
     """Returns a functional model: [observation] (nest of [B, ...]) -> (loc, log_std), each [B, A], before squashing.
 
-    `torso` makes the hidden layers; see `torsos`. `heads` makes loc and log std of the last features: `state_dependent_std` or `state_independent_std`.
+    `torso` makes the hidden layers (see `torsos`), `heads` loc and log std of the last features.
     `normalization` makes the layer that sees the observation first, `RunningNormalization`; None leaves it out.
     The list around the observation keeps Keras from matching a dict to inputs by name, which fails for nested ones.
     """

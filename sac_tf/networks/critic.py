@@ -25,7 +25,7 @@ def make_critic(
 ) -> tf.keras.Model:
     """Returns a functional model: [observation, action [B, A]] -> Q values [N, B] of `ensemble_size` critics.
 
-    `torso` makes the hidden layers; see `torsos`. `normalization` is as for `make_actor`; actions are in [-1, 1] and need none.
+    `torso` and `normalization` are as for `make_actor`; actions are in [-1, 1] and need no normalization.
     """
     require_count("critic.ensemble_size", ensemble_size)
     require_counts("critic.hidden_units", hidden_units)

@@ -88,12 +88,13 @@ def train_state(
     if target_entropy is None:
         target_entropy = specs.log_volume(action_spec) - spec.action_dimensions
     target_entropy = number("target_entropy", target_entropy, math.isfinite, "a finite number or None")
-    in_turn = iter(critic_and_target)
+    critic, target = critic_and_target
     return TrainState(
         spec,
         _global_seed(),
         actor=lambda *_: actor,
-        critic=lambda *_: next(in_turn),
+        critic=lambda *_: critic,
+        target_critic=lambda *_: target,
         **{name: optimizer_factory(name, optimizer) for name, optimizer in optimizers.items()},
         temperature=functools.partial(Temperature, math.exp(initial_log_alpha), target_entropy=target_entropy),
         distribution=lambda distributions: PolicyDistribution(distributions, action_spec),

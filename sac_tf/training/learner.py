@@ -62,7 +62,8 @@ class Learner:
         self.state = state(spec, seed)
         restored = None if checkpoint is None else checkpoint / "replay"
         self.replay = replay(spec, self.state.generator, staging, expected_rows, restored)
-        self._observe = make_observer([self.state.actor, self.state.critic, self.state.target_critic])
+        networks = self.state.actor, self.state.critic, self.state.target_critic
+        self._observe = make_observer([network for network in networks if network is not None])
         self._update = update(self.state, self.replay.sample, self.replay.learned_from)
         if self._update.batch_size > self.replay.capacity:
             raise ConfigurationError(

@@ -1,0 +1,105 @@
+import functools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf.agents import sac
+from sac_tf.agents.crossq import crossq_step
+from sac_tf.agents.policies import mean_actions
+from sac_tf.agents.state import TrainState
+from sac_tf.errors import ConfigurationError
+from sac_tf.networks.actor import make_actor
+from sac_tf.networks.critic import make_critic
+from sac_tf.networks.torsos import batch_renorm_torso
+from sac_tf.serving.export import export
+from sac_tf.serving.policy_spec import PolicySpec
+from sac_tf.types import Transition
+
+actor = functools.partial(make_actor, hidden_units=(16,), torso=batch_renorm_torso)
+critic = functools.partial(make_critic, hidden_units=(16,), torso=batch_renorm_torso)
+crossq_state = functools.partial(TrainState, actor=actor, critic=critic, target_critic=None)
+
+
+def _batch(rows=8) -> Transition:
+    normal = functools.partial(tf.random.stateless_normal, seed=[1, 2])
+    return Transition(normal([rows, 3]), tf.tanh(normal([rows, 2])), normal([rows]), tf.ones([rows]), normal([rows, 3]))
+
+
+class _CenteringCritic(tf.Module):
+    """Q = weight * (a - mean of the batch's a): linear, with the part of batch normalisation that mixes rows."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.weight, self.calls = tf.Variable([weight]), []
+
+    def __call__(self, inputs, training=False):
+        _, action = inputs
+        self.calls.append((action.shape[0], training))
+        return (self.weight[:, tf.newaxis] * (action - tf.reduce_mean(action))[:, 0])[:1]
+
+
+def test_one_step_by_hand():
+    """(s, a) has a = 1 and (s', a') has a' = 3, so the joint mean is 2: Q = -w and Q' = w, at w = 2.
+
+    V = 2 - 0.5 * 0.5 = 1.75, y = 1 + 0.5 * 1.75 = 1.875, and the gradient of (Q - y)^2 / 2 is
+    (-2 - 1.875) * -1 = 3.875: through y it would be 3.875 * 1.5. Gradient descent by 0.1 gives w = 1.6125.
+    """
+    toy = _CenteringCritic(2.0)
+    policy = SimpleNamespace(sample_action=lambda seed: (tf.constant([[3.0]]), tf.constant([0.5])))
+    state = SimpleNamespace(
+        critic=toy,
+        target_critic=None,
+        critic_optimizer=tf.keras.optimizers.legacy.SGD(0.1),
+        policy=lambda observation, training=False: pytest.fail("running statistics") if training else policy,
+        alpha=tf.constant(0.5),
+        generator=tf.random.Generator.from_seed(0),
+    )
+    batch = Transition(tf.zeros([1, 1]), tf.constant([[1.0]]), tf.constant([1.0]), tf.constant([1.0]), tf.zeros([1, 1]))
+    metrics, td_error = crossq_step(state, batch, gamma=0.5)
+    assert toy.weight.numpy()[0] == pytest.approx(1.6125)
+    assert toy.calls == [(2, True)]
+    assert float(metrics["critic_loss"]) == pytest.approx(3.875**2 / 2) and td_error.numpy() == pytest.approx([3.875])
+
+
+def _moving(model):
+    return [variable.numpy() for variable in model.non_trainable_variables]
+
+
+def test_each_step_moves_the_statistics_of_what_it_trains(spec):
+    state = crossq_state(spec, 0)
+    before = _moving(state.actor), _moving(state.critic)
+    crossq_step(state, _batch())
+    after = _moving(state.actor), _moving(state.critic)
+    assert all((a == b).all() for a, b in zip(before[0], after[0], strict=True))
+    assert all((a != b).any() for a, b in zip(before[1], after[1], strict=True))
+    sac.actor_step(state, _batch())
+    assert all((a != b).any() for a, b in zip(after[0], _moving(state.actor), strict=True))
+    assert all((a == b).all() for a, b in zip(after[1], _moving(state.critic), strict=True))
+
+
+def test_a_saved_and_an_exported_policy_act_by_the_moving_statistics(spec, tmp_path):
+    state, fresh = crossq_state(spec, 0), crossq_state(spec, 1)
+    observation = np.float32(np.random.default_rng(0).normal(size=[4, 3]))
+    for number, variable in enumerate(state.actor.trainable_variables):
+        variable.assign_add(0.1 * tf.random.stateless_normal(variable.shape, [number, 0]))
+    trained = mean_actions(state, spec, 4)(observation)
+    state.policy(observation, training=True)
+    action = mean_actions(state, spec, 4)(observation)
+    assert np.abs(action - trained).max() > 1e-4
+    path = tf.train.Checkpoint(state=state).write(str(tmp_path / "state"))
+    tf.train.Checkpoint(state=fresh).read(path).assert_consumed()
+    np.testing.assert_array_equal(mean_actions(fresh, spec, 4)(observation), action)
+    export(fresh, spec, PolicySpec.of("none", spec, 1, 0.0), tmp_path / "policy")
+    served = tf.saved_model.load(str(tmp_path / "policy")).signatures["serving_default"]
+    np.testing.assert_array_equal(served(observation=tf.constant(observation))["action"], action)
+
+
+def test_steps_and_targets_that_do_not_fit_are_refused(spec):
+    with pytest.raises(ConfigurationError, match="crossq_step learns without target critics: set TrainState"):
+        crossq_step(TrainState(spec, 0, actor=actor, critic=critic), _batch())
+    with pytest.raises(ConfigurationError, match="critic_step needs target critics: TrainState.target_critic"):
+        sac.critic_step(crossq_state(spec, 0), _batch())
+    with pytest.raises(ConfigurationError, match="crossq_step.gamma must be a number from 0 to 1, got 2"):
+        crossq_step(crossq_state(spec, 0), _batch(), gamma=2)
