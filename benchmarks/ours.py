@@ -83,7 +83,7 @@ class Ours:
         return learner
 
     def _transitions(self, number: int) -> "list[Transition]":
-        from sac_tf.agents.policies import uniform_actions
+        from sac_tf.training.acting import uniform_actions
         from sac_tf.training.collecting import collect
 
         act = uniform_actions(self._environment.spec, 1, seed=0)

@@ -14,7 +14,7 @@ from absl import flags
 from binaries import launch
 
 if TYPE_CHECKING:
-    from sac_tf.agents.policies import Act
+    from sac_tf.training.acting import Act
 
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.")
 _POLICY = flags.DEFINE_string("policy", None, "Folder of an exported policy, in the place of --root_dir.")
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
 
 def _of_run(root_dir: str) -> _Policy:
     run = launch.restore_run(root_dir)
-    from sac_tf.agents.policies import mean_actions
+    from sac_tf.training.acting import mean_actions
 
     title = f"{run.environment_id}, policy of step {run.step:,} ({run.checkpoint})"
     return _Policy(title, run.environment_id, lambda size: mean_actions(run.state, run.spec, size), True)

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.agents.policies import Act
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError
 from sac_tf.serving.export import TFLITE_FILE
 from sac_tf.serving.policy_spec import PolicySpec
+from sac_tf.training.acting import Act
 
 _Call = Callable[[dict[str, np.ndarray]], np.ndarray]
 """{input name: array [B, ...]} -> actions [B, A]."""

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sac_tf.agents.policies import Act
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.replay.transitions import to_transition
+from sac_tf.training.acting import Act
 from sac_tf.types import Transition
 
 

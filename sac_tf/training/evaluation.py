@@ -5,10 +5,10 @@ from typing import NamedTuple
 import gin
 import numpy as np
 
-from sac_tf.agents.policies import Act, mean_actions
 from sac_tf.agents.state import TrainState
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import require_count
+from sac_tf.training.acting import Act, mean_actions
 from sac_tf.training.collecting import Episode, collect
 
 

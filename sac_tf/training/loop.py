@@ -8,12 +8,12 @@ from pathlib import Path
 import gin
 import numpy as np
 
-from sac_tf.agents.policies import exploring_actions, uniform_actions
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError, RunError, require_count
 from sac_tf.serving.export import export, refuse_foreign
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.training import configuration
+from sac_tf.training.acting import exploring_actions, uniform_actions
 from sac_tf.training.checkpoints import CheckpointStore, Progress
 from sac_tf.training.collecting import Episode, collect
 from sac_tf.training.evaluation import Evaluation, Evaluator

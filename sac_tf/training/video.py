@@ -4,9 +4,9 @@ from pathlib import Path
 
 import imageio
 
-from sac_tf.agents.policies import Act
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import RunError
+from sac_tf.training.acting import Act
 from sac_tf.training.collecting import collect
 
 _FRAMES_PER_SECOND = 30

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from sac_tf.agents import sac
 from sac_tf.agents.crossq import crossq_step
-from sac_tf.agents.policies import mean_actions
 from sac_tf.agents.state import TrainState
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
@@ -15,6 +14,7 @@ from sac_tf.networks.critic import make_critic
 from sac_tf.networks.torsos import batch_renorm_torso
 from sac_tf.serving.export import export
 from sac_tf.serving.policy_spec import PolicySpec
+from sac_tf.training.acting import mean_actions
 from sac_tf.types import Transition
 
 actor = functools.partial(make_actor, hidden_units=(16,), torso=batch_renorm_torso)

@@ -6,13 +6,13 @@ import tensorflow as tf
 
 from sac_tf.agents import losses, sac
 from sac_tf.agents.optimizers import adam
-from sac_tf.agents.policies import exploring_actions, mean_actions, uniform_actions
 from sac_tf.agents.state import TrainState
 from sac_tf.agents.update import make_update
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.temperature import Temperature, softplus
+from sac_tf.training.acting import exploring_actions, mean_actions, uniform_actions
 from sac_tf.types import Transition
 
 small_actor = functools.partial(make_actor, hidden_units=(16,))
@@ -89,7 +89,7 @@ def test_the_temperature_stays_in_its_bounds_and_leaves_them_at_once(spec):
     state = _state(spec, temperature=bounded, alpha_optimizer=lambda: tf.keras.optimizers.legacy.SGD(1.0))
     seen = []
     for log_prob in (5.0, 5.0, -5.0, -5.0, 5.0):
-        sac.alpha_step(state, tf.fill([8], log_prob), loss=losses.alpha_loss)
+        sac.alpha_step(state, _batch(), tf.fill([8], log_prob), loss=losses.alpha_loss)
         seen.append(float(state.alpha))
     assert seen == pytest.approx([0.6, 0.6, 0.4, 0.4, 0.6])
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents.policies import mean_actions
 from sac_tf.agents.state import TrainState
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
@@ -15,6 +14,7 @@ from sac_tf.serving import export, loading
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.serving.signatures import scale_to_task
 from sac_tf.tf_agents.export import TF_AGENTS
+from sac_tf.training.acting import mean_actions
 from tests.serving.exported import make_spec, observations
 
 SPEC = make_spec(key="force_1")

@@ -4,10 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sac_tf.agents.policies import mean_actions
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.serving import export
 from sac_tf.serving.policy_spec import PolicySpec
+from sac_tf.training.acting import mean_actions
 from sac_tf.training.evaluation import play, summarize
 from tests.serving.exported import make_state
 
