@@ -87,7 +87,7 @@ SMALL_SIMBA = ["simba_actor.units=32", "simba_critic.units=32", "simba_critic.bl
 @pytest.mark.parametrize(
     ("file", "steps", "bindings"),
     [
-        ("droq", 1000, [*SMALL, "train.random_steps=500", "make_update.batch_size=32"]),
+        ("droq", 1500, [*SMALL, "train.random_steps=500", "make_update.batch_size=32"]),
         ("crossq", 3500, [*SMALL, "make_update.batch_size=128"]),
         ("simba", 3500, [*SMALL_SIMBA, "make_update.batch_size=64"]),
     ],
