@@ -10,7 +10,7 @@ from sac_tf.training.loop import Training
 from tests.training.left_behind import final_state, read_rows
 
 SMALL = ["actor.hidden_units = (64, 64)", "critic.hidden_units = (64, 64)", "make_update.batch_size = 64"]
-SMALL += ["adam.learning_rate = 2e-3", "Evaluator.episodes = 5"]
+SMALL += ["adam.learning_rate = 2e-3", "Evaluator.episodes = 5", "make_update.updates_per_call = 2"]
 LEARNING = {"random_steps": 500, "checkpoint_period": 3500, "evaluation_period": 3500}
 LEARNED = -500
 """Return of Pendulum; a policy that has learned nothing gets about -1500."""
@@ -30,7 +30,7 @@ def test_n_step_learns_pendulum(tmp_path):
 
 def test_prioritised_replay_learns_pendulum_and_goes_on(tmp_path):
     largest = []
-    for total_steps in (1500, 3500):
+    for total_steps in (700, 3500):
         outcome = _train(tmp_path, "per", total_steps=total_steps, **LEARNING)
         saved = tmp_path / f"checkpoints/step-{total_steps:09d}/replay/new_priority.txt"
         largest.append(float(saved.read_text()))
@@ -41,10 +41,9 @@ def test_prioritised_replay_learns_pendulum_and_goes_on(tmp_path):
 def test_n_step_runs_go_on_bit_for_bit(tmp_path):
     """Three environments, and periods that end within an episode."""
     settings = {"num_environments": 3, "random_steps": 100, "checkpoint_period": 200, "evaluation_period": 200}
-    fast = ["make_update.updates_per_call = 1", "Evaluator.episodes = 1"]
     for root, ends in (("whole", [600]), ("parts", [400, 600])):
         for total_steps in ends:
-            _train(tmp_path / root, "n_step", *fast, total_steps=total_steps, **settings)
+            _train(tmp_path / root, "n_step", "Evaluator.episodes = 1", total_steps=total_steps, **settings)
     assert read_rows(tmp_path / "whole") == read_rows(tmp_path / "parts")
     assert final_state(tmp_path / "whole") == final_state(tmp_path / "parts")
     checkpoint = tmp_path / "parts/checkpoints/step-000000600/replay"
