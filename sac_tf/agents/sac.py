@@ -171,11 +171,10 @@ def sac_steps(
     """Takes a critic step on each batch, and between them the actor and temperature steps.
 
     Args:
-      state: changed in place.
-      batches: K of them, of B rows each.
+      state, batches: what learns, and K batches of B rows each that it learns from.
       critic_steps_per_actor_step: actor and temperature follow every so many critic steps (20 in 2101.05982).
       actor_steps: steps of actor and temperature then; as many as critic steps for TD3's delay made up for (CleanRL).
-      actor_batch: what of the batches since the last time they learn from: `last_batch` or `whole_batch`.
+      actor_batch: what they learn from of the batches since the last time: `last_batch` or `whole_batch`.
       critic_step, actor_step, alpha_step: the steps; alpha_step None keeps the temperature fixed.
 
     Returns: the last metrics of each kind, and |Q - y| [K B] of all rows.

@@ -1,4 +1,9 @@
-"""The compiled update: batches in, the steps of `sac.py` on each, all in one function."""
+"""The compiled update: batches in, the steps of `sac.py` on each, all in one function.
+
+The steps are traced into one function and are not functions of their own: the optimizer of TensorFlow 2.15 gives up on
+a graph that calls one function several times, which costs a sixth of the speed. No autograph: nothing here branches on
+a tensor, and errors keep their own words.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -37,10 +42,6 @@ def make_update(
 ) -> Update:
     """Compiles `updates_per_call` updates of `state` into one function.
 
-    The steps are traced into one function and are not functions of their own: the optimizer of TensorFlow 2.15 gives up
-    on a graph that calls one function several times, which costs a sixth of the speed. No autograph: nothing here
-    branches on a tensor, and errors keep their own words.
-
     Args:
       state: changed in place by each call.
       sample: f(B) returns a batch of B transitions; called inside the compiled function.
@@ -50,16 +51,13 @@ def make_update(
       steps: f(state, K batches) takes the steps of K updates, and returns metrics and |Q - y| [K B].
       jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU).
 
-    Raises:
-      ConfigurationError: a count that is not positive, or an actor step that would never come.
     """
     require_count("make_update.batch_size", batch_size)
     require_count("make_update.updates_per_call", updates_per_call)
 
-    def learn(rows: Transition) -> tuple[Metrics, tf.Tensor]:
-        return steps(state, _split(rows, updates_per_call))
-
-    learn = tf.function(learn, jit_compile=jit_compile, autograph=False)
+    learn = tf.function(
+        lambda rows: steps(state, _split(rows, updates_per_call)), jit_compile=jit_compile, autograph=False
+    )
 
     def run() -> Metrics:
         rows = sample(updates_per_call * batch_size)

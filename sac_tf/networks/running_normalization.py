@@ -77,13 +77,14 @@ def _moments(rows: tf.Tensor) -> Moments:
     return Moments(tf.cast(tf.shape(rows)[0], tf.float64), mean, tf.reduce_sum((rows - mean) ** 2, axis=0))
 
 
-def make_observer(networks: Sequence[tf.keras.Model]) -> Callable[[Nest], None]:
+def make_observer(networks: Sequence[tf.keras.Model | None]) -> Callable[[Nest], None]:
     """Returns f(observations, nest of [E, ...]) that counts them in every `RunningNormalization` of `networks`.
 
     Each network has statistics of its own, and all see the same rows: so they are equal, and a Polyak average of
     networks leaves them as they are.
     """
-    layers = [layer for model in networks for layer in model.layers if isinstance(layer, RunningNormalization)]
+    found = [layer for model in networks if model is not None for layer in model.layers]
+    layers = [layer for layer in found if isinstance(layer, RunningNormalization)]
 
     @functools.partial(tf.function, autograph=False)
     def observe(leaves: list[tf.Tensor]) -> None:

@@ -42,25 +42,23 @@ class Replay:
         Args:
           spec: of the task.
           generator: for draws, if the sampler can use it.
-          staging: a folder of our own that Reverb may write into.
+          staging: a folder that Reverb may write into.
           expected_rows: no more rows than this will come beside those restored, so no memory for more is taken.
           restore_from: a folder that `save` wrote.
           tables: f(width) returns the Reverb tables, the replay table first.
           server: f(tables, staging, restore_from).
-          sampler: f(address, packer, capacity, expected_rows, generator): ResidentSampler, ReverbSampler or, for a
-            table that draws by priority, PrioritizedSampler.
+          sampler: f(address, packer, capacity, expected_rows, generator): one of the samplers.
           rows: f(columns) returns what turns the transitions of each step into the rows to store.
           rewards: f() returns what scales the rewards of batches: FixedRewardScale or RunningRewardScale.
 
         Raises:
-          ConfigurationError: the table draws by priorities that the sampler does not write, or the other way round.
+          ConfigurationError: priorities that the table draws by and the sampler does not write, or the reverse.
         """
-        self._packer, self._rewards = RowPacker(spec), rewards()
-        self._rows = rows(self._packer.columns)
+        self._packer = RowPacker(spec)
+        self._rows, self._rewards = rows(self._packer.columns), rewards()
         made = tables(self._packer.width)
         self.capacity = made[0].info.max_size
-        source = None if restore_from is None else restore_from / "reverb"
-        self._server = server(made, staging, source)
+        self._server = server(made, staging, None if restore_from is None else restore_from / "reverb")
         rows_in_all = expected_rows + (0 if restore_from is None else _rows_added(restore_from))
         self._sampler = sampler(self._server.address, self._packer, self.capacity, rows_in_all, generator)
         _check_priorities(is_prioritized(made[0]), self._sampler)

@@ -194,9 +194,8 @@ class SacAgent(tf_agent.TFAgent):
         )
         actor_minimizer = minimizer(self._scales.actor_loss, lambda: state.actor.losses)
         actor_metrics, log_prob = sac.actor_step(state, batch, minimize=actor_minimizer)
-        alpha_minimizer = minimizer(self._scales.alpha_loss, list)
-        alpha_metrics = sac.alpha_step(state, batch, log_prob, loss=self._alpha_rows, minimize=alpha_minimizer)
-        metrics |= actor_metrics | alpha_metrics
+        alpha_rule = {"loss": self._alpha_rows, "minimize": minimizer(self._scales.alpha_loss, list)}
+        metrics |= actor_metrics | sac.alpha_step(state, batch, log_prob, **alpha_rule)
         info = self._loss_info(*(metrics[f"{name}_loss"] for name in ("critic", "actor", "alpha")))
         state.updates.assign_add(1)
         self.train_step_counter.assign_add(1)
@@ -236,11 +235,9 @@ class SacAgent(tf_agent.TFAgent):
 
         return rows
 
-    def _alpha_rows(
-        self, log_alpha: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float
-    ) -> tf.Tensor:
-        self._summarize(log_pi=log_prob, entropy_diff=-log_prob - target_entropy, log_alpha=log_alpha)
-        return self._log_alpha_loss(log_alpha, alpha, log_prob, target_entropy)
+    def _alpha_rows(self, log_alpha: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target: float) -> tf.Tensor:
+        self._summarize(log_pi=log_prob, entropy_diff=-log_prob - target, log_alpha=log_alpha)
+        return self._log_alpha_loss(log_alpha, alpha, log_prob, target)
 
     def _summarize(self, **values: tf.Tensor) -> None:
         if self._debug_summaries:

@@ -60,18 +60,16 @@ class Learner:
         )
         self._random_steps = random_steps
         self.state = state(spec, seed)
-        restored = None if checkpoint is None else checkpoint / "replay"
-        self.replay = replay(spec, self.state.generator, staging, expected_rows, restored)
-        networks = self.state.actor, self.state.critic, self.state.target_critic
-        self._observe = make_observer([network for network in networks if network is not None])
+        source = None if checkpoint is None else checkpoint / "replay"
+        self.replay = replay(spec, self.state.generator, staging, expected_rows, source)
+        self._observe = make_observer([self.state.actor, self.state.critic, self.state.target_critic])
         self._update = update(self.state, self.replay.sample, self.replay.learned_from)
         if self._update.batch_size > self.replay.capacity:
             raise ConfigurationError(
                 f"make_update.batch_size={self._update.batch_size} is larger than the replay, "
                 f"make_tables.capacity={self.replay.capacity}."
             )
-        self.metric_names = self._update.metric_names
-        self.updates = 0
+        self.metric_names, self.updates = self._update.metric_names, 0
 
     def add(self, transition: Transition, step: int, ended: Collection[int]) -> None:
         """Adds the E transitions of a step to the replay, raw, and to what normalises observations; as `Replay.add`."""
