@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import gin
 import tensorflow as tf
 
-from sac_tf.errors import require_count, require_number
+from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.networks.layers import EnsembleDropout, Members
 from sac_tf.networks.normalization import EnsembleBatchRenormalization, EnsembleLayerNormalization
 
@@ -17,6 +17,9 @@ Dense = Callable[..., Layer]
 """f(units, seed, activation=None) -> a new dense layer."""
 Torso = Callable[[Members, Dense, Sequence[int], str, Iterator[int]], Members]
 """f(inputs, dense, hidden_units, activation, stream of seeds) -> what the last layers take."""
+
+_EXPANSION = 4
+"""How many times wider than its input the inside of a residual block is."""
 
 
 @gin.register
@@ -82,6 +85,29 @@ def batch_renorm_torso(
         members = dense(units, next(stream), activation)(members)
         members = EnsembleBatchRenormalization(momentum, warm_up)(members)
     return members
+
+
+@gin.register
+def residual_torso(
+    members: Members, dense: Dense, hidden_units: Sequence[int], activation: str, stream: Iterator[int]
+) -> Members:
+    """Dense, then x + Dense(activation(Dense(norm(x)))) for each of `hidden_units`, then norm (2410.09754, figure 2).
+
+    The norm is layer normalisation, the inner dense layer four times as wide. Weights start Glorot-uniform, as
+    everywhere here; the authors' start He-normal in the blocks and orthogonal outside.
+
+    Raises:
+      ConfigurationError: `hidden_units` are not all equal, so nothing could be added to what it came from.
+    """
+    if len(set(hidden_units)) != 1:
+        raise ConfigurationError(f"residual_torso needs hidden_units that are all equal, got {tuple(hidden_units)}.")
+    members = dense(hidden_units[0], next(stream))(members)
+    for units in hidden_units:
+        inner = EnsembleLayerNormalization()(members)
+        inner = dense(_EXPANSION * units, next(stream), activation)(inner)
+        inner = dense(units, next(stream))(inner)
+        members = [x + change for x, change in zip(members, inner, strict=True)]
+    return EnsembleLayerNormalization()(members)
 
 
 def activate(members: Members, activation: str) -> Members:

@@ -83,7 +83,7 @@ def test_critics_and_targets_draw_masks_of_their_own(spec):
 SMALL = ["actor.hidden_units=(64, 64)", "critic.hidden_units=(64, 64)"]
 FEWER = ["learner.updates_per_step=10", "make_update.updates_per_call=10", "sac_steps.critic_steps_per_actor_step=5"]
 SERL = ["linear_warmup.learning_rate=1e-3", "linear_warmup.warmup_steps=100", "learner.updates_per_step=4"]
-SMALL_SIMBA = ["simba_actor.units=32", "simba_critic.units=32", "simba_critic.blocks=1"]
+SMALL_SIMBA = ["actor.hidden_units=(32,)", "critic.hidden_units=(32,)"]
 
 
 @pytest.mark.parametrize(

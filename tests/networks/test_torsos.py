@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
-from sac_tf.networks import simba, torsos
+from sac_tf.networks import torsos
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.layers import EnsembleDropout
@@ -48,8 +48,8 @@ def test_layer_norm_torso_is_dense_norm_activation(spec, member):
 
 
 @pytest.mark.parametrize("member", [0, 1])
-def test_simba_is_residual_blocks_between_a_dense_layer_and_a_norm(spec, member):
-    critic = _scattered(simba.simba_critic(spec, 0, ensemble_size=2, units=6, blocks=2))
+def test_residual_torso_is_blocks_between_a_dense_layer_and_a_norm(spec, member):
+    critic = _scattered(make_critic(spec, 0, 2, (6, 6), torso=torsos.residual_torso))
     x, weights = np.concatenate([OBSERVATION, ACTION], axis=1), _member(critic, member)
     x = _dense(x, weights)
     for _ in range(2):
@@ -117,8 +117,7 @@ def test_dropout_repeats_from_its_seed_and_goes_on_from_a_checkpoint(tmp_path):
         (make_critic, {"torso": lambda *a: torsos.droq_torso(*a, rate=1.0)}, "droq_torso.rate must be .* got 1.0"),
         (make_critic, {"torso": lambda *a: torsos.batch_renorm_torso(*a, momentum=1)}, "batch_renorm_torso.momentum"),
         (make_actor, {"torso": lambda *a: torsos.batch_renorm_torso(*a, warm_up=-1)}, "batch_renorm_torso.warm_up"),
-        (simba.simba_actor, {"units": 0}, "simba_actor.units must be an integer of at least 1, got 0"),
-        (simba.simba_critic, {"blocks": 1.5}, "simba_critic.blocks must be an integer of at least 1, got 1.5"),
+        (make_critic, {"torso": torsos.residual_torso, "hidden_units": (8, 6)}, "all equal, got .8, 6."),
     ],
 )
 def test_bad_settings_are_refused(spec, make, settings, words):
