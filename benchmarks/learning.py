@@ -11,26 +11,31 @@ from absl import flags
 from binaries import launch
 from sac_tf.training import configuration, curves
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "benchmarks/results", "Where learning.csv and learning.png go.")
-_COLUMNS = ("environment", "seed", "step", "return_mean", "return_std", "episodes", "wall_time")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "benchmarks/results", "Where NAME.csv and NAME.png go.")
+_NAME = flags.DEFINE_string("name", "learning", "Name of both files.")
+_COLUMNS = ("environment", "run", "seed", "step", "return_mean", "return_std", "episodes", "wall_time")
 
 
 def main(arguments: list[str]) -> None:
     if not arguments:
         raise launch.ConfigurationError("Name the folder of at least one run (see --help).")
-    root_dirs, output_dir = [Path(argument) for argument in arguments], Path(_OUTPUT_DIR.value)
-    curves.draw(root_dirs, output_dir / "learning.png")
-    with (output_dir / "learning.csv").open("w", newline="") as file:
+    root_dirs, output = [Path(argument) for argument in arguments], Path(_OUTPUT_DIR.value) / _NAME.value
+    curves.draw(root_dirs, output.with_suffix(".png"))
+    with output.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         for root_dir in root_dirs:
             writer.writerows(_rows(root_dir))
-    print(f"{output_dir}/learning.csv and {output_dir}/learning.png")
+    print(f"{output}.csv and {output}.png")
 
 
 def _rows(root_dir: Path) -> list[dict[str, str]]:
     bindings = configuration.operative_bindings((root_dir / configuration.FILE_NAME).read_text())
-    run = {"environment": bindings["train.environment"].strip("'"), "seed": bindings["train.seed"]}
+    run = {
+        "environment": bindings["train.environment"].strip("'"),
+        "run": root_dir.name,
+        "seed": bindings["train.seed"],
+    }
     with (root_dir / "evaluations.csv").open(newline="") as file:
         return [{**run, **row} for row in csv.DictReader(file)]
 
