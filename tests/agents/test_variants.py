@@ -90,7 +90,7 @@ SMALL_SIMBA = ["actor.hidden_units=(32,)", "critic.hidden_units=(32,)"]
     ("file", "steps", "bindings"),
     [
         ("droq", 1500, [*SMALL, "train.random_steps=500", "make_update.batch_size=32"]),
-        ("crossq", 3500, [*SMALL, "make_update.batch_size=128"]),
+        ("crossq", 4500, [*SMALL, "make_update.batch_size=128"]),
         ("redq", 1500, [*SMALL, *FEWER, "critic.ensemble_size=4", "make_update.batch_size=32"]),
         ("serl", 2500, [*SMALL, *SERL, "critic.ensemble_size=4", "make_update.batch_size=64"]),
         ("simba", 3500, [*SMALL_SIMBA, "make_update.batch_size=64"]),
