@@ -20,7 +20,9 @@ def weighted_step(state: TrainState, batch: Any, *others: Any, step: Callable, m
       ConfigurationError: the batch has no weights.
     """
     if not hasattr(batch, "weight"):
-        raise ConfigurationError("weighted_step finds no weights in its batch; use Replay.sampler=@PrioritizedSampler.")
+        raise ConfigurationError(
+            "weighted_step finds no weights in its batch; use BatchReader.sampler=@PrioritizedSampler."
+        )
 
     def minimize_weighted(loss: Callable, optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Any:
         def rows() -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,5 +1,6 @@
 """Prioritised replay (1511.05952, the proportional variant) on Reverb's own selector."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,9 +10,9 @@ import numpy as np
 import reverb
 import tensorflow as tf
 
-from sac_tf.errors import RunError, require_number
+from sac_tf.errors import ConfigurationError, RunError, require_number
 from sac_tf.replay.packing import RowPacker
-from sac_tf.replay.samplers import ReverbSampler
+from sac_tf.replay.samplers import Feed, ReverbSampler, fetched_ahead
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
 from sac_tf.types import Nest
 
@@ -49,29 +50,35 @@ class PrioritizedSampler:
 
     def __init__(
         self,
-        address: str,
+        addresses: Sequence[str],
         packer: RowPacker,
         capacity: int,
         expected_rows: int,
         generator: tf.random.Generator,
+        feed: Feed = fetched_ahead,
         initial_beta: float = 0.4,
         epsilon: float = 1e-6,
     ):
-        """Draws from the server at `address`.
+        """Draws from the one server given.
 
         Args:
-          address, packer, capacity, generator: as for `ReverbSampler`.
+          addresses, packer, capacity, generator, feed: as for `ReverbSampler`.
           expected_rows: beta is 1 when so many rows have come, at the end of the run; on the way it grows linearly.
           initial_beta: exponent of the importance weights at the start; 0 for weights that are all 1.
           epsilon: keeps rows without error from never being drawn again.
 
         Raises:
-          ConfigurationError: a number out of range.
+          ConfigurationError: a number out of range, or several servers.
         """
+        if len(addresses) > 1:
+            raise ConfigurationError(
+                f"PrioritizedSampler draws from one server, and --replay_address names {len(addresses)}: the "
+                "priorities of one say nothing about the rows of another. Give one address."
+            )
         require_number("PrioritizedSampler.initial_beta", initial_beta, lambda b: 0 <= b <= 1, "a number from 0 to 1")
         require_number("PrioritizedSampler.epsilon", epsilon, lambda e: e > 0, "a number above 0")
-        self._source = ReverbSampler(address, packer, capacity, expected_rows, generator)
-        self._client = reverb.Client(address)
+        self._source = ReverbSampler(addresses, packer, capacity, expected_rows, generator, feed)
+        self._client = reverb.Client(addresses[0])
         self._expected_rows, self._initial_beta, self._epsilon = expected_rows, initial_beta, epsilon
         self._beta = tf.Variable(initial_beta, dtype=tf.float64, trainable=False, name="beta")
         self._writer = ThreadPoolExecutor(1, "priorities")

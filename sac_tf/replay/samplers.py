@@ -1,5 +1,6 @@
 """Two ways to draw batches: from a copy of the rows beside the learner, or from Reverb itself."""
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import gin
@@ -15,6 +16,14 @@ from sac_tf.types import Transition
 _IO_ROWS = 65_536
 ROWS_FILE = "resident_rows.npy"
 
+Feed = Callable[[tf.data.Dataset], Iterator]
+"""Returns an iterator over a dataset, which a compiled function can call."""
+
+
+def fetched_ahead(dataset: tf.data.Dataset) -> Iterator:
+    """The `Feed` of one process: the next batch is on its way while the last one is learned from."""
+    return iter(dataset.prefetch(1))
+
 
 @gin.register
 class ResidentSampler:
@@ -27,9 +36,15 @@ class ResidentSampler:
     reads_queue, writes_priorities, new_priority = True, False, 1.0
 
     def __init__(
-        self, address: str, packer: RowPacker, capacity: int, expected_rows: int, generator: tf.random.Generator
+        self,
+        addresses: Sequence[str],
+        packer: RowPacker,
+        capacity: int,
+        expected_rows: int,
+        generator: tf.random.Generator,
     ):
-        """Makes an empty ring of `capacity` rows, or the `expected_rows` if fewer, fed by the server at `address`."""
+        """Makes an empty ring of `capacity` rows, or the `expected_rows` if fewer, fed by the one server given."""
+        (address,) = addresses
         self._packer, self._generator, self._capacity = packer, generator, min(capacity, expected_rows)
         self._rows = tf.Variable(tf.zeros([self._capacity, packer.width]), trainable=False, name="resident_rows")
         self._count = tf.Variable(0, dtype=tf.int64, name="resident_count")
@@ -92,7 +107,7 @@ class ResidentSampler:
 
 @gin.register
 class ReverbSampler:
-    """Draws by Reverb's own sampler: several learners need it. Not repeatable.
+    """Draws by Reverb's own sampler, from one server or evenly from several. Not repeatable.
 
     Has the methods of `ResidentSampler`, but keeps no rows and so has none to receive, save or restore.
     """
@@ -100,19 +115,24 @@ class ReverbSampler:
     reads_queue, writes_priorities, new_priority = False, False, 1.0
 
     def __init__(
-        self, address: str, packer: RowPacker, capacity: int, expected_rows: int, generator: tf.random.Generator
+        self,
+        addresses: Sequence[str],
+        packer: RowPacker,
+        capacity: int,
+        expected_rows: int,
+        generator: tf.random.Generator,
+        feed: Feed = fetched_ahead,
     ):
-        """Draws rows from the server at `address`. Reverb draws with its own generator and its own capacity."""
+        """Draws rows from the servers at `addresses`. Reverb draws with its own generator and its own capacity.
+
+        Args:
+          addresses, packer: of the servers and of the task.
+          capacity, expected_rows, generator: not used.
+          feed: how the update gets the batches of a dataset.
+        """
         del capacity, expected_rows, generator
-        self._packer = packer
-        self._dataset = reverb.TimestepDataset(
-            address,
-            REPLAY_TABLE,
-            dtypes={COLUMN: tf.float32},
-            shapes={COLUMN: tf.TensorShape([packer.width])},
-            max_in_flight_samples_per_worker=1024,
-            rate_limiter_timeout_ms=1000 * TIMEOUT_S,
-        )
+        self._packer, self._feed = packer, feed
+        self._sources = [self._connect(address) for address in addresses]
 
     def receive(self, rows: int) -> None:
         """Reverb has them."""
@@ -133,6 +153,26 @@ class ReverbSampler:
     def draw(self, number: int) -> tuple[Transition, reverb.SampleInfo]:
         """As `sample`, with what Reverb says of each row."""
         with tf.init_scope():
-            batches = iter(self._dataset.batch(number, drop_remainder=True).prefetch(1))
+            batches = self._feed(self._batches(number))
         drawn = next(batches)
         return self._packer.unpack(drawn.data[COLUMN]), drawn.info
+
+    def _batches(self, number: int) -> tf.data.Dataset:
+        """Batches of `number` rows, an even part of each from every server."""
+        ends = np.linspace(0, number, len(self._sources) + 1).astype(int)
+        parts = [s.batch(int(n), drop_remainder=True) for s, n in zip(self._sources, np.diff(ends), strict=True)]
+        if len(parts) == 1:
+            return parts[0]
+        return tf.data.Dataset.zip(tuple(parts)).map(
+            lambda *shares: tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *shares)
+        )
+
+    def _connect(self, address: str) -> tf.data.Dataset:
+        return reverb.TimestepDataset(
+            address,
+            REPLAY_TABLE,
+            dtypes={COLUMN: tf.float32},
+            shapes={COLUMN: tf.TensorShape([self._packer.width])},
+            max_in_flight_samples_per_worker=1024,
+            rate_limiter_timeout_ms=1000 * TIMEOUT_S,
+        )

@@ -42,9 +42,9 @@ def Prioritized(priority_exponent: float = 0.6) -> object:
     return reverb.selectors.Prioritized(priority_exponent)
 
 
-def is_prioritized(table: reverb.Table) -> bool:
-    """Returns whether the priorities of its rows decide what `table` gives."""
-    return bool(table.info.sampler_options.HasField("prioritized"))
+def is_prioritized(table: reverb.reverb_types.TableInfo) -> bool:
+    """Returns whether the priorities of its rows decide what a table gives."""
+    return bool(table.sampler_options.HasField("prioritized"))
 
 
 @gin.register

@@ -1,10 +1,17 @@
-"""Rows on their way into Reverb."""
+"""Transitions on their way into Reverb."""
 
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+import gin
 import numpy as np
 import reverb
 
 from sac_tf.errors import RunError
+from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.tables import COLUMN, QUEUE_TABLE, REPLAY_TABLE, TIMEOUT_S
+from sac_tf.replay.transitions import OneStepRows
+from sac_tf.types import Transition
 
 BLOCK_ROWS = 16
 """Rows that Reverb stores as one piece of memory and that the queue hands on together."""
@@ -12,48 +19,123 @@ _PENDING_ITEMS = 8 * BLOCK_ROWS
 """Items on their way to the server at most; more wait for it."""
 
 
-class RowWriter:
-    """Writes packed rows to the replay table, and in order, a block at a time, to the queue beside it."""
+class Wait(Protocol):
+    """Calls `attempt(seconds)` until it returns True, and then returns True; `what` says what for."""
 
-    def __init__(self, client: reverb.Client, with_queue: bool):
-        """Opens a stream to the server; `with_queue` is for samplers that read every row once."""
-        self._writer = client.trajectory_writer(num_keep_alive_refs=BLOCK_ROWS)
-        self._writer.configure((COLUMN,), num_keep_alive_refs=BLOCK_ROWS, max_chunk_length=BLOCK_ROWS)
-        self._with_queue = with_queue
-        self.unpublished = 0
+    def __call__(self, attempt: Callable[[float], bool], what: str) -> bool: ...
 
-    def append(self, rows: np.ndarray, priority: float) -> None:
-        """Adds rows [n, W], and sends each full block on its way.
+
+def wait_once(attempt: Callable[[float], bool], what: str) -> bool:
+    """The `Wait` of one process, where nobody else could make room.
+
+    Raises:
+      RunError: the attempt failed for `TIMEOUT_S`.
+    """
+    if not attempt(TIMEOUT_S):
+        raise RunError(
+            f"Waited {TIMEOUT_S} s for {what}; in one process use a limiter that never blocks inserts "
+            "(make_tables.rate_limiter = @MinSize)."
+        )
+    return True
+
+
+@gin.register
+class TransitionWriter:
+    """Packs transitions, makes of them the rows to store, and writes these to one Reverb server or to several."""
+
+    def __init__(
+        self,
+        packer: RowPacker,
+        clients: Sequence[reverb.Client],
+        with_queue: bool,
+        wait: Wait = wait_once,
+        rows: Callable[[Transition], OneStepRows] = OneStepRows,
+    ):
+        """Opens a stream to each server.
+
+        Args:
+          packer: of the task.
+          clients: of the servers, which get blocks of rows in turn.
+          with_queue: write also to the queue, for samplers that read every row once.
+          wait: what to do while a rate limiter, or a server that is gone, keeps rows out.
+          rows: f(columns) returns what turns the transitions of each step into the rows to store.
+        """
+        self._packer, self._rows = packer, rows(packer.columns)
+        self._streams = [_Stream(client, with_queue, wait) for client in clients]
+        self._next = 0
+        self.rows_added = 0
+
+    @property
+    def unpublished(self) -> int:
+        """Rows that no sampler can see yet."""
+        return sum(stream.unpublished for stream in self._streams)
+
+    def add(self, transition: Transition, step: int, ended: Collection[int] = (), priority: float = 1.0) -> None:
+        """Adds the E transitions of environment step `step`; those of the environments in `ended` end an episode.
 
         Raises:
-          RunError: the rate limiter kept rows out for `TIMEOUT_S`.
+          RunError: a value is not finite, and nothing is added; or as `wait`.
         """
+        rows = self._packer.pack(transition)
+        self._packer.check_finite(rows, step)
+        self.add_rows(self._rows.add(rows, ended), priority)
+
+    def add_rows(self, rows: np.ndarray, priority: float = 1.0) -> None:
+        """Adds packed rows [n, W] as they are, those that another replay saved for example. Raises as `wait`."""
         for row in rows:
-            self._writer.append({COLUMN: row})
-            self._writer.create_item(REPLAY_TABLE, priority, {COLUMN: self._writer.history[COLUMN][-1]})
-            self.unpublished += 1
-            if self.unpublished == BLOCK_ROWS:
-                self._send(_PENDING_ITEMS)
+            stream = self._streams[self._next]
+            stream.append(row, priority)
+            if not stream.unpublished:
+                self._next = (self._next + 1) % len(self._streams)
+        self.rows_added += len(rows)
+
+    def add_unfinished(self, priority: float = 1.0) -> None:
+        """Adds the rows still held back. What is added next must begin an episode."""
+        self.add_rows(self._rows.flush(), priority)
 
     def publish(self) -> None:
-        """Sends what was appended, a full block or not, and waits until the server has it. Raises as `append`."""
-        self._send(0)
+        """Sends what was added, full blocks or not, and waits until the servers have it. Raises as `wait`."""
+        for stream in self._streams:
+            stream.send(0)
 
-    def _send(self, may_be_pending: int) -> None:
+    def close(self) -> None:
+        for stream in self._streams:
+            stream.close()
+
+
+class _Stream:
+    """Rows to one server: to its replay table, and in order, a block at a time, to the queue beside it."""
+
+    def __init__(self, client: reverb.Client, with_queue: bool, wait: Wait):
+        self._writer = client.trajectory_writer(num_keep_alive_refs=BLOCK_ROWS)
+        self._writer.configure((COLUMN,), num_keep_alive_refs=BLOCK_ROWS, max_chunk_length=BLOCK_ROWS)
+        self._with_queue, self._wait = with_queue, wait
+        self._what = f"room in the replay at {client.server_address}"
+        self.unpublished = 0
+
+    def append(self, row: np.ndarray, priority: float) -> None:
+        """Adds a row [W], and sends a block when it is full."""
+        self._writer.append({COLUMN: row})
+        self._writer.create_item(REPLAY_TABLE, priority, {COLUMN: self._writer.history[COLUMN][-1]})
+        self.unpublished += 1
+        if self.unpublished == BLOCK_ROWS:
+            self.send(_PENDING_ITEMS)
+
+    def send(self, may_be_pending: int) -> None:
+        """Sends the rows of the block so far; returns when the server confirmed all but `may_be_pending` items."""
         if self._with_queue and self.unpublished:
             block = self._writer.history[COLUMN][-self.unpublished :]
             self._writer.create_item(QUEUE_TABLE, 1.0, {COLUMN: block})
-        self._flush(may_be_pending)
         self.unpublished = 0
 
-    def _flush(self, may_be_pending: int) -> None:
-        try:
-            self._writer.flush(block_until_num_items=may_be_pending, timeout_ms=1000 * TIMEOUT_S)
-        except reverb.errors.DeadlineExceededError as error:
-            raise RunError(
-                f"Reverb's rate limiter let no row in for {TIMEOUT_S} s; in one process use a limiter that never "
-                "blocks inserts (make_tables.rate_limiter = @MinSize)."
-            ) from error
+        def flush(seconds: float) -> bool:
+            try:
+                self._writer.flush(block_until_num_items=may_be_pending, timeout_ms=int(1000 * seconds))
+            except reverb.errors.DeadlineExceededError:
+                return False
+            return True
+
+        self._wait(flush, self._what)
 
     def close(self) -> None:
         self._writer.close()

@@ -100,8 +100,8 @@ class Initialization:
         rows = saved_rows(self._checkpoint / "replay")
         if rows is None:
             raise self._refusal(
-                "keeps its rows in Reverb alone (Replay.sampler), which cannot list them; leave Initialization.replay "
-                "at False"
+                "keeps its rows in Reverb alone (BatchReader.sampler), which cannot list them; leave "
+                "Initialization.replay at False"
             )
         return rows
 
@@ -109,9 +109,9 @@ class Initialization:
         """Adds the newest rows that the replay can hold, oldest first, as if they were collected now."""
         skipped = max(0, self.expected_rows - replay.capacity)
         for rows in self._rows:
-            if rows.shape[1] != replay.width:
+            if rows.shape[1] != replay.packer.width:
                 raise self._refusal(
-                    f"does not fit: a row of its replay has {rows.shape[1]} numbers, and one here {replay.width}"
+                    f"does not fit: a row of its replay has {rows.shape[1]} numbers, and one here {replay.packer.width}"
                 )
             for start in range(min(skipped, len(rows)), len(rows), _BLOCK_ROWS):
                 replay.add_rows(np.array(rows[start : start + _BLOCK_ROWS]))

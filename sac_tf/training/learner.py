@@ -87,15 +87,24 @@ class Learner:
         metrics: dict[str, float] = {}
         if self.replay.size == 0:  # n-step rows come some steps late
             return metrics
-        due = int((step - self._random_steps) * self._updates_per_step) - self.updates
+        due = self.updates_due(step) - self.updates
         if due >= self._update.updates_per_call:
             self.replay.refresh()
         for _ in range(due // self._update.updates_per_call):
-            metrics = {name: float(value) for name, value in self._update.run().items()}
-            self.updates += self._update.updates_per_call
-            for name, value in metrics.items():
-                if not math.isfinite(value):
-                    raise Diverged(f"{name} is {value} after update {self.updates} at step {step}.")
+            metrics = self.update(step)
+        return metrics
+
+    def updates_due(self, step: int) -> int:
+        """Returns the critic updates that environment step `step` calls for."""
+        return int((step - self._random_steps) * self._updates_per_step)
+
+    def update(self, step: int) -> dict[str, float]:
+        """Makes one call of the compiled update; returns and raises as `learn`."""
+        metrics = {name: float(value) for name, value in self._update.run().items()}
+        self.updates += self._update.updates_per_call
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise Diverged(f"{name} is {value} after update {self.updates} at step {step}.")
         return metrics
 
     def save(self, folder: Path) -> None:

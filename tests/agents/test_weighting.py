@@ -73,5 +73,7 @@ def test_a_row_counts_by_its_weight(spec, take):
 
 def test_a_batch_without_weights_is_refused(spec):
     plain = Transition(*_batch([1.0] * ROWS)[:5])
-    with pytest.raises(ConfigurationError, match="no weights in its batch; use Replay.sampler=@PrioritizedSampler"):
+    with pytest.raises(
+        ConfigurationError, match="no weights in its batch; use BatchReader.sampler=@PrioritizedSampler"
+    ):
         weighted_step(_state(spec), plain, step=sac.critic_step)

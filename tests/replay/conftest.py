@@ -3,10 +3,12 @@ import functools
 import pytest
 import tensorflow as tf
 
+from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.replay import Replay
 from sac_tf.replay.samplers import ResidentSampler
 from sac_tf.replay.tables import Uniform, make_tables
 from sac_tf.replay.transitions import OneStepRows
+from sac_tf.replay.writer import TransitionWriter
 from tests.replay.numbered import CAPACITY, EXPECTED_ROWS
 
 
@@ -23,8 +25,8 @@ def make_replay(spec, tmp_path):
             expected_rows=EXPECTED_ROWS - restored,
             restore_from=restore_from,
             tables=functools.partial(make_tables, capacity=CAPACITY, sampler=selector, **settings),
-            sampler=sampler,
-            rows=rows,
+            reader=functools.partial(BatchReader, sampler=sampler),
+            writer=functools.partial(TransitionWriter, rows=rows),
         )
         made.append(replay)
         return replay

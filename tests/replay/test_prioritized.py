@@ -32,7 +32,7 @@ def make_prioritized(make_replay):
 
 def _infos(replay) -> dict[int, reverb.SampleInfo]:
     """What Reverb now says of each row, by its number (the reward)."""
-    transition, info = tf.function(lambda: replay._sampler._source.draw(3000))()
+    transition, info = tf.function(lambda: replay._reader.sampler._source.draw(3000))()
     infos = [reverb.SampleInfo(*values) for values in zip(*(column.numpy() for column in info), strict=True)]
     found = dict(zip(transition.reward.numpy().astype(int).tolist(), infos, strict=True))
     assert len(found) == replay.size
@@ -89,8 +89,8 @@ def test_beta_grows_to_one_with_the_rows_of_the_run(make_prioritized):
     replay = make_prioritized(initial_beta=0.4)
     betas = []
     for rows in (0, EXPECTED_ROWS // 2, EXPECTED_ROWS, 2 * EXPECTED_ROWS):
-        replay._sampler.receive(rows)
-        betas.append(float(replay._sampler._beta))
+        replay._reader.sampler.receive(rows)
+        betas.append(float(replay._reader.sampler._beta))
     np.testing.assert_allclose(betas, [0.4, 0.7, 1.0, 1.0])
 
 
@@ -105,7 +105,11 @@ def test_a_checkpoint_brings_back_priorities_and_beta(make_prioritized, tmp_path
         replay.publish()
     priorities = [{number: info.priority for number, info in _infos(replay).items()} for replay in (before, after)]
     assert priorities[0] == priorities[1] and priorities[1][30] == priorities[1][29] == pytest.approx(15.5)
-    assert float(after._sampler._beta) == float(before._sampler._beta) == pytest.approx(0.4 + 0.6 * 31 / EXPECTED_ROWS)
+    assert (
+        float(after._reader.sampler._beta)
+        == float(before._reader.sampler._beta)
+        == pytest.approx(0.4 + 0.6 * 31 / EXPECTED_ROWS)
+    )
 
 
 def test_errors_of_rows_that_are_gone_change_nothing(make_prioritized):
@@ -121,7 +125,7 @@ def test_errors_of_rows_that_are_gone_change_nothing(make_prioritized):
 
 def test_priorities_that_cannot_be_written_are_an_error(make_prioritized):
     replay = make_prioritized(rows=4)
-    replay._sampler._client = None
+    replay._reader.sampler._client = None
     batch = tf.function(lambda: replay.sample(4))()
     tf.function(lambda: replay.learned_from(batch, tf.ones([4])))()
     with pytest.raises(RunError, match="Reverb did not take new priorities"):
@@ -130,7 +134,7 @@ def test_priorities_that_cannot_be_written_are_an_error(make_prioritized):
 
 @pytest.mark.parametrize("sampler", [ResidentSampler, ReverbSampler])
 def test_a_sampler_that_writes_no_priorities_is_refused_beside_a_prioritized_table(make_replay, sampler):
-    with pytest.raises(ConfigurationError, match=f"which {sampler.__name__} never writes; use Replay.sampler="):
+    with pytest.raises(ConfigurationError, match=f"which {sampler.__name__} never writes; use BatchReader.sampler="):
         make_replay(sampler=sampler, selector=Prioritized)
 
 

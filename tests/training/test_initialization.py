@@ -14,6 +14,7 @@ from sac_tf.agents.update import Update, make_update
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
+from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.replay import Replay
 from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
 from sac_tf.replay.tables import make_tables
@@ -54,7 +55,11 @@ def make_learner(spec, tmp_path):
                 critic=functools.partial(make_critic, hidden_units=(8,), ensemble_size=critics),
                 **{f"{part}_optimizer": functools.partial(adam, learning_rate=rate) for part in PARTS},
             ),
-            replay=functools.partial(Replay, tables=functools.partial(make_tables, capacity=capacity), sampler=sampler),
+            replay=functools.partial(
+                Replay,
+                tables=functools.partial(make_tables, capacity=capacity),
+                reader=functools.partial(BatchReader, sampler=sampler),
+            ),
             update=update or (lambda *_: Update(lambda: {}, 1, 1, ())),
         )
         made.append(learner)

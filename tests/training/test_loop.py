@@ -18,6 +18,7 @@ from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.running_normalization import RunningNormalization
+from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.replay import Replay
 from sac_tf.replay.rewards import RunningRewardScale
 from sac_tf.replay.samplers import ReverbSampler
@@ -43,7 +44,9 @@ def _training(environment="tests.toy:Counter-v0", updates_per_step=1.0, sampler=
         updates_per_step=updates_per_step,
     )
     if sampler is not None:
-        learner = functools.partial(learner, replay=functools.partial(Replay, sampler=sampler))
+        learner = functools.partial(
+            learner, replay=functools.partial(Replay, reader=functools.partial(BatchReader, sampler=sampler))
+        )
     defaults = {"total_steps": 400, "random_steps": 100, "evaluation_period": 100, "checkpoint_period": 200}
     return Training(
         environment,
@@ -110,7 +113,7 @@ def _normalized(**settings):
         "actor": functools.partial(make_actor, **settings),
         "critic": functools.partial(make_critic, **settings),
     }
-    replay = functools.partial(Replay, rewards=RunningRewardScale)
+    replay = functools.partial(Replay, reader=functools.partial(BatchReader, rewards=RunningRewardScale))
     learner = functools.partial(plain.learner, state=functools.partial(TrainState, **networks), replay=replay)
     return dataclasses.replace(plain, learner=learner)
 

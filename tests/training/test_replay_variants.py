@@ -69,7 +69,7 @@ def test_a_period_ends_every_window_at_its_last_successor(tmp_path):
     [
         ("n_step", "critic_step.gamma = 0.9", "one discount, not NStepRows.gamma = 0.99, critic_step.gamma = 0.9"),
         ("n_step", "NStepRows.n = 0", "NStepRows.n must be an integer of at least 1, got 0"),
-        ("per", "Replay.sampler = @ResidentSampler", "which ResidentSampler never writes"),
+        ("per", "BatchReader.sampler = @ResidentSampler", "which ResidentSampler never writes"),
         ("per", "make_tables.sampler = @Uniform", "PrioritizedSampler needs a table"),
     ],
 )
@@ -80,4 +80,4 @@ def test_what_does_not_go_together_is_refused(tmp_path, variant, binding, words)
 
 def test_weights_without_a_sampler_that_gives_them_are_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="weighted_step finds no weights"):
-        _train(tmp_path, "per", "Replay.sampler = @ResidentSampler", "make_tables.sampler = @Uniform")
+        _train(tmp_path, "per", "BatchReader.sampler = @ResidentSampler", "make_tables.sampler = @Uniform")
