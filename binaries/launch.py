@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from logging import Formatter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gin
 from absl import app, flags, logging
@@ -18,9 +18,12 @@ from absl import app, flags, logging
 from sac_tf.errors import ConfigurationError, RunError
 
 if TYPE_CHECKING:
+    import signal
+
     from sac_tf.training.loop import Training
     from sac_tf.training.restoring import RestoredRun
 
+_DISTRIBUTED = "gin_configs/distributed.gin"
 NATIVE_LOG = "native.log"
 _GIN_TRACE = re.compile(r"In call to configurable '(\w+)'")
 """gin adds this to whatever is raised while something is built from bindings."""
@@ -78,6 +81,18 @@ def make_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
         return Training()
     except RuntimeError as error:  # gin's word for a missing binding
         raise ConfigurationError("Give train.environment, by --gin_file or --gin_bindings.") from error
+
+
+def make_distributed(name: str, files: Sequence[str], bindings: Sequence[str]) -> "tuple[Any, Training]":
+    """Returns one process of a run on many, `name` of `gin_configs/distributed.gin`, and the settings of the run."""
+    training = make_training([_DISTRIBUTED, *files], bindings)
+    return gin.get_configurable(name)(), training
+
+
+def ending(stopped_by: "signal.Signals | None", words: str) -> int:
+    """Prints how a process of a run on many ended, and returns its exit code."""
+    print(words if stopped_by is None else f"Stopped by {stopped_by.name}. The same command goes on.", flush=True)
+    return 0 if stopped_by is None else 128 + stopped_by
 
 
 def open_root_dir(path: str) -> Path:

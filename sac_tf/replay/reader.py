@@ -10,7 +10,7 @@ import tensorflow as tf
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.rewards import FixedRewardScale
-from sac_tf.replay.samplers import ResidentSampler
+from sac_tf.replay.samplers import Feed, ResidentSampler
 from sac_tf.replay.tables import is_prioritized
 from sac_tf.types import Transition
 
@@ -31,6 +31,7 @@ class BatchReader:
         capacity: int,
         expected_rows: int,
         generator: tf.random.Generator,
+        feed: Feed | None = None,
         sampler: Callable[..., ResidentSampler] = ResidentSampler,
         rewards: Callable[[], FixedRewardScale] = FixedRewardScale,
     ):
@@ -41,10 +42,12 @@ class BatchReader:
           addresses: of the servers.
           capacity, expected_rows: rows that the servers keep, and rows that will come in all.
           generator: for draws, if the sampler can use it.
+          feed: how the update gets the batches of Reverb's own samplers, if not in their way.
           sampler: f(addresses, packer, capacity, expected_rows, generator).
           rewards: f() returns what scales the rewards of batches: FixedRewardScale or RunningRewardScale.
         """
-        self.sampler = sampler(addresses, packer, capacity, expected_rows, generator)
+        fed = {} if feed is None else {"feed": feed}
+        self.sampler = sampler(addresses, packer, capacity, expected_rows, generator, **fed)
         self.rewards = rewards()
 
     def sample(self, number: int) -> Transition:

@@ -26,7 +26,10 @@ class Replay:
     Attributes:
       packer: of the task.
       capacity: rows that the replay table keeps.
+      collects: every row passes here.
     """
+
+    collects = True
 
     def __init__(
         self,

@@ -135,4 +135,6 @@ def _check_port(port: int) -> None:
         raise ConfigurationError(f"ReplayServer.port must be at most {_LAST_PORT}, got {port}.")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         if probe.connect_ex(("localhost", port)) == 0:
-            raise ConfigurationError(f"ReplayServer.port={port} is in use by another server; choose another port.")
+            raise ConfigurationError(
+                f"Port {port} is in use by another server; choose another (--port, or ReplayServer.port)."
+            )

@@ -63,7 +63,7 @@ class Learner:
         source = None if checkpoint is None else checkpoint / "replay"
         self.replay = replay(spec, self.state.generator, staging, expected_rows, source)
         self._observe = make_observer([self.state.actor, self.state.critic, self.state.target_critic])
-        self._update = update(self.state, self.replay.sample, self.replay.learned_from)
+        self._update = update(self.state, self._sample, self.replay.learned_from)
         if self._update.batch_size > self.replay.capacity:
             raise ConfigurationError(
                 f"make_update.batch_size={self._update.batch_size} is larger than the replay, "
@@ -94,6 +94,11 @@ class Learner:
             metrics = self.update(step)
         return metrics
 
+    @property
+    def samples_per_step(self) -> float:
+        """Rows drawn for each environment step."""
+        return self._updates_per_step * self._update.batch_size
+
     def updates_due(self, step: int) -> int:
         """Returns the critic updates that environment step `step` calls for."""
         return int((step - self._random_steps) * self._updates_per_step)
@@ -106,6 +111,12 @@ class Learner:
             if not math.isfinite(value):
                 raise Diverged(f"{name} is {value} after update {self.updates} at step {step}.")
         return metrics
+
+    def _sample(self, number: int) -> Transition:
+        batch = self.replay.sample(number)
+        if not self.replay.collects:  # it sees no rows but those that it draws
+            self._observe(batch.observation)
+        return batch
 
     def save(self, folder: Path) -> None:
         """Writes state and replay into `folder`, or raises OSError."""

@@ -3,11 +3,13 @@
 import dataclasses
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import gin
 import numpy as np
 
+from sac_tf.agents.state import TrainState
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError, RunError, require_count
 from sac_tf.serving.export import export, refuse_foreign
@@ -22,7 +24,7 @@ from sac_tf.training.interrupts import Interrupts
 from sac_tf.training.learner import Diverged, Learner
 from sac_tf.training.metrics import RunLog, evaluated_return
 from sac_tf.training.runtime import set_threads
-from sac_tf.types import Transition
+from sac_tf.types import EnvironmentSpec, Transition
 
 POLICY_FOLDER = "policy"
 """Where in its folder a finished run exports its policy."""
@@ -136,20 +138,13 @@ class _Run:
 
     def go(self, interrupts: Interrupts) -> Outcome:
         """Runs to the end, or to the first signal."""
-        progress = self._progress
-        try:
-            while progress.step < self._settings.total_steps and interrupts.received is None:
+        progress, settings = self._progress, self._settings
+        with saving_on_error(self._root_dir, self._save):
+            while progress.step < settings.total_steps and interrupts.received is None:
                 self._go_to_checkpoint(interrupts)
                 self._save()
             if interrupts.received is None:
-                self._export()
-        except OSError as error:
-            raise RunError(f"Cannot write in {self._root_dir} ({error}); its checkpoints are as they were.") from error
-        except Exception as error:
-            kept = self._save("diverged" if isinstance(error, Diverged) else "step")
-            if isinstance(error, RunError):
-                raise RunError(f"{error} All that was collected is in {kept}.") from error
-            raise
+                export_policy(self._learner.state, self._environment.spec, settings, progress.step, self._root_dir)
         return Outcome(progress.step, self._evaluation, interrupts.received)
 
     def _go_to_checkpoint(self, interrupts: Interrupts) -> None:
@@ -195,11 +190,6 @@ class _Run:
 
         return self._store.save(self._progress.step, write, prefix)
 
-    def _export(self) -> None:
-        settings, spec, step = self._settings, self._environment.spec, self._progress.step
-        description = PolicySpec.of(settings.environment, spec, step, evaluated_return(self._root_dir, step))
-        export(self._learner.state, spec, description, self._root_dir / POLICY_FOLDER)
-
     def _is_due(self, period: int) -> bool:
         """Whether the last joint step reached or crossed a multiple of `period`."""
         return self._progress.step // period > (self._progress.step - self._settings.num_environments) // period
@@ -214,3 +204,23 @@ class _Run:
         self._evaluator.close()
         self._learner.close()
         self._environment.close()
+
+
+@contextmanager
+def saving_on_error(root_dir: Path, save: Callable[[str], Path]) -> Iterator[None]:
+    """Saves by `save(prefix)` what the run in `root_dir` has when something breaks, and says in RunError where."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"Cannot write in {root_dir} ({error}); its checkpoints are as they were.") from error
+    except Exception as error:
+        kept = save("diverged" if isinstance(error, Diverged) else "step")
+        if isinstance(error, RunError):
+            raise RunError(f"{error} All that was collected is in {kept}.") from error
+        raise
+
+
+def export_policy(state: TrainState, spec: EnvironmentSpec, settings: Training, step: int, root_dir: Path) -> None:
+    """Writes the final policy of a run into its folder, with the return that evaluations.csv has for `step`."""
+    description = PolicySpec.of(settings.environment, spec, step, evaluated_return(root_dir, step))
+    export(state, spec, description, root_dir / POLICY_FOLDER)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import gin
 import numpy as np
@@ -26,7 +27,7 @@ EVALUATION_COLUMNS = ("step", "wall_time", "return_mean", "return_std", "episode
 class CsvLog:
     """A CSV file with fixed columns that is complete after each row, and goes on after a restart."""
 
-    def __init__(self, path: Path, columns: Sequence[str], step: int):
+    def __init__(self, path: Path, columns: Sequence[str], step: float):
         """Opens `path`; rows beyond `step`, which a restart will write again, are dropped."""
         kept: list[dict[str, str]] = []
         if path.exists():
@@ -48,6 +49,48 @@ class CsvLog:
         self._file.close()
 
 
+def say(text: str) -> None:
+    """Prints a line above the bar, if there is one."""
+    tqdm.write(text, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def progress_bar(total: int | None, name: str, initial: int = 0) -> tqdm:
+    """Returns a bar on a terminal; elsewhere, in the log of a service for example, a line every ten seconds."""
+    is_terminal = sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        initial=initial,
+        unit="step",
+        desc=name,
+        dynamic_ncols=is_terminal,
+        mininterval=0.5 if is_terminal else 10.0,
+        file=sys.stderr if is_terminal else _Lines(sys.stderr),
+    )
+
+
+class _Lines(io.TextIOBase):
+    """A stream for bars where the cursor cannot go back: each state of the bar becomes a line."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        line = text.strip("\r\n")
+        return self._stream.write(line + "\n") if line.strip() else 0
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def summarize(writer: tf.summary.SummaryWriter, step: int, group: str, values: dict[str, float]) -> None:
+    """Writes scalars `group/name` to TensorBoard, at once."""
+    with writer.as_default(step=step):
+        for name, value in values.items():
+            tf.summary.scalar(f"{group}/{name}", value)
+    writer.flush()
+
+
 def evaluated_return(root_dir: Path, step: int) -> float | None:
     """Returns the mean return that evaluations.csv of a run has for `step`; None if it has none, or no finite one."""
     path = root_dir / EVALUATIONS_FILE
@@ -58,12 +101,37 @@ def evaluated_return(root_dir: Path, step: int) -> float | None:
     return found[-1] if found and math.isfinite(found[-1]) else None
 
 
+class EvaluationLog:
+    """Writes evaluations.csv of a run, and the same to TensorBoard."""
+
+    def __init__(self, root_dir: Path, step: float):
+        """Opens the files; rows beyond `step`, which a restart will write again, are dropped."""
+        self._csv = CsvLog(root_dir / EVALUATIONS_FILE, EVALUATION_COLUMNS, step)
+        self._tensorboard = tf.summary.create_file_writer(str(root_dir / "tensorboard"))
+
+    def write(self, step: int, wall_time: float, result: Evaluation) -> None:
+        """Appends a row."""
+        self._csv.write(step=step, wall_time=wall_time, **result._asdict())
+        scalars = {"return_mean": result.return_mean, "return_std": result.return_std}
+        summarize(self._tensorboard, step, "evaluation", scalars)
+
+    def close(self) -> None:
+        self._csv.close()
+        self._tensorboard.close()
+
+
 @gin.register
 class RunLog:
     """Writes metrics.csv, evaluations.csv and tensorboard/ of a run, and shows its progress bar."""
 
     def __init__(
-        self, root_dir: Path, total_steps: int, metric_names: Sequence[str], progress: Progress, period: int = 1000
+        self,
+        root_dir: Path,
+        total_steps: int,
+        metric_names: Sequence[str],
+        progress: Progress,
+        with_evaluations: bool = True,
+        period: int = 1000,
     ):
         """Opens the files of a run that is at `progress`.
 
@@ -72,6 +140,7 @@ class RunLog:
           total_steps: where the bar ends.
           metric_names: of the learner's metrics.
           progress: where the run is; rows beyond that are dropped.
+          with_evaluations: False where a process of its own evaluates, and writes evaluations.csv.
           period: environment steps between two rows of metrics.
         """
         self.period = require_count("RunLog.period", period)
@@ -79,11 +148,9 @@ class RunLog:
         rates = ("replay_size", "steps_per_second", "updates_per_second")
         step = progress.step
         self._metrics = CsvLog(root_dir / "metrics.csv", (*own, *metric_names, *rates), step)
-        self._evaluations = CsvLog(root_dir / EVALUATIONS_FILE, EVALUATION_COLUMNS, step)
+        self._evaluations = EvaluationLog(root_dir, step) if with_evaluations else None
         self._tensorboard = tf.summary.create_file_writer(str(root_dir / "tensorboard"))
-        self._bar = tqdm(
-            total=total_steps, initial=step, unit="step", desc="train", dynamic_ncols=True, mininterval=0.5
-        )
+        self._bar = progress_bar(total_steps, "train", step)
         self._started = time.monotonic() - progress.elapsed
         self._episodes: list[Episode] = []
         self._last = (self.elapsed, step, 0)
@@ -119,25 +186,19 @@ class RunLog:
             row["episode_length"] = float(np.mean([episode.length for episode in self._episodes]))
         self._last, self._episodes = (elapsed, step, updates), []
         self._metrics.write(step=step, wall_time=elapsed, **row)
-        self._summarize(step, "train", row)
+        summarize(self._tensorboard, step, "train", row)
 
     def evaluation(self, step: int, result: Evaluation) -> None:
         """Writes a row of evaluations.csv and says it above the bar."""
-        self._evaluations.write(step=step, wall_time=self.elapsed, **result._asdict())
-        self._summarize(step, "evaluation", {"return_mean": result.return_mean, "return_std": result.return_std})
+        assert self._evaluations is not None
+        self._evaluations.write(step, self.elapsed, result)
         self.say(f"step {step:,}: evaluation return {result}")
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
-        self._bar.write(text, file=sys.stdout)
-        sys.stdout.flush()
+        say(text)
 
     def close(self) -> None:
         for part in (self._metrics, self._evaluations, self._tensorboard, self._bar):
-            part.close()
-
-    def _summarize(self, step: int, group: str, values: dict[str, float]) -> None:
-        with self._tensorboard.as_default(step=step):
-            for name, value in values.items():
-                tf.summary.scalar(f"{group}/{name}", value)
-        self._tensorboard.flush()
+            if part is not None:
+                part.close()

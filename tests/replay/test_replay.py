@@ -123,7 +123,7 @@ def test_an_empty_queue_is_an_error_and_not_a_hang(make_replay, monkeypatch):
 def test_a_port_in_use_is_refused(tmp_path):
     with socket.create_server(("localhost", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"ReplayServer.port={port} is in use"):
+        with pytest.raises(ConfigurationError, match=f"Port {port} is in use"):
             ReplayServer(make_tables(3), tmp_path / "staging", port=port)
 
 

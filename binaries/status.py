@@ -1,0 +1,28 @@
+"""Prints how a run on many processes is: tables, rates, limiter, who waits, age of the policy, collectors seen.
+
+python -m binaries.status --replay_address=localhost:8000
+"""
+
+import os
+from pathlib import Path
+
+from absl import flags
+
+from binaries import launch
+
+_ADDRESS = flags.DEFINE_string(
+    "replay_address", None, "HOST:PORT of the replay server; several: commas.", required=True
+)
+
+
+def main(arguments: list[str]) -> None:
+    launch.refuse_arguments(arguments)
+    launch.divert_native_output(Path(os.devnull))
+    from sac_tf.distributed import board, connecting
+
+    for address in connecting.parse_addresses(_ADDRESS.value):
+        print("\n".join(board.all_lines(address, connecting.look(address))))
+
+
+if __name__ == "__main__":
+    launch.run(main)

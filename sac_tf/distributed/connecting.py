@@ -1,0 +1,121 @@
+"""Finding the replay servers of a run, and making sure that they are the right ones."""
+
+import functools
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import gin
+import reverb
+import tree
+
+from sac_tf.distributed.exchange import BOARD_TABLE, hear
+from sac_tf.distributed.waiting import Patience, bounded
+from sac_tf.errors import ConfigurationError, RunError, require_number
+from sac_tf.types import EnvironmentSpec
+
+_ANSWER_S = 10.0
+"""Within which a server that lives answers."""
+
+
+def parse_addresses(text: str) -> list[str]:
+    """Returns the addresses in "HOST:PORT,HOST:PORT"; raises ConfigurationError if it is none."""
+    addresses = [part.strip() for part in text.split(",")]
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+            raise ConfigurationError(
+                f"--replay_address={text} must be HOST:PORT, or several with commas between; {address!r} is not."
+            )
+    if len(set(addresses)) < len(addresses):
+        raise ConfigurationError(f"--replay_address={text} names a server twice.")
+    return addresses
+
+
+def describe_task(environment_id: str, spec: EnvironmentSpec) -> dict[str, Any]:
+    """Returns what two processes must agree on to exchange rows, as JSON has it."""
+    leaves = tree.flatten_with_path(spec.observation)
+    observation = {"/".join(map(str, path)): list(leaf.shape) for path, leaf in leaves}
+    return {"environment": environment_id, "observation": observation, "action": spec.action_dimensions}
+
+
+@gin.register
+def connect(
+    addresses: Sequence[str], task: dict[str, Any], patience: Patience, wait_s: float = 0.0
+) -> list[reverb.Client]:
+    """Returns a client of each server, all of them alive and of this task.
+
+    Args:
+      addresses: of the servers.
+      task: from `describe_task`.
+      patience: waits for servers that are not there yet.
+      wait_s: how long to wait for them; 0 for processes that are started after their servers.
+
+    Raises:
+      ConfigurationError: no such host, no replay server of ours, or one of another task.
+      RunError: nothing listens there.
+    """
+    require_number("connect.wait_s", wait_s, lambda seconds: seconds >= 0, "a number of seconds of at least 0")
+    ends = time.monotonic() + wait_s
+    clients = []
+    for address in addresses:
+        patience(functools.partial(_listens, address, ends), f"the replay server at {address}")
+        client = reverb.Client(address)
+        board = _board_of(client, patience)
+        if board["task"] != task:
+            raise ConfigurationError(
+                f"The replay server at {address} is for {_words(board['task'])}, and this process for {_words(task)}."
+            )
+        if board["servers"] != len(addresses):
+            raise ConfigurationError(
+                f"The replay server at {address} is one of {board['servers']} (replay_server.servers), and "
+                f"--replay_address names {len(addresses)}; name all of them, everywhere in the same order."
+            )
+        clients.append(client)
+    return clients
+
+
+def look(address: str) -> dict[str, Any]:
+    """Returns the board of the server at `address`, which must be there now. Raises as `connect`."""
+    patience = Patience(lambda: False, print, limit_s=_ANSWER_S)
+    patience(functools.partial(_listens, address, time.monotonic()), f"the replay server at {address}")
+    return _board_of(reverb.Client(address), patience)
+
+
+def _listens(address: str, ends: float, seconds: float) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
+    except socket.gaierror as error:
+        raise ConfigurationError(f"--replay_address={address}: there is no host {host} ({error.strerror}).") from error
+    except OSError as error:
+        if time.monotonic() > ends:
+            raise RunError(
+                f"No replay server answers at {address} ({error.strerror or error}). Start python -m "
+                "binaries.replay_server there, correct --replay_address, or give connect.wait_s time to wait for it."
+            ) from error
+        time.sleep(seconds)
+        return False
+    return True
+
+
+def _board_of(client: reverb.Client, patience: Patience) -> dict[str, Any]:
+    boards: list[dict[str, Any]] = []
+
+    def look(_: float) -> bool:
+        boards[:] = bounded(lambda: hear(client, BOARD_TABLE), _ANSWER_S)
+        return bool(boards)
+
+    try:
+        patience(look, f"the board of the replay server at {client.server_address}")
+        return boards[0]
+    except (RuntimeError, TimeoutError, LookupError) as error:
+        raise ConfigurationError(
+            f"What listens at --replay_address={client.server_address} is no replay server of this library "
+            "(python -m binaries.replay_server)."
+        ) from error
+
+
+def _words(task: dict[str, Any]) -> str:
+    return f"{task['environment']} (observation {task['observation']}, {task['action']} actions)"

@@ -1,0 +1,227 @@
+"""A learner of its own process: batches come from replay servers, the policy goes out through the first of them."""
+
+import dataclasses
+import functools
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gin
+import reverb
+
+from sac_tf.distributed.board import Counts, counts, send_heartbeats
+from sac_tf.distributed.connecting import connect, describe_task
+from sac_tf.distributed.exchange import BOARD_TABLE, Policy, actor_values, hear
+from sac_tf.distributed.policies import PolicyPublisher
+from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
+from sac_tf.distributed.waiting import Patience, Repeating
+from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.errors import ConfigurationError, require_count
+from sac_tf.replay.reader import BatchReader
+from sac_tf.serving.export import refuse_foreign
+from sac_tf.training import configuration
+from sac_tf.training.checkpoints import CheckpointStore, Progress
+from sac_tf.training.collecting import Episode
+from sac_tf.training.interrupts import Interrupts
+from sac_tf.training.loop import POLICY_FOLDER, Training, export_policy, saving_on_error
+from sac_tf.training.metrics import say
+from sac_tf.types import EnvironmentSpec
+
+_LOOK_S = 1.0
+"""Between two looks at how the servers are."""
+
+
+@gin.configurable("learn")
+@dataclasses.dataclass(frozen=True)
+class Learning:
+    """The learner of a run.
+
+    Attributes:
+      publication_period: critic updates between two publications of the policy.
+      patience: f(is_over, say) waits for the servers and for rows.
+      connect: f(addresses, task, patience).
+      reader: f(packer, addresses, capacity, expected_rows, generator, feed=).
+    """
+
+    publication_period: int = 100
+    patience: Callable[..., Patience] = Patience
+    connect: Callable[..., list[reverb.Client]] = connect
+    reader: Callable[..., BatchReader] = BatchReader
+
+    def __post_init__(self) -> None:
+        require_count("learn.publication_period", self.publication_period)
+
+    def run(self, root_dir: str, addresses: Sequence[str], training: Training) -> signal.Signals | None:
+        """Learns in the folder `root_dir`, from its last checkpoint if it has one, until the run is complete.
+
+        Args:
+          root_dir: of the run: its checkpoints, metrics and final policy.
+          addresses: of the replay servers.
+          training: settings of the run.
+
+        Returns: the signal that stopped it, or None.
+
+        Raises:
+          ConfigurationError: something asked for cannot work.
+          RunError: something broke, or the servers did not come back within the patience; the state is saved.
+        """
+        configuration.refuse_other_configuration(Path(root_dir))
+        refuse_foreign(Path(root_dir) / POLICY_FOLDER)
+        if training.initialize_from is not None:
+            raise ConfigurationError("train.initialize_from is for one process (binaries.train); leave it out here.")
+        training.threads()
+        with Interrupts() as interrupts:
+            run = _Run(self, Path(root_dir), addresses, training, interrupts)
+            try:
+                run.go()
+            finally:
+                run.close()
+        return interrupts.received
+
+
+class _Servers:
+    """What the replay servers say of themselves, asked once a second in a thread."""
+
+    def __init__(self, clients: Sequence[reverb.Client]):
+        self._clients = clients
+        self._seen: dict[str, int] = {}
+        self._look()
+        self._thread = Repeating(self._look, _LOOK_S, "replay servers")
+
+    def finished_episodes(self) -> list[Episode]:
+        """Returns the newest episode of each collector that went on since the last call."""
+        episodes = []
+        for who, message in self.board.get("processes", {}).items():
+            is_collector = message["kind"] == "collector" and message["last_return"] is not None
+            if is_collector and self._seen.get(who) != message["steps"]:
+                self._seen[who] = message["steps"]
+                episodes.append(Episode(message["last_return"], message["last_length"], 0))
+        return episodes
+
+    def close(self) -> None:
+        self._thread.stop()
+
+    def _look(self) -> None:
+        self.board: dict[str, Any] = hear(self._clients[0], BOARD_TABLE)[0]
+        self.counts = Counts(*map(sum, zip(*map(counts, self._clients), strict=True)))
+
+
+class _Run:
+    """The parts of one call of `Learning.run`, and where it is."""
+
+    def __init__(
+        self,
+        settings: Learning,
+        root_dir: Path,
+        addresses: Sequence[str],
+        training: Training,
+        interrupts: Interrupts,
+    ):
+        self._settings, self._root_dir, self._training, self._interrupts = settings, root_dir, training, interrupts
+        self._spec = _spec_of(training.environment)
+        self._store = CheckpointStore(root_dir / "checkpoints")
+        checkpoint = self._store.latest()
+        self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
+        self._patience = settings.patience(lambda: interrupts.received is not None, say)
+        task = describe_task(training.environment, self._spec)
+        clients = settings.connect(addresses, task, self._patience)
+        self._servers, self._feeder = _Servers(clients), Feeder()
+        replay = functools.partial(RemoteReplay, clients=clients, reader=settings.reader, feeder=self._feeder)
+        staging, rows = root_dir / "checkpoints", training.total_steps
+        self._learner = training.learner(
+            self._spec, training.seed, staging, rows, training.random_steps, checkpoint, replay=replay
+        )
+        assert isinstance(self._learner.replay, RemoteReplay)
+        self._replay = self._learner.replay
+        self._refuse_other_ratio()
+        self._log = training.log(root_dir, training.total_steps, self._learner.metric_names, self._progress, False)
+        configuration.save_or_compare(root_dir)
+        if checkpoint is not None:
+            self._learner.restore(checkpoint)
+            self._log.go_on(self._learner.updates, checkpoint)
+        self._rate = (time.monotonic(), self._learner.updates)
+        self._published = 0
+        self._publisher = PolicyPublisher(clients[0])
+        self._heartbeats = send_heartbeats(clients[0], "learner", self._report)
+
+    def go(self) -> None:
+        """Learns to the end, or to the first signal."""
+        self._publish()
+        with saving_on_error(self._root_dir, self._save):
+            while not self._is_complete() and self._patience(self._feeder.wait, "rows from the replay servers"):
+                self._update()
+            self._save()
+            if self._interrupts.received is None:
+                export_policy(self._learner.state, self._spec, self._training, self._progress.step, self._root_dir)
+                self._publish(is_last=True)
+
+    def _update(self) -> None:
+        before, progress = self._progress.step, self._progress
+        self._replay.receive(self._servers.counts.inserted)
+        metrics = self._learner.update(before)
+        if self._learner.updates - self._published >= self._settings.publication_period:
+            self._publish()
+        progress.step = self._servers.counts.inserted
+        if progress.step == before:
+            return
+        self._log.advance(progress.step - before, self._servers.finished_episodes())
+        if progress.step // self._log.period > before // self._log.period:
+            self._log.metrics(progress.step, metrics, self._servers.counts.kept, self._learner.updates)
+        if progress.step // self._training.checkpoint_period > before // self._training.checkpoint_period:
+            self._save()
+
+    def _is_complete(self) -> bool:
+        """Whether all environment steps are done, and the limiter has given all the rows that go with them."""
+        counts, total = self._servers.counts, self._training.total_steps
+        samples, first = self._servers.board["samples_per_insert"] or 0, self._servers.board["minimum_rows"]
+        return counts.inserted >= total and counts.sampled >= samples * (total - first * self._servers.board["servers"])
+
+    def _refuse_other_ratio(self) -> None:
+        there, here = self._servers.board["samples_per_insert"], self._learner.samples_per_step
+        if there is not None and there != here:
+            raise ConfigurationError(
+                f"The replay server gives {there:g} samples for each row, and learner.updates_per_step times "
+                f"make_update.batch_size is {here:g}; give server and learner the same gin files and bindings."
+            )
+
+    def _publish(self, is_last: bool = False) -> None:
+        learner, step = self._learner, self._progress.step
+        values, priority = actor_values(learner.state.actor), self._replay.new_priority
+        self._published = learner.updates
+        self._publisher.offer(
+            Policy(values, learner.updates, step, self._log.elapsed, priority, float(is_last), time.time())
+        )
+
+    def _report(self) -> dict[str, Any]:
+        (then, updates), now = self._rate, time.monotonic()
+        self._rate = now, self._learner.updates
+        return {
+            "kind": "learner",
+            "updates": self._learner.updates,
+            "updates_per_second": (self._learner.updates - updates) / max(now - then, 1e-9),
+            "waiting_for": self._patience.waiting_for,
+        }
+
+    def _save(self, prefix: str = "step") -> Path:
+        self._progress.elapsed = self._log.elapsed
+
+        def write(folder: Path) -> None:
+            self._learner.save(folder)
+            self._progress.save(folder)
+
+        return self._store.save(self._progress.step, write, prefix)
+
+    def close(self) -> None:
+        self._publisher.close()
+        self._heartbeats.stop()
+        self._servers.close()
+        self._log.close()
+        self._learner.close()
+
+
+def _spec_of(environment_id: str) -> EnvironmentSpec:
+    environment = GymnasiumEnvironment(environment_id)
+    environment.close()
+    return environment.spec

@@ -1,0 +1,85 @@
+"""How far learning and collecting may run ahead of each other, and what becomes of it when a server restarts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import gin
+import reverb
+import tensorflow as tf
+from reverb.cc.checkpointing import checkpoint_pb2
+
+from sac_tf.errors import ConfigurationError, require_count
+
+_TABLES_FILE = "tables.tfrecord"
+_COMPRESSION = "ZLIB"
+_LIMITS = ("samples_per_insert", "min_diff", "max_diff", "min_size_to_sample")
+
+
+@gin.register
+def held_ratio(
+    samples_per_insert: float, minimum_rows: int, tolerance_rows: int = 200
+) -> reverb.rate_limiters.RateLimiter:
+    """Holds the updates per environment step: who is ahead waits.
+
+    Args:
+      samples_per_insert: updates per environment step times batch size. Reverb counts rows, not batches.
+      minimum_rows: rows before the first sample.
+      tolerance_rows: how far inserting may be ahead or behind.
+    """
+    require_count("held_ratio.tolerance_rows", tolerance_rows)
+    buffer = max(1.0, tolerance_rows * samples_per_insert)
+    return reverb.rate_limiters.SampleToInsertRatio(samples_per_insert, minimum_rows, buffer)
+
+
+@gin.register
+def free_ratio(samples_per_insert: float, minimum_rows: int) -> reverb.rate_limiters.RateLimiter:
+    """Nobody waits for anybody, once there are `minimum_rows`: robots that cannot stop, learners that should not."""
+    del samples_per_insert
+    return reverb.rate_limiters.MinSize(minimum_rows)
+
+
+def carry_over(checkpoint: Path, tables: Sequence[reverb.Table]) -> list[str]:
+    """Puts the limits and the capacity of `tables` into a Reverb checkpoint, which otherwise brings back its own.
+
+    Args:
+      checkpoint: a folder that Reverb wrote; changed in place.
+      tables: as they are now configured.
+
+    Returns: a sentence for each table whose limits are new.
+
+    Raises:
+      ConfigurationError: the checkpoint has more rows than a table may now keep, or other tables.
+    """
+    path = str(checkpoint / _TABLES_FILE)
+    records = [record.numpy() for record in tf.data.TFRecordDataset(path, _COMPRESSION)]
+    saved = [checkpoint_pb2.PriorityTableCheckpoint.FromString(record) for record in records]
+    configured = {table.name: table.info for table in tables}
+    if {table.table_name for table in saved} != set(configured):
+        raise ConfigurationError(f"{checkpoint} has other tables than this server; use a new --root_dir.")
+    changes = [_carry_over(table, configured[table.table_name]) for table in saved]
+    with tf.io.TFRecordWriter(path, _COMPRESSION) as writer:
+        for table in saved:
+            writer.write(table.SerializeToString())
+    return [change for change in changes if change]
+
+
+def _carry_over(saved: checkpoint_pb2.PriorityTableCheckpoint, now: reverb.reverb_types.TableInfo) -> str | None:
+    then, new = saved.rate_limiter, now.rate_limiter_info
+    rows = then.insert_count - then.delete_count
+    if rows > now.max_size:
+        raise ConfigurationError(
+            f"The checkpoint has {rows:,} rows in the table {saved.table_name!r}, and make_tables.capacity="
+            f"{now.max_size} keeps fewer; raise it, or use a new --root_dir."
+        )
+    changed = [name for name in _LIMITS if getattr(then, name) != getattr(new, name)]
+    if not changed and saved.max_size == now.max_size:
+        return None
+    words = [f"{name} {getattr(then, name):g} -> {getattr(new, name):g}" for name in changed]
+    words += [] if saved.max_size == now.max_size else [f"capacity {saved.max_size} -> {now.max_size}"]
+    saved.max_size = now.max_size
+    for name in changed:
+        setattr(then, name, getattr(new, name))
+    if changed:  # as if the new limits had held from the start, neither side ahead
+        learned_from = max(0, then.insert_count - then.min_size_to_sample)
+        then.sample_count = round(learned_from * then.samples_per_insert)
+    return f"New limits of the table {saved.table_name!r}: {', '.join(words)}."

@@ -1,0 +1,125 @@
+"""The replay as a learner sees it that does not collect: batches from servers elsewhere, fetched in a thread."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import reverb
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.replay.packing import RowPacker
+from sac_tf.replay.reader import BatchReader
+from sac_tf.replay.rewards import RunningRewardScale
+from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
+from sac_tf.types import EnvironmentSpec
+
+
+class Feeder:
+    """Fetches batches in a thread, so that who learns can wait for them with a bound, and hear Ctrl-C meanwhile.
+
+    A `Feed` of the samplers. Reverb's own sampler waits without bound for a server that is gone, and goes on by itself
+    when the server is back.
+    """
+
+    def __init__(self) -> None:
+        self._fetched = threading.Semaphore(0)
+        self._error: Exception | None = None
+
+    def __call__(self, dataset: tf.data.Dataset) -> "Feeder":
+        """Starts to fetch. Batches must have known shapes."""
+        self._dataset, self._spec = dataset, dataset.element_spec
+        leaves = tf.nest.flatten(self._spec)
+        self._queue = tf.queue.FIFOQueue(1, [leaf.dtype for leaf in leaves], [leaf.shape for leaf in leaves])
+        threading.Thread(target=self._fetch, name="feeder", daemon=True).start()
+        return self
+
+    def wait(self, seconds: float) -> bool:
+        """Returns whether a batch came within so long; `next` then gives it."""
+        if self._error is not None:
+            raise self._error
+        return self._fetched.acquire(timeout=seconds)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        """Returns the next batch; to be called inside a `tf.function`, once for each `wait` that returned True."""
+        return tf.nest.pack_sequence_as(self._spec, tf.nest.flatten(self._queue.dequeue()))
+
+    def _fetch(self) -> None:
+        while True:  # it ends when the rate limiter kept rows back for `TIMEOUT_S`: who waits knows for how long
+            try:
+                for batch in self._dataset:
+                    self._queue.enqueue(tf.nest.flatten(batch))
+                    self._fetched.release()
+            except tf.errors.UnavailableError:
+                continue
+            except Exception as error:  # raised where somebody hears it
+                self._error = error
+                return
+
+
+class RemoteReplay:
+    """The part of `Replay` that a learner needs. The rows are in the servers' checkpoints, not in the learner's."""
+
+    collects = False
+
+    def __init__(
+        self,
+        spec: EnvironmentSpec,
+        generator: tf.random.Generator,
+        staging: Path,
+        expected_rows: int,
+        restore_from: Path | None,
+        clients: Sequence[reverb.Client],
+        reader: Callable[..., BatchReader],
+        feeder: Feeder,
+    ):
+        """Reads from the servers of `clients`.
+
+        Args:
+          spec, generator, expected_rows: as for `Replay`.
+          staging, restore_from: not used: nothing is stored here.
+          clients: of the servers.
+          reader: f(packer, addresses, capacity, expected_rows, generator), with a sampler of Reverb's own.
+          feeder: what fetches the batches.
+
+        Raises:
+          ConfigurationError: a sampler or a scale of rewards that needs to see all rows come.
+        """
+        del staging, restore_from
+        infos = [client.server_info(timeout=TIMEOUT_S)[REPLAY_TABLE] for client in clients]
+        self.capacity = sum(info.max_size for info in infos)
+        addresses = [client.server_address for client in clients]
+        self._reader = reader(RowPacker(spec), addresses, self.capacity, expected_rows, generator, feed=feeder)
+        for info in infos:
+            self._reader.check_priorities(info)
+        if isinstance(self._reader.rewards, RunningRewardScale):
+            raise ConfigurationError(
+                "BatchReader.rewards=@RunningRewardScale needs every reward in its order, which a learner that "
+                "does not collect never sees; use @FixedRewardScale."
+            )
+        self.sample, self.learned_from = self._reader.sample, self._reader.sampler.learned_from
+
+    @property
+    def new_priority(self) -> float:
+        """Of rows that come now, if the table draws by priorities."""
+        return self._reader.sampler.new_priority
+
+    def receive(self, rows: int) -> None:
+        """Tells the sampler how many rows the servers ever got."""
+        self._reader.sampler.receive(rows)
+
+    def save(self, folder: Path) -> None:
+        """Writes what the servers do not keep to the new folder `folder`."""
+        folder.mkdir()
+        self._reader.save(folder)
+
+    def restore(self, folder: Path) -> None:
+        """Reads what `save` wrote."""
+        self._reader.restore(folder, 0)
+
+    def close(self) -> None:
+        """Its threads end with the process."""
