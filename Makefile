@@ -1,13 +1,22 @@
-# make train | test | check | bazel-test | clean; nothing is installed outside .venv.
+# make train | train-distributed | test | check | bazel-test | clean; nothing is installed outside .venv*.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
-ROOT_DIR ?= runs/quickstart
+GIN_FILE ?= gin_configs/tasks/pendulum.gin
+PORT ?= 8000
+COLLECTORS ?= 2
 
-.PHONY: train test check learning bench bazel-test clean
+.PHONY: train train-distributed test check learning bench bazel-test clean
 
+train: ROOT_DIR ?= runs/quickstart
 train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
 	@$(RUN) -m binaries.train --root_dir=$(ROOT_DIR) --gin_file=gin_configs/tasks/pendulum.gin
+
+train-distributed: ROOT_DIR ?= runs/distributed
+train-distributed: $(VENV)/.installed  ## server, learner, collectors and evaluator here; Ctrl-C stops all, and they go on
+	@exec env PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONUNBUFFERED=1 ROOT_DIR="$(ROOT_DIR)" REPLAY_PORT="$(PORT)" \
+	  RUN_FLAGS="$(GIN_FILE:%=--gin_file=%) $(GIN_BINDINGS:%=--gin_bindings=%)" \
+	  $(RUN) deploy/start.py start -f deploy/Procfile -c collector=$(COLLECTORS)
 
 test: $(VENV)/.installed
 	$(RUN) -m pytest

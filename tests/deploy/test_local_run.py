@@ -1,0 +1,132 @@
+"""The Procfile, its runner and keep.sh, with shell scripts in the place of the five programs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+_STUB = """#!/bin/sh
+cd "$STUBS"
+program=${2#binaries.}
+trap 'touch "saved.$program"; echo saved; exit 143' TERM
+echo "$@"
+[ ! -e "$program.sh" ] || . "./$program.sh"
+touch "runs.$program"
+sleep 60 &
+wait
+"""
+_PROGRAMS = ("replay_server", "learn", "collect", "evaluate")
+_COMPLETE = {"learn": "exit 0", "collect": "exit 0", "evaluate": "sleep 1; echo last evaluation; exit 0"}
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts the Procfile's programs, each a script that waits for SIGTERM, or first does what `scripts` say."""
+    runners = []
+
+    def start_all(scripts=None, collectors=2):
+        stub = tmp_path / "python"
+        stub.write_text(_STUB)
+        stub.chmod(0o755)
+        for program, script in (scripts or {}).items():
+            (tmp_path / f"{program}.sh").write_text(script)
+        environment = os.environ | {
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "STUBS": str(tmp_path),
+            "ROOT_DIR": "runs/a b",
+            "REPLAY_PORT": "8123",
+            "RUN_FLAGS": "--gin_file=one.gin --gin_bindings=train.seed=1",
+        }
+        command = [sys.executable, "deploy/start.py", "start", "-f", "deploy/Procfile", "-c", f"collector={collectors}"]
+        runners.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+        return runners[-1]
+
+    yield start_all
+    for runner in runners:
+        runner.terminate()
+        runner.communicate(timeout=60)
+
+
+def _wait_until_running(folder, programs=_PROGRAMS):
+    deadline = time.monotonic() + 60
+    while not all((folder / f"runs.{program}").exists() for program in programs):
+        assert time.monotonic() < deadline, f"not all of {programs} started within 60 s"
+        time.sleep(0.05)
+
+
+def _saved(folder):
+    return {path.suffix[1:] for path in folder.glob("saved.*")}
+
+
+def _labels(output, text):
+    return sorted(line.split()[1] for line in output.splitlines() if text in line)
+
+
+def test_complete_run_ends_with_0_after_the_last_evaluation(start, tmp_path):
+    runner = start(_COMPLETE)
+    output, _ = runner.communicate(timeout=60)
+    assert runner.returncode == 0
+    assert _labels(output, "last evaluation") == ["evaluator.1"]
+    assert _saved(tmp_path) == {"replay_server"}  # the only one that still ran
+    assert "Terminated" not in output
+
+
+def test_every_program_gets_the_folder_the_address_and_the_settings(start):
+    output, _ = start(_COMPLETE).communicate(timeout=60)
+    settings = "--gin_file=one.gin --gin_bindings=train.seed=1"
+    client = f"--root_dir=runs/a b --replay_address=localhost:8123 {settings}"
+    assert _labels(output, f"-m binaries.replay_server --root_dir=runs/a b --port=8123 {settings}") == ["server.1"]
+    assert _labels(output, f"-m binaries.learn {client}") == ["learner.1"]
+    assert _labels(output, f"-m binaries.collect {client}") == ["collector.1", "collector.2"]
+    assert _labels(output, f"-m binaries.evaluate --follow {client}") == ["evaluator.1"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_one_signal_stops_and_saves_all(start, tmp_path, number):
+    runner = start()
+    _wait_until_running(tmp_path)
+    runner.send_signal(number)
+    runner.communicate(timeout=60)
+    assert runner.returncode == (130 if number == signal.SIGINT else 143)
+    assert _saved(tmp_path) == set(_PROGRAMS)
+
+
+def test_all_stop_when_nobody_reads_the_output_any_more(start, tmp_path):
+    runner = start()
+    _wait_until_running(tmp_path)
+    runner.stdout.close()
+    runner.send_signal(signal.SIGINT)
+    assert runner.wait(timeout=60) == 130
+    assert _saved(tmp_path) == set(_PROGRAMS)
+
+
+def test_wrong_configuration_stops_all_with_its_exit_code(start, tmp_path):
+    others = ("replay_server", "learn", "evaluate")
+    runner = start({"collect": "until [ -e go ]; do sleep 0.1; done; exit 2"}, collectors=1)
+    _wait_until_running(tmp_path, others)
+    (tmp_path / "go").touch()
+    output, _ = runner.communicate(timeout=60)
+    assert runner.returncode == 2
+    assert _saved(tmp_path) == set(others)
+    assert "starts again" not in output
+
+
+def test_killed_program_starts_again(start):
+    killed_once = "[ -e killed ] || { touch killed; kill -9 $$; }; until [ -e complete ]; do sleep 0.1; done; exit 0"
+    learn = "until [ -e killed ]; do sleep 0.1; done; sleep 2; touch complete; exit 0"
+    evaluate = "until [ -e complete ]; do sleep 0.1; done; sleep 1; exit 0"
+    runner = start({"collect": killed_once, "learn": learn, "evaluate": evaluate}, collectors=1)
+    output, _ = runner.communicate(timeout=60)
+    assert runner.returncode == 0
+    assert _labels(output, "Ended with 137; starts again.") == ["collector.1"]
+    assert len(_labels(output, "-m binaries.collect")) == 2
+
+
+def test_program_that_always_breaks_at_once_is_given_up():
+    command = ["deploy/keep.sh", "sh", "-c", "echo try; exit 7"]
+    attempts = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert attempts.returncode == 7
+    assert attempts.stdout.count("try") == 5
