@@ -1,4 +1,4 @@
-# make train | train-distributed | test | check | bazel-test | clean; nothing is installed outside .venv*.
+# make train | train-distributed | test | check | lint-deploy | bazel-test | clean; nothing is installed outside .venv*.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -6,7 +6,7 @@ GIN_FILE ?= gin_configs/tasks/pendulum.gin
 PORT ?= 8000
 COLLECTORS ?= 2
 
-.PHONY: train train-distributed test check learning bench bazel-test clean
+.PHONY: train train-distributed test check lint-deploy learning bench bazel-test clean
 
 train: ROOT_DIR ?= runs/quickstart
 train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
@@ -25,6 +25,13 @@ check: $(VENV)/.installed  ## lint, format, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+lint-deploy: $(VENV)-deploy/.installed  ## the files of deploy/, each by its own linter
+	$(VENV)-deploy/bin/yamllint --strict -c deploy/yamllint.yaml deploy
+	$(VENV)-deploy/bin/hadolint --failure-threshold style deploy/Containerfile
+	$(VENV)-deploy/bin/shellcheck deploy/keep.sh
+	$(VENV)-deploy/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(VENV)-deploy/bin/kubernetes-validate --strict deploy/kubernetes/*.yaml deploy/kubernetes/*/*.yaml
 
 learning: $(VENV)/.installed  ## the learning curves of the README: about an hour and a half on two cores
 	@for task in half_cheetah hopper walker2d; do for seed in 0 1; do \
@@ -47,6 +54,10 @@ $(VENV)-peers/.installed: benchmarks/requirements-peers.txt
 	@$(call install,$(VENV)-peers,benchmarks/requirements-peers.txt,500 MB)
 	@touch $@
 
+$(VENV)-deploy/.installed: deploy/requirements.txt
+	@$(call install,$(VENV)-deploy,deploy/requirements.txt,60 MB)
+	@touch $@
+
 # install(folder, requirements, size)
 define install
 $(PYTHON) -c 'import sys; v = sys.version_info[:2]; v in ((3, 10), (3, 11)) or sys.exit( \
@@ -58,4 +69,4 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)
 endef
 
 clean:
-	rm -rf $(VENV) $(VENV)-peers build *.egg-info
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-deploy build *.egg-info
