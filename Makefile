@@ -15,11 +15,11 @@ train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
 train-distributed: ROOT_DIR ?= runs/distributed
 train-distributed: $(VENV)/.installed  ## server, learner, collectors and evaluator here; Ctrl-C stops all, and they go on
 	@exec env PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONUNBUFFERED=1 ROOT_DIR="$(ROOT_DIR)" REPLAY_PORT="$(PORT)" \
-	  RUN_FLAGS="$(GIN_FILE:%=--gin_file=%) $(GIN_BINDINGS:%=--gin_bindings=%)" \
+	  RUN_FLAGS="--gin_bindings=connect.wait_s=60 $(GIN_FILE:%=--gin_file=%) $(GIN_BINDINGS:%=--gin_bindings=%)" \
 	  $(RUN) deploy/start.py start -f deploy/Procfile -c collector=$(COLLECTORS)
 
 test: $(VENV)/.installed
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 check: $(VENV)/.installed  ## lint, format, types
 	$(VENV)/bin/ruff check .

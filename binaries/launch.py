@@ -6,6 +6,7 @@ Imports nothing heavy, so that `--help` and a wrong flag answer at once; binarie
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from logging import Formatter
@@ -38,19 +39,19 @@ def run(main: Callable[[list[str]], int | None]) -> None:
     # than the system's. Read when TensorFlow is imported.
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     try:
-        app.run(lambda argv: sys.exit(main(argv[1:])), flags_parser=_parse_flags)
+        app.run(lambda argv: _exit(main(argv[1:]) or 0), flags_parser=_parse_flags)
     except (ConfigurationError, flags.Error) as error:
-        sys.exit(_complain(error, 2))
+        _exit(_complain(error, 2))
     except RunError as error:
-        sys.exit(_complain(error, 1))
+        _exit(_complain(error, 1))
     except (TypeError, ValueError) as error:
         builder = _GIN_TRACE.search(str(error))
         if builder is None:
             raise
         os.write(2, traceback.format_exc().encode())  # to the native log: it may yet be our fault
-        sys.exit(_complain(f"{builder[1]}: {error}", 2))
+        _exit(_complain(f"{builder[1]}: {error}", 2))
     except KeyboardInterrupt:
-        sys.exit(_complain("Interrupted; the last checkpoint, if there is one, is as it was.", 130))
+        _exit(_complain("Interrupted; the last checkpoint, if there is one, is as it was.", 130))
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:
@@ -145,6 +146,15 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
         app.usage(shorthelp=True, writeto_stdout=True)
         sys.exit(0)
     return flags.FLAGS(argv)
+
+
+def _exit(code: int) -> None:
+    """Ends the process, past threads that still wait for a server that is gone: Python would abort over them."""
+    if any(thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _complain(error: object, code: int) -> int:

@@ -71,7 +71,7 @@ class Collecting:
                 collector.go()
             finally:
                 collector.close()
-        return interrupts.received
+        return None if collector.is_complete() else interrupts.received
 
 
 class _Collector:
@@ -90,7 +90,7 @@ class _Collector:
         self._environment = GymnasiumEnvironment(training.environment, training.num_environments)
         spec = self._environment.spec
         self._bar = progress_bar(None, "collect")
-        self._is_complete: Callable[[], bool] = lambda: False
+        self.is_complete: Callable[[], bool] = lambda: False
         self._patience = settings.patience(self._is_over, say)
         clients = settings.connect(addresses, describe_task(training.environment, spec), self._patience)
         self._seed = np.random.SeedSequence([training.seed, zlib.crc32(collector_id.encode()), time.time_ns()])
@@ -98,7 +98,7 @@ class _Collector:
         self._explore = exploring_actions(state, spec, training.num_environments)
         state.exploration_generator.reset_from_seed(self._new_seed())
         self._policies = settings.policies(clients[0], state.actor, say)
-        self._is_complete = lambda: self._policies.is_last
+        self.is_complete = lambda: self._policies.is_last
         self._writer = settings.writer(RowPacker(spec), clients, False, self._patience)
         self._episodes = CsvLog(folder / EPISODES_FILE, _EPISODE_COLUMNS, math.inf)
         self._heartbeats = send_heartbeats(clients[0], f"collector {collector_id}", self._report)
@@ -126,7 +126,7 @@ class _Collector:
                 self._writer.add_unfinished()
                 self._writer.publish()
                 break
-        reason = "The run is complete" if self._is_complete() else "Stopped"
+        reason = "The run is complete" if self.is_complete() else "Stopped"
         say(f"{reason}: {self._steps:,} steps collected here.")
 
     def _note(self, episodes: list[Episode]) -> None:
@@ -143,7 +143,7 @@ class _Collector:
             )
 
     def _is_over(self) -> bool:
-        return self._interrupts.received is not None or self._is_complete()
+        return self._interrupts.received is not None or self.is_complete()
 
     def _report(self) -> dict[str, Any]:
         return {

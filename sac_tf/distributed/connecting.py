@@ -87,10 +87,10 @@ def _listens(address: str, ends: float, seconds: float) -> bool:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
-    except socket.gaierror as error:
-        raise ConfigurationError(f"--replay_address={address}: there is no host {host} ({error.strerror}).") from error
     except OSError as error:
         if time.monotonic() > ends:
+            if isinstance(error, socket.gaierror):
+                raise ConfigurationError(f"--replay_address={address}: there is no host {host}.") from error
             raise RunError(
                 f"No replay server answers at {address} ({error.strerror or error}). Start python -m "
                 "binaries.replay_server there, correct --replay_address, or give connect.wait_s time to wait for it."

@@ -81,13 +81,15 @@ class Following:
                     log.write(evaluated, policies.policy.elapsed, last[-1])
                     say(f"step {evaluated:,}: evaluation return {last[-1]}")
                     if policies.policy.is_last:
+                        return None
+                    if interrupts.received is not None:
                         break
             finally:
                 heartbeats.stop()
                 policies.close()
                 log.close()
                 evaluator.close()
-        return interrupts.received
+            return interrupts.received
 
 
 def _is_due(policies: PolicySource, training: Training, evaluated: int, seconds: float) -> bool:

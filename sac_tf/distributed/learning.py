@@ -150,8 +150,9 @@ class _Run:
         """Learns to the end, or to the first signal."""
         self._publish()
         with saving_on_error(self._root_dir, self._save):
-            while not self._is_complete() and self._patience(self._feeder.wait, "rows from the replay servers"):
-                self._update()
+            while self._interrupts.received is None and not self._is_complete():
+                if self._patience(self._feeder.wait, "rows from the replay servers"):
+                    self._update()
             self._save()
             if self._interrupts.received is None:
                 export_policy(self._learner.state, self._spec, self._training, self._progress.step, self._root_dir)

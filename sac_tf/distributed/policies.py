@@ -57,7 +57,7 @@ class PolicySource:
         period_steps: int | None = None,
         oldest: float = 60.0,
     ):
-        """Starts to ask for policies.
+        """Takes the policy that there is, and starts to ask for newer ones.
 
         Args:
           client: of the first replay server.
@@ -80,10 +80,12 @@ class PolicySource:
         self._pulled: Policy | None = None
         self._changed = time.monotonic()
         self._asked_at, self._is_old = 0, False
-        self._thread = Repeating(self._pull, period, "policy source")
+        self._look()
+        self.refresh(0)
+        self._thread = Repeating(self._look, period, "policy source")
 
     def refresh(self, step: int) -> bool:
-        """Takes over a new policy if one has come, and says so if none has come for long. Never waits.
+        """Takes over a new policy if one has come. Never waits.
 
         Returns: whether the policy is new.
 
@@ -97,14 +99,7 @@ class PolicySource:
             self.policy = self._pulled
             assert self.policy is not None
             set_actor_values(self._actor, self.policy.values)
-            if self._is_old:
-                self._say(f"A new policy again, after {self.age:.0f} s.")
-            self._changed, self._is_old = time.monotonic(), False
             return True
-        if self.policy is not None and not self._is_old and self.age > self._oldest:
-            self._is_old = True
-            reason = f" ({self._thread.complaint})" if self._thread.complaint else ""
-            self._say(f"The policy is {self.age:.0f} s old, more than PolicySource.oldest={self._oldest:g}{reason}.")
         return False
 
     def wait(self, seconds: float) -> bool:
@@ -134,7 +129,15 @@ class PolicySource:
     def close(self) -> None:
         self._thread.stop()
 
-    def _pull(self) -> None:
-        newest = newest_policy(self._client)
-        if newest is not None and (self._pulled is None or newest[1:] != self._pulled[1:]):
-            self._pulled = newest
+    def _look(self) -> None:
+        """Asks for a policy; says once if none has come for long, whatever the process does meanwhile."""
+        try:
+            newest = newest_policy(self._client)
+            if newest is not None and (self._pulled is None or newest[1:] != self._pulled[1:]):
+                if self._is_old:
+                    self._say(f"A new policy again, after {self.age:.0f} s.")
+                self._pulled, self._changed, self._is_old = newest, time.monotonic(), False
+        finally:
+            if self._pulled is not None and not self._is_old and self.age > self._oldest:
+                self._is_old = True
+                self._say(f"The policy is {self.age:.0f} s old, more than PolicySource.oldest={self._oldest:g}.")

@@ -1,0 +1,148 @@
+"""Processes that die, stop and come back: the others go on, and nothing that was safe is lost.
+
+Each process is real, and dies by `kill -9`.
+"""
+
+import csv
+import signal
+
+import numpy as np
+
+from tests.distributed.running import Cluster, memory
+
+
+def _step_of_going_on(process) -> int:
+    """The step in "Going on from step 1,234"."""
+    process.wait_for("Going on from step")
+    return int(process.output.partition("Going on from step ")[2].split()[0].replace(",", ""))
+
+
+def test_a_learner_that_dies_goes_on_from_its_checkpoint_and_the_replay_is_untouched(tmp_path):
+    with Cluster(tmp_path) as cluster:
+        cluster.serve()
+        learner, collector = cluster.learn(), cluster.collect("a")
+        cluster.wait_until(lambda: list((tmp_path / "checkpoints").glob("step-*")))
+        learner.kill()
+        learner.wait()
+        cluster.wait_until(lambda: cluster.process("collector a").get("waiting_for"))
+        rows = cluster.inserted()
+        again = cluster.learn()
+        step = _step_of_going_on(again)
+        assert 500 <= step <= rows == cluster.inserted() or cluster.inserted() > rows
+        cluster.wait_until(lambda: cluster.inserted() > rows + 500 and cluster.updates() > step)
+        assert cluster.board()["rows_gone"] == 0 and cluster.board()["rows"]["kept"] == cluster.inserted() > rows
+        assert collector.poll() is None
+
+
+def test_a_replay_server_that_dies_comes_back_with_its_last_checkpoint_and_everybody_reconnects(tmp_path):
+    with Cluster(tmp_path, **{"replay_server.checkpoint_period": 4}) as cluster:
+        server, learner, collector = cluster.serve(), cluster.learn(), cluster.collect("a")
+        saved = cluster.wait_until(
+            lambda: cluster.board().get("checkpoint", {}).get("rows", 0) > 500 and cluster.board()
+        )
+        cluster.wait_until(lambda: cluster.inserted() > saved["rows"]["inserted"])
+        server.kill()
+        server.wait()
+        learner.wait_for("Waiting for rows from the replay servers")
+        again = cluster.serve()
+        again.wait_for("Serving")
+        line = next(line for line in again.output.splitlines() if line.startswith("Going on with the "))
+        kept, gone = (
+            int(line.split(word)[0].split()[-1].replace(",", ""))
+            for word in (" rows inserted until", " rows inserted later")
+        )
+        assert kept >= 500 and gone > 0 and cluster.board()["rows_gone"] == gone
+        updates = cluster.updates()
+        cluster.wait_until(lambda: cluster.inserted() > kept + gone + 500 and cluster.updates() > updates + 500)
+        assert learner.poll() is None and collector.poll() is None
+        assert cluster.board()["rows"]["kept"] == cluster.board()["rows"]["inserted"]
+
+
+def test_a_collector_that_dies_does_no_harm_and_a_new_one_joins_with_the_current_policy(tmp_path):
+    """With n-step rows, whose windows are still open when it dies."""
+    n_step = ("gin_configs/sac.gin", "gin_configs/n_step.gin")
+    with Cluster(tmp_path, gin_files=n_step) as cluster:
+        cluster.serve()
+        learner, dying, staying = cluster.learn(), cluster.collect("dying"), cluster.collect("staying")
+        cluster.wait_until(lambda: cluster.updates() > 100 and cluster.process("collector dying").get("policy_updates"))
+        dying.kill()
+        rows = cluster.inserted()
+        cluster.wait_until(lambda: cluster.inserted() > rows + 500)
+        cluster.collect("new")
+        joined = cluster.wait_until(lambda: cluster.process("collector new"))
+        updates = cluster.wait_until(lambda: cluster.process("collector new").get("policy_updates"))
+        assert joined["policy_updates"] is None or joined["policy_updates"] > 100
+        assert updates > 100
+        rows = cluster.inserted()
+        cluster.wait_until(lambda: cluster.inserted() > rows + 500)
+        assert learner.poll() is None and staying.poll() is None
+        cluster.wait_until(lambda: "collector dying" not in cluster.board()["processes"])
+        assert staying.end() == learner.end() == 128 + signal.SIGINT
+    with (tmp_path / "collectors/new/episodes.csv").open() as file:
+        assert all(int(row["policy_updates"]) > 100 for row in csv.DictReader(file))
+    with (tmp_path / "metrics.csv").open() as file:
+        assert all(np.isfinite(float(row["critic_loss"])) for row in csv.DictReader(file))
+
+
+def test_while_the_learner_is_paused_collectors_wait_without_growing_and_say_that_the_policy_is_old(tmp_path):
+    with Cluster(tmp_path, **{"PolicySource.oldest": 3}) as cluster:
+        cluster.serve()
+        learner, collector = cluster.learn(), cluster.collect("a")
+        cluster.wait_until(lambda: cluster.updates() > 500)
+        learner.send_signal(signal.SIGSTOP)
+        cluster.wait_until(lambda: cluster.process("collector a").get("waiting_for"))
+        rows, before = cluster.inserted(), memory(collector)
+        collector.wait_for("so far.")
+        collector.wait_for("old, more than PolicySource.oldest=3")
+        assert cluster.inserted() == rows and memory(collector) < before + 5_000_000
+        assert "room in the replay at localhost" in cluster.process("collector a")["waiting_for"]
+        learner.send_signal(signal.SIGCONT)
+        collector.wait_for("going on")
+        collector.wait_for("A new policy again")
+        cluster.wait_until(lambda: cluster.inserted() > rows + 500)
+
+
+def test_a_server_that_is_gone_for_good_ends_the_others_with_a_sentence_and_a_checkpoint(tmp_path):
+    with Cluster(tmp_path, **{"Patience.limit_s": 6}) as cluster:
+        server, learner, collector, evaluator = cluster.serve(), cluster.learn(), cluster.collect("a"), cluster.follow()
+        cluster.wait_until(lambda: cluster.updates() > 100 and cluster.process("evaluator"))
+        server.kill()
+        for process, what in (
+            (learner, "rows from the replay servers"),
+            (collector, "room in the replay at localhost"),
+            (evaluator, "a new policy"),
+        ):
+            assert process.wait(60) == 1
+            lines = process.output.strip().splitlines()
+            assert any(line.startswith("Waited 6 s for " + what) for line in lines), process.output
+            assert "Traceback" not in process.output
+        assert list((tmp_path / "checkpoints").glob("step-*"))
+
+
+def test_a_server_restarted_with_other_limits_has_the_new_ones(tmp_path):
+    with Cluster(tmp_path) as cluster:
+        server, collector = cluster.serve(), cluster.collect("a")
+        cluster.wait_until(lambda: cluster.process("collector a").get("waiting_for"))
+        before = cluster.board()
+        assert server.end() == 128 + signal.SIGINT
+        again = cluster.serve(**{"learner.updates_per_step": 2.0, "held_ratio.tolerance_rows": 400})
+        again.wait_for("New limits of the table 'replay': samples_per_insert 16 -> 32")
+        cluster.wait_until(lambda: cluster.inserted() >= before["rows"]["inserted"] + 190)
+        assert cluster.board()["samples_per_insert"] == 32 and cluster.board()["rows_gone"] == 0
+        assert collector.poll() is None
+
+
+def test_a_signal_ends_each_process_cleanly_whatever_it_waits_for(tmp_path):
+    """The learner waits for rows, then everyone for a server that is gone."""
+    with Cluster(tmp_path) as cluster:
+        server, learner = cluster.serve(), cluster.learn()
+        learner.wait_for("Waiting for rows")
+        learner.send_signal(signal.SIGTERM)
+        assert learner.wait(20) == 128 + signal.SIGTERM and "The same command goes on" in learner.output
+        collector, evaluator = cluster.collect("a"), cluster.follow()
+        cluster.wait_until(lambda: cluster.process("collector a").get("waiting_for") and cluster.process("evaluator"))
+        server.kill()
+        for process in (collector, evaluator):
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 128 + signal.SIGTERM
+            assert "Traceback" not in process.output
