@@ -110,7 +110,7 @@ def _board_of(client: reverb.Client, patience: Patience) -> dict[str, Any]:
     try:
         patience(look, f"the board of the replay server at {client.server_address}")
         return boards[0]
-    except (RuntimeError, TimeoutError, LookupError) as error:
+    except (reverb.errors.ReverbError, RuntimeError, TimeoutError, LookupError) as error:
         raise ConfigurationError(
             f"What listens at --replay_address={client.server_address} is no replay server of this library "
             "(python -m binaries.replay_server)."
