@@ -6,6 +6,7 @@ Nothing here averages, samples or updates; the steps in `sac.py` do. Papers by a
 import gin
 import tensorflow as tf
 
+from sac_tf import devices
 from sac_tf.errors import ConfigurationError, require_count
 
 
@@ -28,7 +29,7 @@ def subset_minimum_q(q: tf.Tensor, generator: tf.random.Generator, size: int = 2
     """Returns the minimum [B] over `size` of N critics, drawn once for all rows, without replacement (2101.05982)."""
     if require_count("subset_minimum_q.size", size) > q.shape[0]:
         raise ConfigurationError(f"subset_minimum_q.size={size} is more than critic.ensemble_size={q.shape[0]}.")
-    _, chosen = tf.math.top_k(generator.uniform([q.shape[0]]), size)
+    _, chosen = tf.math.top_k(devices.once(lambda: generator.uniform([q.shape[0]])), size)
     return tf.reduce_min(tf.gather(q, chosen), axis=0)
 
 

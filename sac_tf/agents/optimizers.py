@@ -6,6 +6,7 @@ from typing import TypeAlias
 import gin
 import tensorflow as tf
 
+from sac_tf import devices
 from sac_tf.errors import require_number
 from sac_tf.schedules import Schedule, require_learning_rate
 
@@ -49,7 +50,11 @@ def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimi
     A step on zero gradients is Keras' public way to make slots: moments of zero stay zero. Weight decay is undone.
     """
     before = [tf.identity(variable) for variable in variables]
-    optimizer.apply_gradients([(tf.zeros_like(variable), variable) for variable in variables])
+
+    def step() -> None:
+        optimizer.apply_gradients([(tf.zeros_like(variable), variable) for variable in variables])
+
+    devices.run_once(step)
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     optimizer.iterations.assign(0)
@@ -73,7 +78,7 @@ def minimize(
     variables: Sequence[tf.Variable],
     transform: Callable[[list, Sequence[tf.Variable]], list] | None = None,
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Takes one step down the mean of a per-row loss: the one place where rows are averaged.
+    """Takes one step down the mean of a per-row loss: the one place where rows are averaged, over all devices.
 
     Args:
       loss: returns the loss per row [B], and whatever else the caller wants back.
@@ -87,7 +92,9 @@ def minimize(
         tape.watch(variables)
         rows, extra = loss()
         mean = tf.reduce_mean(rows)
-    gradients = tape.gradient(mean, variables)
+    gradients = devices.average(tape.gradient(mean, variables))
     applied = gradients if transform is None else transform(gradients, variables)
-    optimizer.apply_gradients(zip(applied, variables, strict=True))
+    # Keras would add up what is averaged already.
+    keras = {} if devices.replicas() == 1 else {"experimental_aggregate_gradients": False}
+    optimizer.apply_gradients(zip(applied, variables, strict=True), **keras)
     return {"loss": mean, "gradient_norm": tf.linalg.global_norm(gradients)}, extra

@@ -7,6 +7,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from sac_tf import devices
 from sac_tf.agents.optimizers import Optimizer, adam, with_slots
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
@@ -45,6 +46,7 @@ class TrainState(tf.Module):
       generator: draws for updates. exploration_generator: draws for collecting, so that neither disturbs the other.
       updates: int64 scalar, critic updates done.
       target_entropy: float, H_target in nats.
+      strategy: that of `mirrored_state`, on whose replicas alone steps can change the variables; None on one device.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class TrainState(tf.Module):
         self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self.target_entropy = self._temperature.entropy_target(spec.action_dimensions)
         self._distribution = distribution
+        self.strategy = devices.current_strategy()
 
     @property
     def alpha(self) -> tf.Tensor:
@@ -103,4 +106,4 @@ def _streams(seed: int, number: int) -> list[int]:
 
 def draw_seed(generator: tf.random.Generator) -> tf.Tensor:
     """Returns a fresh stateless seed, int32 [2], from a stateful generator."""
-    return generator.uniform_full_int([2], tf.int32)
+    return devices.once(lambda: generator.uniform_full_int([2], tf.int32))

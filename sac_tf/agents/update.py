@@ -11,6 +11,7 @@ from typing import NamedTuple
 import gin
 import tensorflow as tf
 
+from sac_tf import devices
 from sac_tf.agents.sac import Metrics, sac_steps
 from sac_tf.agents.state import TrainState
 from sac_tf.errors import require_count
@@ -46,17 +47,23 @@ def make_update(
       state: changed in place by each call.
       sample: f(B) returns a batch of B transitions; called inside the compiled function.
       learned_from: f(rows, |Q - y| [rows]) hears what was learned from; called inside the compiled function.
-      batch_size: B of one update.
+      batch_size: B of one update, on all devices together.
       updates_per_call: critic updates of one call, unrolled: no Python, and no barrier, stands between them.
       steps: f(state, K batches) takes the steps of K updates, and returns metrics and |Q - y| [K B].
-      jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU).
+      jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); on one device only.
 
+    Raises:
+      ConfigurationError: a number that cannot work, or not with the devices of `state`.
     """
     require_count("make_update.batch_size", batch_size)
     require_count("make_update.updates_per_call", updates_per_call)
+    devices.require_shares(state.strategy, batch_size, jit_compile)
+
+    def take_steps(rows: Transition) -> tuple[Metrics, tf.Tensor]:
+        return steps(state, _split(rows, updates_per_call))
 
     learn = tf.function(
-        lambda rows: steps(state, _split(rows, updates_per_call)), jit_compile=jit_compile, autograph=False
+        lambda rows: devices.on_replicas(state.strategy, take_steps, rows), jit_compile=jit_compile, autograph=False
     )
 
     def run() -> Metrics:

@@ -7,6 +7,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from sac_tf import devices
 from sac_tf.errors import ConfigurationError, require_number
 
 _LARGEST_ACTION = 1.0 - 1e-6
@@ -24,7 +25,7 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
     def __init__(self, loc: tf.Tensor, log_std: tf.Tensor, name: str = "squashed_gaussian"):
         """Takes `loc` and `log_std` [B, A]."""
         parameters = {"loc": loc, "log_std": log_std, "name": name}
-        self._loc = loc
+        self._loc, self._log_std = loc, log_std
         super().__init__(
             tfp.distributions.MultivariateNormalDiag(tf.zeros_like(loc), tf.ones_like(loc)),
             tfp.bijectors.Chain(
@@ -48,8 +49,15 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
         return self.log_prob(tf.clip_by_value(action, -_LARGEST_ACTION, _LARGEST_ACTION))
 
     def sample_action(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns a reparameterised action [B, A] and its log-probability [B], from a stateless seed, int32 [2]."""
-        return self.experimental_sample_and_log_prob(seed=seed)
+        """Returns a reparameterised action [B, A] and its log-probability [B], from a stateless seed, int32 [2].
+
+        A replica gets its rows of what one device would draw for the joint batch.
+        """
+        if devices.replicas() == 1:
+            return self.experimental_sample_and_log_prob(seed=seed)
+        joint = SquashedGaussian(devices.joint_rows(self._loc), devices.joint_rows(self._log_std))
+        action, log_prob = joint.experimental_sample_and_log_prob(seed=seed)
+        return devices.own_rows(action), devices.own_rows(log_prob)
 
 
 @gin.register

@@ -7,6 +7,7 @@ faster, because there are so many small operations.
 
 import tensorflow as tf
 
+from sac_tf import devices
 from sac_tf.networks.layers import Members
 
 R_MAX, D_MAX = 3.0, 5.0
@@ -65,7 +66,7 @@ class EnsembleBatchRenormalization(tf.keras.layers.Layer):
         x = tf.stack(inputs)
         if not training:
             return _normalize(x, self.moving_mean, self.gamma * self._inverse(self.moving_variance), self.beta)
-        mean, variance = tf.nn.moments(x, axes=[1])
+        mean, variance = devices.moments(x, axis=1)
         r, d = self._correction(tf.stop_gradient(mean), tf.stop_gradient(variance))
         return _normalize(x, mean, self.gamma * r * self._inverse(variance), self.beta + self.gamma * d)
 

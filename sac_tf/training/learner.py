@@ -129,7 +129,7 @@ class Learner:
     def restore(self, folder: Path) -> None:
         """Reads what `save` wrote."""
         restore_state(self.state, folder)
-        self.updates = int(self.state.updates)
+        self.updates = int(self.state.updates.numpy())
         self.replay.restore(folder / "replay")
 
     def close(self) -> None:

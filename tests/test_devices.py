@@ -1,0 +1,11 @@
+"""Several devices: `two_devices.py`, in a process of its own, for TensorFlow makes its devices once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_on_two_logical_cpus():
+    command = [sys.executable, "-m", "pytest", str(Path(__file__).with_name("two_devices.py"))]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert finished.returncode == 0, finished.stdout[-10_000:] + finished.stderr[-2_000:]

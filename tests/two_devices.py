@@ -1,0 +1,226 @@
+"""What `sac_tf.devices` promises, on two logical CPUs. `test_devices.py` runs it, in a process of its own."""
+
+import functools
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf import devices
+from sac_tf.agents import losses, sac
+from sac_tf.agents.crossq import crossq_step
+from sac_tf.agents.optimizers import adam, clip_by_global_norm, minimize
+from sac_tf.agents.state import TrainState
+from sac_tf.agents.update import make_update
+from sac_tf.agents.weighting import weighted_step
+from sac_tf.errors import ConfigurationError
+from sac_tf.networks import torsos
+from sac_tf.networks.actor import make_actor
+from sac_tf.networks.critic import make_critic
+from sac_tf.networks.running_normalization import RunningNormalization, make_observer
+from sac_tf.networks.temperature import Temperature
+from sac_tf.replay.prioritized import WeightedTransition
+from sac_tf.schedules import linear_warmup
+from sac_tf.training import restoring
+from sac_tf.training.acting import exploring_actions, mean_actions
+from sac_tf.training.loop import Training
+
+# TensorFlow makes its devices at its first operation.
+_cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(_cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+
+_part = functools.partial
+_renorm = _part(torsos.batch_renorm_torso, warm_up=3)
+_clipped = _part(minimize, transform=_part(clip_by_global_norm, norm=0.1))
+
+
+def _networks(torso=torsos.mlp_torso, members=2, **settings):
+    critic = _part(make_critic, hidden_units=(16,), torso=torso, ensemble_size=members, **settings)
+    return {"actor": _part(make_actor, hidden_units=(16,), torso=torso, **settings), "critic": critic}
+
+
+VARIANTS = {
+    "weighted REDQ": (
+        {**_networks(members=3), "alpha_optimizer": lambda: tf.keras.optimizers.legacy.SGD(0.1)},
+        {
+            "critic_step": _part(weighted_step, step=_part(sac.critic_step, pool=losses.subset_minimum_q)),
+            "actor_step": _part(weighted_step, step=_part(sac.actor_step, pool=losses.mean_q)),
+            "alpha_step": _part(weighted_step, step=sac.alpha_step),
+        },
+        1,
+    ),
+    "CrossQ": ({**_networks(_renorm), "target_critic": None}, {"critic_step": crossq_step}, 1),
+    "optimizers": (
+        {
+            **_networks(),
+            "critic_optimizer": lambda: adam(linear_warmup(warmup_steps=4), weight_decay=0.1),
+            "actor_optimizer": lambda: tf.keras.optimizers.legacy.SGD(0.1),
+            "temperature": _part(Temperature, initial_alpha=0.5, minimum=0.4999, maximum=0.5001),
+        },
+        {
+            "critic_step": _part(sac.critic_step, target_period=2, tau=0.5, minimize=_clipped),
+            "critic_steps_per_actor_step": 2,
+            "actor_batch": sac.whole_batch,
+        },
+        2,
+    ),
+}
+"""What the state is made of, what the steps are, and updates of a call."""
+
+
+def _mirrored(number=2, **settings):
+    return _part(devices.mirrored_state, state=_part(TrainState, **settings), devices=number)
+
+
+def _strategy(**settings):
+    """The strategy that is in force while a state is built."""
+    return devices.mirrored_state(None, 0, lambda *_: tf.distribute.get_strategy(), **settings)
+
+
+def _make(state, steps, updates):
+    """Returns the update of a state, and the list of what `learned_from` heard."""
+    heard = []
+
+    def sample(rows):
+        normal = state.generator.normal
+        ends = tf.cast(tf.range(rows) % 3 != 0, tf.float32)
+        fields = [normal([rows, 3]), tf.tanh(normal([rows, 2])), normal([rows]), ends, normal([rows, 3])]
+        return WeightedTransition(*fields, tf.exp(normal([rows])), tf.cast(tf.range(rows), tf.uint64))
+
+    def hear(rows, td_error):
+        tf.numpy_function(lambda *arrays: heard.append(arrays), [rows.reward, td_error], [])
+
+    steps = _part(sac.sac_steps, **steps)
+    return make_update(state, sample, hear, batch_size=6, updates_per_call=updates, steps=steps), heard
+
+
+def _numbers(state, folder):
+    """Every number of a checkpoint of `state`."""
+    return _read(tf.train.Checkpoint(state=state).write(str(folder / "numbers")))
+
+
+def _read(path):
+    reader = tf.train.load_checkpoint(str(path))
+    names = [name for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def _assert_close(one, two):
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        tolerance = {"rtol": 1e-4, "atol": 1e-6} if np.asarray(value).dtype.kind == "f" else {"rtol": 0}
+        np.testing.assert_allclose(two[name], value, **tolerance, err_msg=name)
+
+
+def _copies(state):
+    networks = [state.actor, state.critic, *([] if state.target_critic is None else [state.target_critic])]
+    return [variable.values for network in networks for variable in network.variables]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_two_devices_do_what_one_does_with_the_joint_batch(spec, tmp_path, name):
+    """Weights, moments, moving statistics, generators, metrics, and the errors in the order of the rows."""
+    settings, steps, updates = VARIANTS[name]
+    one, two = TrainState(spec, 0, **settings), _mirrored(**settings)(spec, 0)
+    (update, heard), (update_two, heard_two) = _make(one, steps, updates), _make(two, steps, updates)
+    before = _numbers(one, tmp_path)
+    assert two.strategy.num_replicas_in_sync == 2
+    _assert_close(before, _numbers(two, tmp_path))
+    for _ in range(3):
+        _assert_close(update.run(), update_two.run())
+    after, after_two = _numbers(one, tmp_path), _numbers(two, tmp_path)
+    assert sum(np.any(after[name] != before[name]) for name in after) > 20
+    _assert_close(after, after_two)
+    _assert_close(dict(enumerate(heard)), dict(enumerate(heard_two)))
+    assert all(np.array_equal(*values) for values in _copies(two))
+
+    for state, name in ((one, "one"), (two, "two")):
+        tf.train.Checkpoint(state=state).write(str(tmp_path / name))
+    tf.train.Checkpoint(state=one).read(str(tmp_path / "two")).assert_consumed()
+    tf.train.Checkpoint(state=two).read(str(tmp_path / "one")).assert_consumed()
+    swapped, swapped_two = _numbers(one, tmp_path), _numbers(two, tmp_path)
+    assert all(np.array_equal(swapped[name], after_two[name]) for name in after)
+    assert all(np.array_equal(swapped_two[name], after[name]) for name in after)
+    _assert_close(update.run(), update_two.run())
+    _assert_close(_numbers(one, tmp_path), _numbers(two, tmp_path))
+
+
+def test_one_mirrored_device_does_what_a_device_does(spec, tmp_path):
+    one, single = TrainState(spec, 0, **_networks()), _mirrored(1, **_networks())(spec, 0)
+    for state in (one, single):
+        _make(state, {}, 1)[0].run()
+    _assert_close(_numbers(one, tmp_path), _numbers(single, tmp_path))
+
+
+def test_both_copies_count_observations_and_actions_are_those_of_one_device(spec, tmp_path):
+    settings = _networks(normalization=RunningNormalization)
+    one, two = TrainState(spec, 0, **settings), _mirrored(**settings)(spec, 0)
+    for state in (one, two):
+        make_observer([state.actor, state.critic, state.target_critic])(np.float32([[1, 2, 3], [4, 5, 9]]))
+    _assert_close(_numbers(one, tmp_path), _numbers(two, tmp_path))
+    assert all(np.array_equal(*values) for values in _copies(two))
+    observation = np.float32([[1, 2, 3], [0, 0, 0]])
+    for make in (exploring_actions, mean_actions):
+        act, act_two = make(one, spec, 2), make(two, spec, 2)
+        for _ in range(2):
+            np.testing.assert_allclose(act_two(observation), act(observation), rtol=1e-5)
+
+
+def test_masks_of_dropout_are_drawn_by_each(spec):
+    state = _mirrored(**_networks(_part(torsos.droq_torso, rate=0.5)))(spec, 0)
+    q = tf.function(lambda: state.strategy.run(lambda: state.critic([tf.ones([5, 3]), tf.ones([5, 2])])))()
+    assert np.abs(q.values[0] - q.values[1]).min(axis=1).max() > 1e-4
+
+
+def test_all_devices_unless_fewer_are_asked_for():
+    assert [_strategy(devices=number).num_replicas_in_sync for number in (None, 1, 2)] == [2, 1, 2]
+
+
+def test_what_cannot_be_shared_is_refused(spec):
+    state = _mirrored(**_networks())(spec, 0)
+    with pytest.raises(ConfigurationError, match=r"make_update.batch_size=7 must be a multiple of 2"):
+        make_update(state, None, batch_size=7)
+    with pytest.raises(ConfigurationError, match=r"jit_compile=True works without learner.state=@mirrored_state only"):
+        make_update(state, None, jit_compile=True)
+    with pytest.raises(ConfigurationError, match=r"mirrored_state.devices=3 is more than there are: CPU:0, CPU:1\."):
+        devices.mirrored_state(spec, 0, TrainState, devices=3)
+    with pytest.raises(ConfigurationError, match=r"mirrored_state.devices must be an integer of at least 1, got 0"):
+        devices.mirrored_state(spec, 0, TrainState, devices=0)
+
+
+SHORT = """
+    include "gin_configs/tasks/pendulum.gin"
+    learner.state = @mirrored_state
+    train.total_steps = {steps}
+    train.random_steps = 50
+    train.evaluation_period = 100
+    train.checkpoint_period = 50
+    make_update.batch_size = 16
+    make_update.updates_per_call = 1
+    actor.hidden_units = (16,)
+    critic.hidden_units = (16,)
+    Evaluator.episodes = 1
+"""
+
+
+def test_a_run_chosen_in_gin_trains_goes_on_and_serves(tmp_path):
+    def train(folder, steps):
+        gin.parse_config(SHORT.format(steps=steps))
+        Training().run(str(tmp_path / folder))
+        gin.clear_config()
+
+    train("whole", 100)
+    train("resumed", 50)
+    train("resumed", 100)
+    paths = [tmp_path / folder / "checkpoints" / "step-000000100" / "state" for folder in ("whole", "resumed")]
+    whole, resumed = (_read(path) for path in paths)
+    assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
+
+    gin.parse_config_file(str(tmp_path / "whole" / "config.gin"))
+    restored = restoring.restore(tmp_path / "whole")
+    assert restored.state.strategy is None and int(restored.state.updates) == 50
+    observation = np.float32([[1.0, 0.0, 0.5]])
+    policy = tf.saved_model.load(str(tmp_path / "whole" / "policy")).signatures["serving_default"]
+    served = policy(observation=tf.constant(observation))["action"]
+    np.testing.assert_array_equal(served, 2 * mean_actions(restored.state, restored.spec, 1)(observation))
