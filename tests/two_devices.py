@@ -6,6 +6,9 @@ import gin
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_agents.specs import BoundedTensorSpec
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
 
 from sac_tf import devices
 from sac_tf.agents import losses, sac
@@ -22,6 +25,7 @@ from sac_tf.networks.running_normalization import RunningNormalization, make_obs
 from sac_tf.networks.temperature import Temperature
 from sac_tf.replay.prioritized import WeightedTransition
 from sac_tf.schedules import linear_warmup
+from sac_tf.tf_agents import SacAgent
 from sac_tf.training import restoring
 from sac_tf.training.acting import exploring_actions, mean_actions
 from sac_tf.training.loop import Training
@@ -171,6 +175,26 @@ def test_masks_of_dropout_are_drawn_by_each(spec):
     state = _mirrored(**_networks(_part(torsos.droq_torso, rate=0.5)))(spec, 0)
     q = tf.function(lambda: state.strategy.run(lambda: state.critic([tf.ones([5, 3]), tf.ones([5, 2])])))()
     assert np.abs(q.values[0] - q.values[1]).min(axis=1).max() > 1e-4
+
+
+def test_replicas_of_the_agent_of_tf_agents_add_up_their_shares(spec):
+    """Both see the same rows, whose targets hold no noise: a step is that of one device, a loss the half of its."""
+
+    def train(strategy):
+        tf.random.set_seed(0)
+        with strategy.scope():
+            optimizer = tf.compat.v1.train.GradientDescentOptimizer(0.1)
+            action = BoundedTensorSpec([2], tf.float32, -1, 1)
+            agent = SacAgent(ts.time_step_spec(spec.observation), action, critic_optimizer=optimizer)
+        ones = tf.ones([4, 2])
+        rows = trajectory.mid(tf.ones([4, 2, 3]), tf.zeros([4, 2, 2]), (), ones, 0 * ones)
+        info = tf.function(lambda: strategy.run(agent.train, (rows,)), autograph=False)()
+        return agent.state.critic.variables, strategy.experimental_local_results(info.extra.critic_loss)
+
+    (one, (loss,)), (two, losses) = train(tf.distribute.get_strategy()), train(_strategy())
+    np.testing.assert_allclose(losses, [loss / 2, loss / 2], rtol=1e-5)
+    for variable, other in zip(one, two, strict=True):
+        np.testing.assert_allclose(other, variable, rtol=1e-5, atol=1e-7)
 
 
 def test_all_devices_unless_fewer_are_asked_for():

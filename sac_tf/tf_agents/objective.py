@@ -7,6 +7,7 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common, eager_utils
 
+from sac_tf import devices
 from sac_tf.agents import optimizers
 
 
@@ -62,12 +63,15 @@ class Minimizer:
     def __call__(
         self, loss: Callable[[], tuple[tf.Tensor, tf.Tensor]], optimizer: optimizers.Optimizer, variables: Sequence
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        replicas = devices.replicas()  # of which `minimize` takes the mean, and TF-Agents adds up shares
+
         def weighted() -> tuple[tf.Tensor, tf.Tensor]:
             rows, extra = loss()
-            rows = self.scale * total_loss(rows, self.weights, self.regularization())
+            rows = replicas * self.scale * total_loss(rows, self.weights, self.regularization())
             return tf.debugging.check_numerics(rows, "The loss is not finite"), extra
 
-        return optimizers.minimize(weighted, optimizer, variables, self._transform)
+        metrics, extra = optimizers.minimize(weighted, optimizer, variables, self._transform)
+        return {**metrics, "loss": metrics["loss"] / replicas}, extra
 
     def _transform(self, gradients: list[tf.Tensor], variables: Sequence[tf.Variable]) -> list[tf.Tensor]:
         pairs = list(zip(gradients, variables, strict=True))

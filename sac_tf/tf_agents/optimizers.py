@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from sac_tf import devices
 from sac_tf.agents.optimizers import adam
 from sac_tf.errors import ConfigurationError
 
@@ -36,17 +37,24 @@ class Version1Optimizer(tf.Module):
     def __init__(self, optimizer: tf.compat.v1.train.Optimizer):
         super().__init__(name="version_1_optimizer")
         self._optimizer = optimizer
-        self._is_new = True
+        self._calls_to_skip = tf.distribute.get_strategy().num_replicas_in_sync
         self.iterations = tf.Variable(0, dtype=tf.int64, trainable=False, name="iterations")
 
-    def apply_gradients(self, gradients_and_variables: Sequence[tuple[tf.Tensor, tf.Variable]]) -> None:
-        """Takes one step, but for the first call, in which the core wants slots made by zero gradients.
+    def apply_gradients(
+        self,
+        gradients_and_variables: Sequence[tuple[tf.Tensor, tf.Variable]],
+        experimental_aggregate_gradients: bool = True,
+    ) -> None:
+        """Takes one step, but for the first call (of each replica), where the core wants slots made by zero gradients.
 
         That call would count as a step in the bias correction of Adam. These optimizers make their slots in the first
-        real step, also while it is traced.
+        real step, also while it is traced. They always add up the gradients of replicas.
         """
-        if self._is_new:
-            self._is_new = False
+        if self._calls_to_skip:
+            self._calls_to_skip -= 1
             return
-        self._optimizer.apply_gradients(list(gradients_and_variables))
+        pairs = list(gradients_and_variables)
+        if not experimental_aggregate_gradients:
+            pairs = [(gradient / devices.replicas(), variable) for gradient, variable in pairs]
+        self._optimizer.apply_gradients(pairs)
         self.iterations.assign_add(1)
