@@ -41,31 +41,27 @@ def make_update(
     steps: Callable[..., tuple[Metrics, tf.Tensor]] = sac_steps,
     jit_compile: bool = False,
 ) -> Update:
-    """Compiles `updates_per_call` updates of `state` into one function.
+    """Compiles `updates_per_call` updates of `state` into one function, which calls `sample` and `learned_from` too.
 
     Args:
       state: changed in place by each call.
-      sample: f(B) returns a batch of B transitions; called inside the compiled function.
-      learned_from: f(rows, |Q - y| [rows]) hears what was learned from; called inside the compiled function.
+      sample: f(B) returns a batch of B transitions.
+      learned_from: f(rows, |Q - y| [rows]) hears what was learned from.
       batch_size: B of one update, on all devices together.
-      updates_per_call: critic updates of one call, unrolled: no Python, and no barrier, stands between them.
+      updates_per_call: critic updates of one call, unrolled.
       steps: f(state, K batches) takes the steps of K updates, and returns metrics and |Q - y| [K B].
       jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); on one device only.
 
     Raises:
       ConfigurationError: a number that cannot work, or not with the devices of `state`.
     """
-    require_count("make_update.batch_size", batch_size)
-    require_count("make_update.updates_per_call", updates_per_call)
-    devices.require_shares(state.strategy, batch_size, jit_compile)
+    _check(state, batch_size, updates_per_call, jit_compile)
 
-    def take_steps(rows: Transition) -> tuple[Metrics, tf.Tensor]:
-        return steps(state, _split(rows, updates_per_call))
+    @tf.function(jit_compile=jit_compile, autograph=False)
+    def learn(rows: Transition) -> tuple[Metrics, tf.Tensor]:
+        return devices.on_replicas(state.strategy, lambda own: steps(state, _split(own, updates_per_call)), rows)
 
-    learn = tf.function(
-        lambda rows: devices.on_replicas(state.strategy, take_steps, rows), jit_compile=jit_compile, autograph=False
-    )
-
+    @tf.function(autograph=False)
     def run() -> Metrics:
         rows = sample(updates_per_call * batch_size)
         metrics, td_error = learn(rows)
@@ -73,10 +69,15 @@ def make_update(
         state.updates.assign_add(updates_per_call)
         return metrics
 
-    compiled = tf.function(run, autograph=False)
     # Traces now, so that a setting which cannot work is refused before the first step.
-    metrics = compiled.get_concrete_function().structured_outputs
-    return Update(compiled, updates_per_call, batch_size, tuple(sorted(metrics)))
+    names = run.get_concrete_function().structured_outputs
+    return Update(run, updates_per_call, batch_size, tuple(sorted(names)))
+
+
+def _check(state: TrainState, batch_size: int, updates_per_call: int, jit_compile: bool) -> None:
+    require_count("make_update.batch_size", batch_size)
+    require_count("make_update.updates_per_call", updates_per_call)
+    devices.require_shares(state.strategy, batch_size, jit_compile)
 
 
 def _split(rows: Transition, parts: int) -> list[Transition]:

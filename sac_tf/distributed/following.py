@@ -1,7 +1,6 @@
 """An evaluator of its own process: it follows the published policy and measures it, and the learner never waits."""
 
 import dataclasses
-import functools
 import math
 import signal
 from collections.abc import Callable, Sequence
@@ -15,8 +14,7 @@ from sac_tf.distributed.board import send_heartbeats
 from sac_tf.distributed.connecting import connect, describe_task
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.waiting import Patience
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-from sac_tf.training.evaluation import Evaluation
+from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.training.interrupts import Interrupts
 from sac_tf.training.loop import Training
 from sac_tf.training.metrics import EvaluationLog, say
@@ -56,45 +54,64 @@ class Following:
         """
         training.threads()
         with Interrupts() as interrupts:
-            patience = self.patience(lambda: interrupts.received is not None, say)
-            environment = GymnasiumEnvironment(training.environment)
-            environment.close()
-            task = describe_task(training.environment, environment.spec)
-            client = self.connect(addresses, task, patience)[0]
-            state = gin.get_configurable("TrainState")(environment.spec, training.seed)
-            evaluator = training.evaluator(training.environment, state)
-            policies, log = self.policies(client, state.actor, say), EvaluationLog(Path(root_dir), math.inf)
-            last: list[Evaluation] = []
-
-            def report() -> dict[str, Any]:
-                result = {"last_return": last[-1].return_mean if last else None}
-                return {"kind": "evaluator", "waiting_for": patience.waiting_for, **policies.report, **result}
-
-            heartbeats = send_heartbeats(client, "evaluator", report)
-            say(f"Evaluating {training.environment}.")
-            evaluated = 0
+            follower = _Follower(self, root_dir, addresses, training, interrupts)
             try:
-                while patience(functools.partial(_is_due, policies, training, evaluated), "a new policy", _SILENT_S):
-                    assert policies.policy is not None
-                    evaluated = int(policies.policy.step)
-                    last.append(evaluator.evaluate(training.seed + evaluated))
-                    log.write(evaluated, policies.policy.elapsed, last[-1])
-                    say(f"step {evaluated:,}: evaluation return {last[-1]}")
-                    if policies.policy.is_last:
-                        return None
-                    if interrupts.received is not None:
-                        break
+                return None if follower.go() else interrupts.received
             finally:
-                heartbeats.stop()
-                policies.close()
-                log.close()
-                evaluator.close()
-            return interrupts.received
+                follower.close()
 
 
-def _is_due(policies: PolicySource, training: Training, evaluated: int, seconds: float) -> bool:
-    """Waits so long for a new policy; returns whether it is to be evaluated."""
-    if not policies.wait(seconds) or policies.policy is None:
+class _Follower:
+    """The parts of one call of `Following.run`, and what it measured last."""
+
+    def __init__(
+        self,
+        settings: Following,
+        root_dir: str,
+        addresses: Sequence[str],
+        training: Training,
+        interrupts: Interrupts,
+    ):
+        self._training, self._interrupts = training, interrupts
+        self._patience = settings.patience(lambda: interrupts.received is not None, say)
+        spec = spec_of(training.environment)
+        client = settings.connect(addresses, describe_task(training.environment, spec), self._patience)[0]
+        state = gin.get_configurable("TrainState")(spec, training.seed)
+        self._evaluator = training.evaluator(training.environment, state)
+        self._policies, self._log = settings.policies(client, state.actor, say), EvaluationLog(Path(root_dir), math.inf)
+        self._evaluated = 0
+        self._last_return: float | None = None
+        self._heartbeats = send_heartbeats(client, "evaluator", self._report)
+        say(f"Evaluating {training.environment}.")
+
+    def go(self) -> bool:
+        """Evaluates until the run is complete, and returns True, or until a signal comes."""
+        while self._interrupts.received is None and self._patience(self._is_due, "a new policy", _SILENT_S):
+            policy = self._policies.policy
+            assert policy is not None
+            self._evaluated = int(policy.step)
+            evaluation = self._evaluator.evaluate(self._training.seed + self._evaluated)
+            self._last_return = evaluation.return_mean
+            self._log.write(self._evaluated, policy.elapsed, evaluation)
+            say(f"step {self._evaluated:,}: evaluation return {evaluation}")
+            if policy.is_last:
+                return True
         return False
-    period, step = training.evaluation_period, int(policies.policy.step)
-    return bool(policies.policy.is_last) or (policies.policy.updates > 0 and step // period > evaluated // period)
+
+    def _is_due(self, seconds: float) -> bool:
+        """Waits so long for a new policy; returns whether it is to be evaluated."""
+        policy = self._policies.policy if self._policies.wait(seconds) else None
+        if policy is None:
+            return False
+        period = self._training.evaluation_period
+        return bool(policy.is_last) or (policy.updates > 0 and policy.step // period > self._evaluated // period)
+
+    def _report(self) -> dict[str, Any]:
+        own = {"kind": "evaluator", "last_return": self._last_return, "waiting_for": self._patience.waiting_for}
+        return {**own, **self._policies.report}
+
+    def close(self) -> None:
+        self._heartbeats.stop()
+        self._policies.close()
+        self._log.close()
+        self._evaluator.close()

@@ -17,7 +17,7 @@ from sac_tf.distributed.exchange import BOARD_TABLE, Policy, actor_values, hear
 from sac_tf.distributed.policies import PolicyPublisher
 from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.waiting import Patience, Repeating
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.replay.reader import BatchReader
 from sac_tf.serving.export import refuse_foreign
@@ -27,7 +27,6 @@ from sac_tf.training.collecting import Episode
 from sac_tf.training.interrupts import Interrupts
 from sac_tf.training.loop import POLICY_FOLDER, Training, export_policy, saving_on_error
 from sac_tf.training.metrics import say
-from sac_tf.types import EnvironmentSpec
 
 _LOOK_S = 1.0
 """Between two looks at how the servers are."""
@@ -120,7 +119,7 @@ class _Run:
         interrupts: Interrupts,
     ):
         self._settings, self._root_dir, self._training, self._interrupts = settings, root_dir, training, interrupts
-        self._spec = _spec_of(training.environment)
+        self._spec = spec_of(training.environment)
         self._store = CheckpointStore(root_dir / "checkpoints")
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
@@ -220,9 +219,3 @@ class _Run:
         self._servers.close()
         self._log.close()
         self._learner.close()
-
-
-def _spec_of(environment_id: str) -> EnvironmentSpec:
-    environment = GymnasiumEnvironment(environment_id)
-    environment.close()
-    return environment.spec

@@ -19,7 +19,7 @@ from sac_tf.distributed.board import Board, counts, one_line
 from sac_tf.distributed.connecting import describe_task
 from sac_tf.distributed.exchange import exchange_tables
 from sac_tf.distributed.limits import carry_over, held_ratio
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.errors import require_count, require_number
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.tables import ReplayServer, make_tables
@@ -98,9 +98,8 @@ class _Served:
     """The running server."""
 
     def __init__(self, settings: Serving, folder: Path, port: int, training: Training):
-        environment = GymnasiumEnvironment(training.environment)
-        environment.close()
-        tables = settings.make_tables(RowPacker(environment.spec).width, training)
+        spec = spec_of(training.environment)
+        tables = settings.make_tables(RowPacker(spec).width, training)
         self._period, self._folder = settings.checkpoint_period, folder
         self._store = CheckpointStore(folder / "checkpoints")
         checkpoint, adapted, changes = self._store.latest(), folder / ".adapted", list[str]()
@@ -110,7 +109,7 @@ class _Served:
             changes = carry_over(adapted, tables)
         self._server = settings.server(tables, folder / ".staging", None if checkpoint is None else adapted, port)
         shutil.rmtree(adapted, ignore_errors=True)
-        facts = _facts(settings, training, environment.spec, tables[0])
+        facts = _facts(settings, training, spec, tables[0])
         facts["rows_gone"] = self._greet(checkpoint, changes)
         self._board = Board(self._server.client, facts, folder / "tensorboard")
         self._saved_at = self._said_at = self._summarized_at = time.monotonic()

@@ -88,6 +88,13 @@ class GymnasiumEnvironment:
             environment.close()
 
 
+def spec_of(environment_id: str) -> EnvironmentSpec:
+    """Returns the spec of a task; raises as `GymnasiumEnvironment`."""
+    environment = GymnasiumEnvironment(environment_id)
+    environment.close()
+    return environment.spec
+
+
 def _make(environment_id: str, render_mode: str | None) -> gymnasium.Env:
     module, separator, _ = environment_id.partition(":")
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import gin
 
 from sac_tf.agents.state import TrainState
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.errors import ConfigurationError
 from sac_tf.training.checkpoints import CheckpointStore, Progress
 from sac_tf.training.learner import restore_state
@@ -43,8 +43,7 @@ def restore(root_dir: Path) -> RestoredRun:
     if checkpoint is None:
         raise ConfigurationError(f"--root_dir={root_dir} holds no checkpoint yet; wait for the first one.")
     environment_id = gin.query_parameter("train.environment")
-    environment = GymnasiumEnvironment(environment_id)
-    environment.close()
-    state = gin.get_configurable("TrainState")(environment.spec, seed=0)
+    spec = spec_of(environment_id)
+    state = gin.get_configurable("TrainState")(spec, seed=0)
     restore_state(state, checkpoint)
-    return RestoredRun(environment_id, environment.spec, state, Progress.load(checkpoint).step, checkpoint)
+    return RestoredRun(environment_id, spec, state, Progress.load(checkpoint).step, checkpoint)

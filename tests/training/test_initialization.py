@@ -23,6 +23,7 @@ from sac_tf.training.initialization import Initialization
 from sac_tf.training.learner import Learner
 from sac_tf.training.loop import Training
 from sac_tf.types import Transition
+from tests.training.left_behind import final_state
 
 PARTS = ("actor", "critic", "alpha")
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -219,15 +220,6 @@ def _run(root_dir, *bindings):
     return Training().run(str(root_dir))
 
 
-def _checkpoint(root_dir):
-    """Every number of the newest checkpoint, as bytes."""
-    folder = max((root_dir / "checkpoints").glob("step-*"))
-    reader = tf.train.load_checkpoint(str(folder / "state"))
-    names = [name for name in reader.get_variable_to_shape_map() if name.endswith(VALUE)]
-    rows = (folder / "replay" / "resident_rows.npy").read_bytes()
-    return {name: reader.get_tensor(name).tobytes() for name in names} | {"rows": rows}
-
-
 def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path, capsys, monkeypatch):
     """The ring wraps in each part, and the second part needs the other run no more."""
     monkeypatch.setattr("sac_tf.training.loop.export", lambda *_: None)  # which takes a second
@@ -241,7 +233,7 @@ def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path, ca
     shutil.rmtree(tmp_path / "other")
     _run(tmp_path / "parts", *settings)
     assert capsys.readouterr().out.count(words) == 1
-    whole, parts = _checkpoint(tmp_path / "whole"), _checkpoint(tmp_path / "parts")
+    whole, parts = final_state(tmp_path / "whole"), final_state(tmp_path / "parts")
     assert whole == parts
     assert np.frombuffer(whole[f"state/updates{VALUE}"], np.int64) == [60]
     assert np.frombuffer(whole[f"state/actor_optimizer/iter{VALUE}"], np.int64) == [60 + 60]
