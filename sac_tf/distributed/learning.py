@@ -25,7 +25,7 @@ from sac_tf.training import configuration
 from sac_tf.training.checkpoints import CheckpointStore, Progress
 from sac_tf.training.collecting import Episode
 from sac_tf.training.interrupts import Interrupts
-from sac_tf.training.loop import POLICY_FOLDER, Training, export_policy, saving_on_error
+from sac_tf.training.loop import POLICY_FOLDER, Training, export_policy, save_run, saving_on_error
 from sac_tf.training.metrics import say
 
 _LOOK_S = 1.0
@@ -206,12 +206,7 @@ class _Run:
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
-
-        def write(folder: Path) -> None:
-            self._learner.save(folder)
-            self._progress.save(folder)
-
-        return self._store.save(self._progress.step, write, prefix)
+        return save_run(self._store, self._learner, self._progress, prefix)
 
     def close(self) -> None:
         self._publisher.close()

@@ -8,11 +8,12 @@ from typing import Any
 import reverb
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError
+from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.rewards import RunningRewardScale
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
+from sac_tf.training.metrics import say
 from sac_tf.types import EnvironmentSpec
 
 
@@ -38,7 +39,7 @@ class Feeder:
     def wait(self, seconds: float) -> bool:
         """Returns whether a batch came within so long; `next` then gives it."""
         if self._error is not None:
-            raise self._error
+            raise RunError(f"The replay servers gave no batch ({self._error}).") from self._error
         return self._fetched.acquire(timeout=seconds)
 
     def __iter__(self) -> Iterator[Any]:
@@ -109,8 +110,11 @@ class RemoteReplay:
         return self._reader.sampler.new_priority
 
     def receive(self, rows: int) -> None:
-        """Tells the sampler how many rows the servers ever got."""
-        self._reader.sampler.receive(rows)
+        """Tells the sampler how many rows there ever were. Priorities that a dying server did not take are lost."""
+        try:
+            self._reader.sampler.receive(rows)
+        except RunError as error:
+            say(f"{error} The rows keep the priorities that they have.")
 
     def save(self, folder: Path) -> None:
         """Writes what the servers do not keep to the new folder `folder`."""

@@ -164,7 +164,6 @@ def _facts(settings: Serving, training: Training, spec: EnvironmentSpec, replay:
         "samples_per_insert": limits.samples_per_insert if limits.max_diff < _UNLIMITED else None,
         "minimum_rows": limits.min_size_to_sample,
         "capacity": replay.info.max_size,
-        "is_prioritized": replay.info.sampler_options.HasField("prioritized"),
         "total_steps": training.total_steps,
         "servers": settings.servers,
         "started": time.time(),

@@ -183,12 +183,7 @@ class _Run:
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
-
-        def write(folder: Path) -> None:
-            self._learner.save(folder)
-            self._progress.save(folder)
-
-        return self._store.save(self._progress.step, write, prefix)
+        return save_run(self._store, self._learner, self._progress, prefix)
 
     def _is_due(self, period: int) -> bool:
         """Whether the last joint step reached or crossed a multiple of `period`."""
@@ -204,6 +199,16 @@ class _Run:
         self._evaluator.close()
         self._learner.close()
         self._environment.close()
+
+
+def save_run(store: CheckpointStore, learner: Learner, progress: Progress, prefix: str = "step") -> Path:
+    """Makes a checkpoint of `learner` at `progress`, and returns its folder; raises OSError."""
+
+    def write(folder: Path) -> None:
+        learner.save(folder)
+        progress.save(folder)
+
+    return store.save(progress.step, write, prefix)
 
 
 @contextmanager
