@@ -75,6 +75,8 @@ class Collecting:
 
 
 class _Collector:
+    """The parts of one call of `Collecting.run`, and what it has collected."""
+
     def __init__(
         self,
         settings: Collecting,

@@ -11,7 +11,7 @@ from typing import Any
 import gin
 import reverb
 
-from sac_tf.distributed.board import Counts, counts, send_heartbeats
+from sac_tf.distributed.board import send_heartbeats
 from sac_tf.distributed.connecting import connect, describe_task
 from sac_tf.distributed.exchange import BOARD_TABLE, Policy, actor_values, hear
 from sac_tf.distributed.policies import PolicyPublisher
@@ -81,18 +81,26 @@ class Learning:
 
 
 class _Servers:
-    """What the replay servers say of themselves, asked once a second in a thread."""
+    """What the boards of the replay servers say, read once a second in a thread.
 
-    def __init__(self, clients: Sequence[reverb.Client]):
-        self._clients = clients
+    Attributes:
+      steps: environment steps collected, those that a dying server lost among them: it only grows.
+      kept: rows in the replay tables.
+      is_complete: all steps are done, and the limiter has given all the rows that go with them.
+      samples_per_insert: of the limiter; None if it holds no ratio.
+    """
+
+    def __init__(self, clients: Sequence[reverb.Client], total_steps: int):
+        self._clients, self._total_steps = clients, total_steps
         self._seen: dict[str, int] = {}
+        self.steps = 0
         self._look()
         self._thread = Repeating(self._look, _LOOK_S, "replay servers")
 
     def finished_episodes(self) -> list[Episode]:
         """Returns the newest episode of each collector that went on since the last call."""
         episodes = []
-        for who, message in self.board.get("processes", {}).items():
+        for who, message in self._processes.items():
             is_collector = message["kind"] == "collector" and message["last_return"] is not None
             if is_collector and self._seen.get(who) != message["steps"]:
                 self._seen[who] = message["steps"]
@@ -103,8 +111,16 @@ class _Servers:
         self._thread.stop()
 
     def _look(self) -> None:
-        self.board: dict[str, Any] = hear(self._clients[0], BOARD_TABLE)[0]
-        self.counts = Counts(*map(sum, zip(*map(counts, self._clients), strict=True)))
+        boards = [hear(client, BOARD_TABLE)[0] for client in self._clients]
+        inserted, sampled, self.kept = (
+            sum(board["rows"][name] for board in boards) for name in ("inserted", "sampled", "kept")
+        )
+        gone, first = (sum(board[name] for board in boards) for name in ("rows_gone", "minimum_rows"))
+        self.steps = max(self.steps, inserted + gone)
+        self.samples_per_insert: float | None = boards[0]["samples_per_insert"]
+        due = (self.samples_per_insert or 0.0) * (self._total_steps - gone - first)
+        self.is_complete = self.steps >= self._total_steps and sampled >= due
+        self._processes: dict[str, dict[str, Any]] = boards[0]["processes"]
 
 
 class _Run:
@@ -126,7 +142,7 @@ class _Run:
         self._patience = settings.patience(lambda: interrupts.received is not None, say)
         task = describe_task(training.environment, self._spec)
         clients = settings.connect(addresses, task, self._patience)
-        self._servers, self._feeder = _Servers(clients), Feeder()
+        self._servers, self._feeder = _Servers(clients, training.total_steps), Feeder()
         replay = functools.partial(RemoteReplay, clients=clients, reader=settings.reader, feeder=self._feeder)
         staging, rows = root_dir / "checkpoints", training.total_steps
         self._learner = training.learner(
@@ -149,7 +165,7 @@ class _Run:
         """Learns to the end, or to the first signal."""
         self._publish()
         with saving_on_error(self._root_dir, self._save):
-            while self._interrupts.received is None and not self._is_complete():
+            while self._interrupts.received is None and not self._servers.is_complete:
                 if self._patience(self._feeder.wait, "rows from the replay servers"):
                     self._update()
             self._save()
@@ -159,27 +175,21 @@ class _Run:
 
     def _update(self) -> None:
         before, progress = self._progress.step, self._progress
-        self._replay.receive(self._servers.counts.inserted)
+        self._replay.receive(before)
         metrics = self._learner.update(before)
         if self._learner.updates - self._published >= self._settings.publication_period:
             self._publish()
-        progress.step = self._servers.counts.inserted
+        progress.step = max(before, self._servers.steps)
         if progress.step == before:
             return
         self._log.advance(progress.step - before, self._servers.finished_episodes())
         if progress.step // self._log.period > before // self._log.period:
-            self._log.metrics(progress.step, metrics, self._servers.counts.kept, self._learner.updates)
+            self._log.metrics(progress.step, metrics, self._servers.kept, self._learner.updates)
         if progress.step // self._training.checkpoint_period > before // self._training.checkpoint_period:
             self._save()
 
-    def _is_complete(self) -> bool:
-        """Whether all environment steps are done, and the limiter has given all the rows that go with them."""
-        counts, total = self._servers.counts, self._training.total_steps
-        samples, first = self._servers.board["samples_per_insert"] or 0, self._servers.board["minimum_rows"]
-        return counts.inserted >= total and counts.sampled >= samples * (total - first * self._servers.board["servers"])
-
     def _refuse_other_ratio(self) -> None:
-        there, here = self._servers.board["samples_per_insert"], self._learner.samples_per_step
+        there, here = self._servers.samples_per_insert, self._learner.samples_per_step
         if there is not None and there != here:
             raise ConfigurationError(
                 f"The replay server gives {there:g} samples for each row, and learner.updates_per_step times "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import json
 import math
 import shutil
 import signal
@@ -32,7 +33,7 @@ from sac_tf.types import EnvironmentSpec
 
 FOLDER = "replay_server"
 """Below the folder of the run: what the server keeps."""
-_ROWS_FILE = "rows_inserted.txt"
+_ROWS_FILE = "rows.json"
 _UNLIMITED = 1e300
 _TICK_S, _SUMMARY_S, _LINE_S = 1.0, 10.0, 30.0
 
@@ -109,29 +110,30 @@ class _Served:
             changes = carry_over(adapted, tables)
         self._server = settings.server(tables, folder / ".staging", None if checkpoint is None else adapted, port)
         shutil.rmtree(adapted, ignore_errors=True)
-        facts = _facts(settings, training, spec, tables[0])
-        facts["rows_gone"] = self._greet(checkpoint, changes)
+        facts = _facts(settings, training, spec, tables[0]) | {"rows_gone": self._greet(checkpoint, changes)}
         self._board = Board(self._server.client, facts, folder / "tensorboard")
         self._saved_at = self._said_at = self._summarized_at = time.monotonic()
         self.tick()
         say(f"Serving {training.environment} on port {port}.")
 
     def _greet(self, checkpoint: Path | None, changes: list[str]) -> int:
-        """Says what was brought back, and returns how many rows were not."""
+        """Says what was brought back and what was not; returns how many rows are gone by all restarts so far."""
         rows, path = counts(self._server.client).inserted, self._folder / _ROWS_FILE
-        gone = max(0, (int(path.read_text()) if path.exists() else 0) - rows)
+        before = json.loads(path.read_text()) if path.exists() else {"inserted": rows, "gone": 0}
+        gone = max(0, before["inserted"] - rows)
         for change in changes:
             say(change)
         if checkpoint is not None:
             say(f"Going on with the {rows:,} rows inserted until {checkpoint}; {gone:,} rows inserted later are gone.")
         elif gone:
             say(f"There was no checkpoint yet: all {gone:,} rows are gone.")
-        return gone
+        return before["gone"] + gone
 
     def tick(self) -> None:
         """Refreshes the board and whatever else it is time for."""
         rows, now = self._board.refresh(), time.monotonic()
-        files.write_at_once(self._folder / _ROWS_FILE, str(rows.inserted))
+        noted = {"inserted": rows.inserted, "gone": self._board.content["rows_gone"]}
+        files.write_at_once(self._folder / _ROWS_FILE, json.dumps(noted))
         if now - self._saved_at > self._period:
             self.save()
         if now - self._summarized_at > _SUMMARY_S:
