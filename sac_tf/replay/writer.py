@@ -95,8 +95,10 @@ class TransitionWriter:
 
     def publish(self) -> None:
         """Sends what was added, full blocks or not, and waits until the servers have it. Raises as `wait`."""
+        begun = self._streams[self._next].unpublished > 0
         for stream in self._streams:
             stream.send(0)
+        self._next = (self._next + begun) % len(self._streams)
 
     def close(self) -> None:
         for stream in self._streams:
