@@ -20,6 +20,8 @@ from sac_tf.replay.tables import Fifo
 POLICY_TABLE, HEARTBEAT_TABLE, BOARD_TABLE = "policy", "heartbeats", "board"
 _TEXT, _NUMBERS, _VALUES = "text", "numbers", "values"
 _MOST_HEARTBEATS = 10_000
+_ANSWER_S = 5
+"""Within which a server that lives answers."""
 
 
 def exchange_tables() -> list[reverb.Table]:
@@ -60,13 +62,13 @@ class Policy(NamedTuple):
 
 
 def publish(client: reverb.Client, policy: Policy) -> None:
-    """Puts `policy` in the place of the one before. May block while the server is gone."""
-    client.insert({_NUMBERS: np.array(policy[1:], np.float64), _VALUES: policy.values}, {POLICY_TABLE: 1.0})
+    """Puts `policy` in the place of the one before; raises if the server does not answer."""
+    _insert(client, POLICY_TABLE, {_NUMBERS: np.array(policy[1:], np.float64), _VALUES: policy.values})
 
 
 def newest_policy(client: reverb.Client) -> Policy | None:
-    """Returns what was published last, or None. May block while the server is gone."""
-    if not client.server_info(timeout=5)[POLICY_TABLE].current_size:
+    """Returns what was published last, or None; raises if the server does not answer."""
+    if not client.server_info(timeout=_ANSWER_S)[POLICY_TABLE].current_size:
         return None
     numbers, values = next(client.sample(POLICY_TABLE, emit_timesteps=False)).data
     return Policy(values[0], *map(float, numbers[0]))
@@ -95,13 +97,18 @@ def set_actor_values(actor: tf.keras.Model, values: np.ndarray) -> None:
 
 
 def tell(client: reverb.Client, table: str, message: dict[str, Any]) -> None:
-    """Puts `message` and the time into a table. May block while the server is gone."""
+    """Puts `message` and the time into a table; raises if the server does not answer."""
     text = json.dumps({**message, "time": time.time()})
-    client.insert({_TEXT: np.frombuffer(text.encode(), np.uint8)}, {table: 1.0})
+    _insert(client, table, {_TEXT: np.frombuffer(text.encode(), np.uint8)})
 
 
 def hear(client: reverb.Client, table: str) -> list[dict[str, Any]]:
-    """Returns what a table holds: all heartbeats, which are then gone, or the board."""
-    size = client.server_info(timeout=5)[table].current_size
+    """Returns what a table holds: all heartbeats, which are then gone, or the board. Raises as `tell`."""
+    size = client.server_info(timeout=_ANSWER_S)[table].current_size
     samples: Sequence[Any] = list(client.sample(table, size, emit_timesteps=False)) if size else []
     return [json.loads(bytes(sample.data[0][0])) for sample in samples]
+
+
+def _insert(client: reverb.Client, table: str, columns: dict[str, np.ndarray]) -> None:
+    client.server_info(timeout=_ANSWER_S)  # an insert waits for ever for a server that is gone, and keeps a core busy
+    client.insert(columns, {table: 1.0})
