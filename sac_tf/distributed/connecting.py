@@ -1,9 +1,10 @@
 """Finding the replay servers of a run, and making sure that they are the right ones."""
 
 import functools
+import re
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gin
@@ -17,14 +18,16 @@ from sac_tf.types import EnvironmentSpec
 
 _ANSWER_S = 10.0
 """Within which a server that lives answers."""
+_ADDRESS = re.compile(r"(\[[^]\s]+\]|[^][:/.\s]{1,63}(\.[^][:/.\s]{1,63})*):(?P<port>[0-9]{1,5})")
+"""A name, an IPv4 address or an IPv6 address in brackets, and a port."""
 
 
 def parse_addresses(text: str) -> list[str]:
     """Returns the addresses in "HOST:PORT,HOST:PORT"; raises ConfigurationError if it is none."""
     addresses = [part.strip() for part in text.split(",")]
     for address in addresses:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        parts = _ADDRESS.fullmatch(address)
+        if parts is None or not 0 < int(parts["port"]) < 65_536:
             raise ConfigurationError(
                 f"--replay_address={text} must be HOST:PORT, or several with commas between; {address!r} is not."
             )
@@ -54,13 +57,13 @@ def connect(
 
     Raises:
       ConfigurationError: no such host, no replay server of ours, or one of another task.
-      RunError: nothing listens there.
+      RunError: nothing listens there, or it was over before something did.
     """
     require_number("connect.wait_s", wait_s, lambda seconds: seconds >= 0, "a number of seconds of at least 0")
     ends = time.monotonic() + wait_s
     clients = []
     for address in addresses:
-        patience(functools.partial(_listens, address, ends), f"the replay server at {address}")
+        _wait(patience, functools.partial(_listens, address, ends), f"the replay server at {address}")
         client = reverb.Client(address)
         board = _board_of(client, patience)
         if board["task"] != task:
@@ -79,8 +82,13 @@ def connect(
 def look(address: str) -> dict[str, Any]:
     """Returns the board of the server at `address`, which must be there now. Raises as `connect`."""
     patience = Patience(lambda: False, print, limit_s=_ANSWER_S)
-    patience(functools.partial(_listens, address, time.monotonic()), f"the replay server at {address}")
+    _wait(patience, functools.partial(_listens, address, time.monotonic()), f"the replay server at {address}")
     return _board_of(reverb.Client(address), patience)
+
+
+def _wait(patience: Patience, attempt: Callable[[float], bool], what: str) -> None:
+    if not patience(attempt, what):
+        raise RunError(f"Stopped while waiting for {what}.")
 
 
 def _listens(address: str, ends: float, seconds: float) -> bool:
@@ -103,17 +111,21 @@ def _listens(address: str, ends: float, seconds: float) -> bool:
 def _board_of(client: reverb.Client, patience: Patience) -> dict[str, Any]:
     boards: list[dict[str, Any]] = []
 
-    def look(_: float) -> bool:
+    def look(seconds: float) -> bool:
         boards[:] = bounded(lambda: hear(client, BOARD_TABLE), _ANSWER_S)
+        if not boards:  # a server that is about to start
+            time.sleep(seconds)
         return bool(boards)
 
     try:
-        patience(look, f"the board of the replay server at {client.server_address}")
+        _wait(patience, look, f"the board of the replay server at {client.server_address}")
         return boards[0]
+    except RunError:  # of the wait
+        raise
     except (reverb.errors.ReverbError, RuntimeError, TimeoutError, LookupError) as error:
         raise ConfigurationError(
             f"What listens at --replay_address={client.server_address} is no replay server of this library "
-            "(python -m binaries.replay_server)."
+            "(python -m binaries.replay_server), or one that hangs."
         ) from error
 
 
