@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gin
 import reverb
 import tensorflow as tf
+from reverb.cc import schema_pb2
 from reverb.cc.checkpointing import checkpoint_pb2
 
 from sac_tf.errors import ConfigurationError, require_count
@@ -39,16 +41,16 @@ def free_ratio(samples_per_insert: float, minimum_rows: int) -> reverb.rate_limi
 
 
 def carry_over(checkpoint: Path, tables: Sequence[reverb.Table]) -> list[str]:
-    """Puts the limits and the capacity of `tables` into a Reverb checkpoint, which otherwise brings back its own.
+    """Puts the limits, capacity and selectors of `tables` into a Reverb checkpoint, which else brings back its own.
 
     Args:
       checkpoint: a folder that Reverb wrote; changed in place.
       tables: as they are now configured.
 
-    Returns: a sentence for each table whose limits are new.
+    Returns: a sentence for each table that is not as it was.
 
     Raises:
-      ConfigurationError: the checkpoint has more rows than a table may now keep, or other tables.
+      ConfigurationError: the checkpoint has more rows than a table may now keep, rows of another task, or other tables.
     """
     path = str(checkpoint / _TABLES_FILE)
     records = [record.numpy() for record in tf.data.TFRecordDataset(path, _COMPRESSION)]
@@ -56,15 +58,21 @@ def carry_over(checkpoint: Path, tables: Sequence[reverb.Table]) -> list[str]:
     configured = {table.name: table.info for table in tables}
     if {table.table_name for table in saved} != set(configured):
         raise ConfigurationError(f"{checkpoint} has other tables than this server; use a new --root_dir.")
-    changes = [_carry_over(table, configured[table.table_name]) for table in saved]
-    with tf.io.TFRecordWriter(path, _COMPRESSION) as writer:
-        for table in saved:
-            writer.write(table.SerializeToString())
-    return [change for change in changes if change]
+    changes = [change for table in saved if (change := _carry_over(table, configured[table.table_name]))]
+    if changes:
+        with tf.io.TFRecordWriter(path, _COMPRESSION) as writer:
+            for table in saved:
+                writer.write(table.SerializeToString())
+    return changes
 
 
 def _carry_over(saved: checkpoint_pb2.PriorityTableCheckpoint, now: reverb.reverb_types.TableInfo) -> str | None:
     then, new = saved.rate_limiter, now.rate_limiter_info
+    if _signature(saved) != now.signature:
+        raise ConfigurationError(
+            f"The checkpoint has rows of another task in the table {saved.table_name!r} ({_signature(saved)} and not "
+            f"{now.signature}); use a new --root_dir."
+        )
     rows = then.insert_count - then.delete_count
     if rows > now.max_size:
         raise ConfigurationError(
@@ -72,8 +80,6 @@ def _carry_over(saved: checkpoint_pb2.PriorityTableCheckpoint, now: reverb.rever
             f"{now.max_size} keeps fewer; raise it, or use a new --root_dir."
         )
     changed = [name for name in _LIMITS if getattr(then, name) != getattr(new, name)]
-    if not changed and saved.max_size == now.max_size:
-        return None
     words = [f"{name} {getattr(then, name):g} -> {getattr(new, name):g}" for name in changed]
     words += [] if saved.max_size == now.max_size else [f"capacity {saved.max_size} -> {now.max_size}"]
     saved.max_size = now.max_size
@@ -82,4 +88,17 @@ def _carry_over(saved: checkpoint_pb2.PriorityTableCheckpoint, now: reverb.rever
     if changed:  # as if the new limits had held from the start, neither side ahead
         learned_from = max(0, then.insert_count - then.min_size_to_sample)
         then.sample_count = round(learned_from * then.samples_per_insert)
-    return f"New limits of the table {saved.table_name!r}: {', '.join(words)}."
+    for selector, wanted in ((saved.sampler, now.sampler_options), (saved.remover, now.remover_options)):
+        if selector != wanted:
+            words.append(f"{_words(selector)} -> {_words(wanted)}")
+            selector.CopyFrom(wanted)
+    return f"New limits of the table {saved.table_name!r}: {', '.join(words)}." if words else None
+
+
+def _signature(saved: checkpoint_pb2.PriorityTableCheckpoint) -> Any:
+    table = schema_pb2.TableInfo(signature=saved.signature)
+    return reverb.reverb_types.TableInfo.from_serialized_proto(table.SerializeToString()).signature
+
+
+def _words(selector: schema_pb2.KeyDistributionOptions) -> str:
+    return " ".join(str(selector).split())
