@@ -111,7 +111,7 @@ class PolicySource:
 
     @property
     def age(self) -> float:
-        """Seconds since a new policy came."""
+        """Seconds since a new policy came, or since the start."""
         return time.monotonic() - self._changed
 
     @property
@@ -138,6 +138,7 @@ class PolicySource:
                     self._say(f"A new policy again, after {self.age:.0f} s.")
                 self._pulled, self._changed, self._is_old = newest, time.monotonic(), False
         finally:
-            if self._pulled is not None and not self._is_old and self.age > self._oldest:
+            if not self._is_old and self.age > self._oldest:
                 self._is_old = True
-                self._say(f"The policy is {self.age:.0f} s old, more than PolicySource.oldest={self._oldest:g}.")
+                age = f"The policy is {self.age:.0f} s old" if self._pulled else f"No policy came for {self.age:.0f} s"
+                self._say(f"{age}, more than PolicySource.oldest={self._oldest:g}.")
