@@ -54,7 +54,8 @@ class Board:
         """Hears the processes, asks the tables, and shows the board anew."""
         now, rows = time.time(), counts(self._client)
         for message in hear(self._client, HEARTBEAT_TABLE):
-            self._processes[message.pop("who")] = {**message, "heard": now}
+            who = message.pop("who")
+            self._processes[who] = {**message, "heard": now}
         self._processes = {who: m for who, m in self._processes.items() if now - m["heard"] < _FORGET_S}
         self._history = [(at, then) for at, then in self._history if now - at <= _RATE_S] + [(now, rows)]
         began, first = self._history[0]

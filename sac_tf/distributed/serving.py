@@ -80,12 +80,18 @@ class Serving:
         return interrupts.received
 
     def make_tables(self, width: int, training: Training) -> list[reverb.Table]:
-        """Returns the tables for rows of `width` columns, the replay table first, its limits as the learner needs."""
-        samples = _setting("learner", Learner, "updates_per_step") * _setting("make_update", make_update, "batch_size")
+        """Returns the tables for rows of `width` columns, the replay table first, its limits as the learner needs.
+
+        Raises:
+          ConfigurationError: a number out of range.
+        """
+        updates = _setting("learner", Learner, "updates_per_step")
+        require_number("learner.updates_per_step", updates, lambda ratio: 0 < ratio < math.inf, "a number above 0")
+        batch_size = require_count("make_update.batch_size", _setting("make_update", make_update, "batch_size"))
         first = -(-training.random_steps // self.servers)
 
         def limiter(min_size_to_sample: int) -> reverb.rate_limiters.RateLimiter:
-            return self.limits(float(samples), max(min_size_to_sample, first))
+            return self.limits(float(updates * batch_size), max(min_size_to_sample, first))
 
         return [self.tables(width, rate_limiter=limiter)[0], *exchange_tables()]
 
