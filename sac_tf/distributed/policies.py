@@ -9,12 +9,12 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.distributed.exchange import Policy, newest_policy, publish, set_actor_values
-from sac_tf.distributed.waiting import Repeating
+from sac_tf.distributed.waiting import Repeating, bounded
 from sac_tf.errors import require_count, require_number
 
 _AGAIN_S = 10.0
 """A policy is sent again after so long: a replay server that started empty has none."""
-_GLANCE_S = 0.05
+_GLANCE_S, _ANSWER_S = 0.05, 10.0
 _POSITIVE = (lambda seconds: 0 < seconds < math.inf, "a number of seconds above 0")
 
 
@@ -132,7 +132,7 @@ class PolicySource:
     def _look(self) -> None:
         """Asks for a policy; says once if none has come for long, whatever the process does meanwhile."""
         try:
-            newest = newest_policy(self._client)
+            newest = bounded(lambda: newest_policy(self._client), _ANSWER_S)
             if newest is not None and (self._pulled is None or newest[1:] != self._pulled[1:]):
                 if self._is_old:
                     self._say(f"A new policy again, after {self.age:.0f} s.")

@@ -5,6 +5,7 @@ import csv
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -59,10 +60,12 @@ def test_two_replay_servers_share_the_rows_and_the_learner_reads_both(tmp_path):
         servers = [cluster.serve(0), cluster.serve(1)]
         learner, collector = cluster.learn(), cluster.collect("a")
         cluster.wait_until(lambda: cluster.updates() > 500)
-        first, second = (cluster.board(number)["rows"] for number in (0, 1))
         assert collector.end() == learner.end() == 130
+        ended = time.time()
+        cluster.wait_until(lambda: all(cluster.board(number)["time"] > ended + 1 for number in (0, 1)))
+        first, second = (cluster.board(number)["rows"] for number in (0, 1))
         rows, samples = first["inserted"] + second["inserted"], first["sampled"] + second["sampled"]
-        assert abs(first["inserted"] - second["inserted"]) < 400 and min(first["inserted"], second["inserted"]) > 100
+        assert abs(first["inserted"] - second["inserted"]) < 50 and min(first["inserted"], second["inserted"]) > 100
         assert abs(samples / 16 - (rows - 100)) < 500
         assert [server.end() for server in servers] == [130, 130]
 
