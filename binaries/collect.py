@@ -12,6 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from binaries import launch
+from sac_tf.distributed.addresses import parse_addresses
 
 _ROOT_DIR = flags.DEFINE_string(
     "root_dir", None, "Folder of the run; episodes go to collectors/ID there.", required=True
@@ -26,14 +27,13 @@ _GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding; repeat
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
+    addresses = parse_addresses(_ADDRESS.value)
     collector_id = _ID.value or f"{socket.gethostname()}-{os.getpid()}"
     if not re.fullmatch(r"[\w.-]+", collector_id):
         raise launch.ConfigurationError(f"--collector_id={collector_id!r} may have letters, digits, '.', '_' and '-'.")
     folder = launch.open_root_dir(f"{_ROOT_DIR.value}/collectors/{collector_id}")
     collecting, training = launch.make_distributed("collect", _GIN_FILE.value, _GIN_BINDINGS.value)
-    from sac_tf.distributed.connecting import parse_addresses
-
-    stopped_by = collecting.run(Path(folder), parse_addresses(_ADDRESS.value), collector_id, training)
+    stopped_by = collecting.run(Path(folder), addresses, collector_id, training)
     return launch.ending(stopped_by, f"Episodes in {folder}/episodes.csv.")
 
 

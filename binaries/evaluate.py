@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from absl import flags
 
 from binaries import launch
+from sac_tf.distributed.addresses import parse_addresses
 
 if TYPE_CHECKING:
     from sac_tf.training.acting import Act
@@ -69,11 +70,10 @@ def main(arguments: list[str]) -> int | None:
 def _follow() -> int:
     if _ROOT_DIR.value is None or _ADDRESS.value is None or _POLICY.value or _VIDEO.value:
         raise launch.ConfigurationError("--follow needs --root_dir and --replay_address, and no --policy or --video.")
+    addresses = parse_addresses(_ADDRESS.value)
     launch.open_root_dir(f"{_ROOT_DIR.value}/evaluator")
     following, training = launch.make_distributed("follow", _GIN_FILE.value, _GIN_BINDINGS.value)
-    from sac_tf.distributed.connecting import parse_addresses
-
-    stopped_by = following.run(_ROOT_DIR.value, parse_addresses(_ADDRESS.value), training)
+    stopped_by = following.run(_ROOT_DIR.value, addresses, training)
     return launch.ending(stopped_by, f"The run is complete. Evaluations in {_ROOT_DIR.value}/evaluations.csv.")
 
 

@@ -7,6 +7,7 @@ python -m binaries.learn --root_dir=runs/cheetah --replay_address=localhost:8000
 from absl import flags
 
 from binaries import launch
+from sac_tf.distributed.addresses import parse_addresses
 
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of the run; an interrupted run there goes on.", required=True)
 _ADDRESS = flags.DEFINE_string(
@@ -18,11 +19,10 @@ _GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding; repeat
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
+    addresses = parse_addresses(_ADDRESS.value)
     root_dir = str(launch.open_root_dir(_ROOT_DIR.value))
     learning, training = launch.make_distributed("learn", _GIN_FILE.value, _GIN_BINDINGS.value)
-    from sac_tf.distributed.connecting import parse_addresses
-
-    stopped_by = learning.run(root_dir, parse_addresses(_ADDRESS.value), training)
+    stopped_by = learning.run(root_dir, addresses, training)
     return launch.ending(stopped_by, f"The run is complete. Policy in {root_dir}/policy, metrics in {root_dir}.")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import flags
 
 from binaries import launch
+from sac_tf.distributed.addresses import parse_addresses
 
 _ADDRESS = flags.DEFINE_string(
     "replay_address", None, "HOST:PORT of the replay server; several: commas.", required=True
@@ -18,9 +19,10 @@ _ADDRESS = flags.DEFINE_string(
 def main(arguments: list[str]) -> None:
     launch.refuse_arguments(arguments)
     launch.divert_native_output(Path(os.devnull))
+    addresses = parse_addresses(_ADDRESS.value)
     from sac_tf.distributed import board, connecting
 
-    for address in connecting.parse_addresses(_ADDRESS.value):
+    for address in addresses:
         print("\n".join(board.all_lines(address, connecting.look(address))))
 
 

@@ -1,7 +1,6 @@
 """Finding the replay servers of a run, and making sure that they are the right ones."""
 
 import functools
-import re
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -18,22 +17,6 @@ from sac_tf.types import EnvironmentSpec
 
 _ANSWER_S = 10.0
 """Within which a server that lives answers."""
-_ADDRESS = re.compile(r"(\[[^]\s]+\]|[^][:/.\s]{1,63}(\.[^][:/.\s]{1,63})*):(?P<port>[0-9]{1,5})")
-"""A name, an IPv4 address or an IPv6 address in brackets, and a port."""
-
-
-def parse_addresses(text: str) -> list[str]:
-    """Returns the addresses in "HOST:PORT,HOST:PORT"; raises ConfigurationError if it is none."""
-    addresses = [part.strip() for part in text.split(",")]
-    for address in addresses:
-        parts = _ADDRESS.fullmatch(address)
-        if parts is None or not 0 < int(parts["port"]) < 65_536:
-            raise ConfigurationError(
-                f"--replay_address={text} must be HOST:PORT, or several with commas between; {address!r} is not."
-            )
-    if len(set(addresses)) < len(addresses):
-        raise ConfigurationError(f"--replay_address={text} names a server twice.")
-    return addresses
 
 
 def describe_task(environment_id: str, spec: EnvironmentSpec) -> dict[str, Any]:

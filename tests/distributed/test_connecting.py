@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from sac_tf.distributed import connecting, exchange
-from sac_tf.distributed.connecting import connect, describe_task, look, parse_addresses
+from sac_tf.distributed.addresses import parse_addresses
+from sac_tf.distributed.connecting import connect, describe_task, look
 from sac_tf.distributed.exchange import BOARD_TABLE, tell
 from sac_tf.distributed.waiting import Patience, bounded
 from sac_tf.errors import ConfigurationError, RunError
