@@ -91,7 +91,6 @@ class _Collector:
         self._last: Episode | None = None
         self._environment = GymnasiumEnvironment(training.environment, training.num_environments)
         spec = self._environment.spec
-        self._bar = progress_bar(None, "collect")
         self.is_complete: Callable[[], bool] = lambda: False
         self._patience = settings.patience(self._is_over, say)
         clients = settings.connect(addresses, describe_task(training.environment, spec), self._patience)
@@ -105,6 +104,7 @@ class _Collector:
         self._episodes = CsvLog(folder / EPISODES_FILE, _EPISODE_COLUMNS, math.inf)
         self._heartbeats = send_heartbeats(clients[0], f"collector {collector_id}", self._report)
         say(f"Collecting {training.environment} as {collector_id}.")
+        self._bar = progress_bar(None, "collect")
 
     def go(self) -> None:
         """Collects to the end."""
