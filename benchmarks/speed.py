@@ -6,10 +6,7 @@ Leave the machine alone meanwhile. Run it from the top folder of the repository;
 environment of the peers. Each value is printed as it comes; the last lines are `name value`.
 """
 
-import os
-import platform
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,7 +16,6 @@ from binaries import launch
 from sac_tf.errors import ConfigurationError, RunError
 
 _PARTS = ("update", "loop", "redq", "humanoid", "memory")
-_BUSY = 0.5
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "benchmarks/results", "Folder for speed.csv and speed.png.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Rounds of each part; the long parts take 3 at most.", lower_bound=1)
@@ -30,7 +26,7 @@ _PEERS_PYTHON = flags.DEFINE_string("peers_python", ".venv-peers/bin/python", "P
 
 def main(arguments: list[str]) -> int:
     """Runs the parts, writes the results after each, and prints the figures."""
-    from benchmarks import picture, results
+    from benchmarks import picture, provenance, results
     from benchmarks.channel import BenchmarkError
     from benchmarks.suite import Suite
 
@@ -43,7 +39,7 @@ def main(arguments: list[str]) -> int:
         )
     output_dir = Path(_OUTPUT_DIR.value)
     output_dir.mkdir(parents=True, exist_ok=True)
-    commit, machine = _commit(), _machine()
+    commit, machine = provenance.commit(), provenance.machine()
     print(machine, flush=True)
     log = output_dir / "speed.log"
     log.write_text("")
@@ -58,27 +54,6 @@ def main(arguments: list[str]) -> int:
         picture.draw(suite.samples, output_dir / "speed.png", f"commit {commit}; {machine}")
     print("\n".join(["", *results.table(suite.samples), "", *results.lines(suite.samples)]))
     return 0
-
-
-def _commit() -> str:
-    """Returns the short name of the commit, with a + if files were changed since."""
-    try:
-        name = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True, stderr=subprocess.DEVNULL)
-        changed = subprocess.check_output(["git", "status", "--porcelain", "--untracked-files=no"], text=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return name.strip() + ("+" if changed else "")
-
-
-def _machine() -> str:
-    """Returns processor and cores, and how busy the machine is if it is."""
-    model = platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-    load = os.getloadavg()[0]
-    busy = f"; BUSY, load {load:.1f} at the start" if load > _BUSY else ""
-    return f"{len(os.sched_getaffinity(0))} cores of {model}{busy}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,83 @@
+"""Measures a run on many processes: that it learns as one process does, that collectors add up, what publishing costs.
+
+python -m benchmarks.distributed --output_dir=benchmarks/results
+
+Run it from the top folder of the repository, and leave the machine alone meanwhile: it takes about half an hour. Each
+value is printed as it comes; the last lines are `name value`.
+"""
+
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from absl import flags
+
+from binaries import launch
+from sac_tf.errors import ConfigurationError, RunError
+
+_PARTS = ("learning", "collectors", "publication")
+_QUIET_LOAD, _QUIET_WAIT_S = 1.5, 600
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "benchmarks/results", "Folder for distributed.csv and distributed.png.")
+_ROOT_DIR = flags.DEFINE_string("root_dir", "runs/benchmark", "New folder for the runs.")
+_QUICK = flags.DEFINE_bool("quick", False, "One short round: to see that it works.")
+_ONLY = flags.DEFINE_multi_enum("only", [], _PARTS, "A part to run; repeat for several. All by default.")
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the parts, writes the results after each, and prints the figures."""
+    launch.refuse_arguments(arguments)
+    root_dir, output = Path(_ROOT_DIR.value), Path(_OUTPUT_DIR.value) / "distributed"
+    if root_dir.exists():
+        raise ConfigurationError(f"--root_dir={root_dir} exists; give a new one.")
+    launch.divert_native_output(Path(os.devnull))
+    from benchmarks import provenance, results
+    from benchmarks.channel import BenchmarkError
+    from benchmarks.distributed_suite import Suite
+
+    commit, machine = provenance.commit(), provenance.machine()
+    comment = f"python -m benchmarks.distributed {shlex.join(sys.argv[1:])}".strip() + f"; {machine}"
+    suite = Suite(root_dir, _QUICK.value)
+    for part in _ONLY.value or _PARTS:
+        if part != "learning" and not _QUICK.value:  # which counts steps, not seconds
+            suite.add("machine", f"load_before_{part}", 0, _wait_for_quiet())
+        try:
+            getattr(suite, part)()
+        except BenchmarkError as error:
+            raise RunError(" ".join(str(error).split())) from error
+        results.write(output.with_suffix(".csv"), suite.samples, commit, comment)
+    if suite.curves:
+        _draw(suite.curves, output.with_suffix(".png"), f"Pendulum-v1; commit {commit}")
+    print("\n".join(["", *(f"{name} {value:.4g}" for name, value in suite.figures.items())]))
+    return 0
+
+
+def _wait_for_quiet() -> float:
+    """Waits until the machine has little else to do, but not for ever; returns its load."""
+    ends = time.monotonic() + _QUIET_WAIT_S
+    while (load := os.getloadavg()[0]) > _QUIET_LOAD and time.monotonic() < ends:
+        time.sleep(5)
+    return load
+
+
+def _draw(curves: dict[str, list[list[tuple[int, float]]]], path: Path, caption: str) -> None:
+    """Draws a line for each run, one colour for each way of running."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for (label, runs), color in zip(curves.items(), ("#7570b3", "#d95f02"), strict=True):
+        for number, curve in enumerate(runs):
+            axes.plot(*zip(*curve, strict=True), color=color, marker="o", markersize=3, label="" if number else label)
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("evaluation return (mean action)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.supxlabel(caption, fontsize=7, color="#555555")
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    launch.run(main)
