@@ -106,9 +106,9 @@ def serve(
     os._exit(0)
 
 
-def resident_memory() -> float:
-    """Returns the megabytes (10^6 bytes) of memory that this process holds now."""
-    return _memory("VmRSS")
+def resident_memory(process: int | str = "self") -> float:
+    """Returns the megabytes (10^6 bytes) of memory that a process holds now: this one, or the one with that id."""
+    return _memory("VmRSS", process)
 
 
 def peak_memory() -> float:
@@ -121,8 +121,9 @@ def last_lines(path: Path) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-_SHOWN_LINES:])
 
 
-def _memory(field: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
+def _memory(field: str, process: int | str = "self") -> float:
+    path = Path(f"/proc/{process}/status")
+    for line in path.read_text().splitlines():
         if line.startswith(field):
             return int(line.split()[1]) * 1024 / 1e6
-    raise BenchmarkError(f"/proc/self/status has no {field}.")
+    raise BenchmarkError(f"{path} has no {field}.")
