@@ -92,8 +92,10 @@ class Suite:
 
     def collectors(self) -> None:
         """Environment steps per second of one collector and of eight while the learner learns; 20 ms a step."""
-        repeats = range(1 if self._quick else 3)
-        ratios = [1 / self._collect(1, repeat) * self._collect(8, repeat) for repeat in repeats]
+        ratios = []
+        for repeat in range(1 if self._quick else 3):
+            one, eight = self._collect(1, repeat), self._collect(8, repeat)
+            ratios.append(eight / one)
         for number, name in ((1, "one_collector"), (8, "eight_collectors")):
             self._conclude(f"steps_per_second_{name}", f"{number} collectors", "steps_per_second")
         self.figures["collectors_ratio"] = statistics.median(ratios)
@@ -127,8 +129,8 @@ class Suite:
             run.start("collector")
             run.wait_until(lambda: run.board().get("rows", {}).get("inserted", 0) >= _ROWS, "rows enough", 120)
             run.stop("collector")
+            turns = {"published": Learning.publication_period, "unpublished": _NEVER}
             for repeat in range(1 if self._quick else 7):
-                turns = {"published": Learning.publication_period, "unpublished": _NEVER}
                 for peer in sorted(turns, reverse=repeat % 2 == 1):
                     rate = self._learn(run, f"learner-{peer}-{repeat}", turns[peer])
                     self.add(peer, "updates_per_second", repeat, rate)

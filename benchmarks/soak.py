@@ -114,10 +114,8 @@ class Soak:
             self.figures["updates_gone"] += max(0, updates - went_on)
         seconds = time.time() - back
         self.figures["longest_way_back_s"] = max(self.figures["longest_way_back_s"], seconds)
-        print(
-            f"{time.strftime('%X')} {name} {'paused' if is_pause else 'killed'}: all go on after {seconds:.0f} s",
-            flush=True,
-        )
+        how = "paused" if is_pause else "killed"
+        print(f"{time.strftime('%X')} {name} {how}: all go on after {seconds:.0f} s", flush=True)
 
     def _wait_until_it_goes_on(self, since: float, names: Sequence[str]) -> int:
         """Waits until `names` were heard since then, and rows and updates grow; returns the updates it began with."""
