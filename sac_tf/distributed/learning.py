@@ -84,16 +84,19 @@ class _Servers:
     """What the boards of the replay servers say, read once a second in a thread.
 
     Attributes:
-      steps: environment steps collected, those that a dying server lost among them: it only grows.
+      steps: environment steps collected, those that a dying server lost among them: it only grows, even if a server
+        comes back without its folder.
       kept: rows in the replay tables.
       is_complete: all steps are done, and the limiter has given all the rows that go with them.
       samples_per_insert: of the limiter; None if it holds no ratio.
     """
 
-    def __init__(self, clients: Sequence[reverb.Client], total_steps: int):
+    def __init__(self, clients: Sequence[reverb.Client], total_steps: int, steps: int):
+        """Asks for the first time; the learner knows of `steps` already."""
         self._clients, self._total_steps = clients, total_steps
         self._seen: dict[str, int] = {}
-        self.steps = 0
+        self.steps, self._forgotten = steps, 0
+        self._times = [0.0] * len(clients)
         self._look()
         self._thread = Repeating(self._look, _LOOK_S, "replay servers")
 
@@ -112,13 +115,17 @@ class _Servers:
 
     def _look(self) -> None:
         boards = [hear(client, BOARD_TABLE)[0] for client in self._clients]
+        then, self._times = self._times, [board["time"] for board in boards]
+        if any(now < before for now, before in zip(self._times, then, strict=True)):
+            return  # a server that starts again shows the board of its checkpoint for a moment
         inserted, sampled, self.kept = (
             sum(board["rows"][name] for board in boards) for name in ("inserted", "sampled", "kept")
         )
         gone, first = (sum(board[name] for board in boards) for name in ("rows_gone", "minimum_rows"))
-        self.steps = max(self.steps, inserted + gone)
+        self._forgotten = max(self._forgotten, self.steps - inserted - gone)
+        self.steps = inserted + gone + self._forgotten
         self.samples_per_insert: float | None = boards[0]["samples_per_insert"]
-        due = (self.samples_per_insert or 0.0) * (self._total_steps - gone - first)
+        due = (self.samples_per_insert or 0.0) * (self._total_steps - gone - self._forgotten - first)
         self.is_complete = self.steps >= self._total_steps and sampled >= due
         self._processes: dict[str, dict[str, Any]] = boards[0]["processes"]
 
@@ -142,7 +149,7 @@ class _Run:
         self._patience = settings.patience(lambda: interrupts.received is not None, say)
         task = describe_task(training.environment, self._spec)
         clients = settings.connect(addresses, task, self._patience)
-        self._servers, self._feeder = _Servers(clients, training.total_steps), Feeder()
+        self._servers, self._feeder = _Servers(clients, training.total_steps, self._progress.step), Feeder()
         replay = functools.partial(RemoteReplay, clients=clients, reader=settings.reader, feeder=self._feeder)
         staging, rows = root_dir / "checkpoints", training.total_steps
         self._learner = training.learner(
@@ -179,7 +186,7 @@ class _Run:
         metrics = self._learner.update(before)
         if self._learner.updates - self._published >= self._settings.publication_period:
             self._publish()
-        progress.step = max(before, self._servers.steps)
+        progress.step = self._servers.steps
         if progress.step == before:
             return
         self._log.advance(progress.step - before, self._servers.finished_episodes())
