@@ -12,6 +12,7 @@ import reverb
 
 from sac_tf.distributed.board import send_heartbeats
 from sac_tf.distributed.connecting import connect, describe_task
+from sac_tf.distributed.exchange import Policy
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.waiting import Patience
 from sac_tf.environments.gymnasium_environment import spec_of
@@ -86,25 +87,25 @@ class _Follower:
 
     def go(self) -> bool:
         """Evaluates until the run is complete, and returns True, or until a signal comes."""
-        while self._interrupts.received is None and self._patience(self._is_due, "a new policy", _SILENT_S):
+        while self._interrupts.received is None:
             policy = self._policies.policy
-            assert policy is not None
-            self._evaluated = int(policy.step)
-            evaluation = self._evaluator.evaluate(self._training.seed + self._evaluated)
-            self._last_return = evaluation.return_mean
-            self._log.write(self._evaluated, policy.elapsed, evaluation)
-            say(f"step {self._evaluated:,}: evaluation return {evaluation}")
-            if policy.is_last:
-                return True
+            if policy is not None and self._is_due(policy):
+                self._evaluate(policy)
+                if policy.is_last:
+                    return True
+            self._patience(self._policies.wait, "a new policy", _SILENT_S)
         return False
 
-    def _is_due(self, seconds: float) -> bool:
-        """Waits so long for a new policy; returns whether it is to be evaluated."""
-        policy = self._policies.policy if self._policies.wait(seconds) else None
-        if policy is None:
-            return False
+    def _is_due(self, policy: Policy) -> bool:
         period = self._training.evaluation_period
         return bool(policy.is_last) or (policy.updates > 0 and policy.step // period > self._evaluated // period)
+
+    def _evaluate(self, policy: Policy) -> None:
+        self._evaluated = int(policy.step)
+        evaluation = self._evaluator.evaluate(self._training.seed + self._evaluated)
+        self._last_return = evaluation.return_mean
+        self._log.write(self._evaluated, policy.elapsed, evaluation)
+        say(f"step {self._evaluated:,}: evaluation return {evaluation}")
 
     def _report(self) -> dict[str, Any]:
         own = {"kind": "evaluator", "last_return": self._last_return, "waiting_for": self._patience.waiting_for}
