@@ -111,13 +111,10 @@ def test_a_collector_that_dies_does_no_harm_and_a_new_one_joins_with_the_current
 
 
 def test_a_server_that_is_gone_for_good_ends_the_others_with_a_sentence_and_a_signal_ends_them_at_once(tmp_path):
-    with Cluster(tmp_path, **{"Patience.limit_s": 12}) as cluster:
-        server, learner, collector, stopped = (
-            cluster.serve(),
-            cluster.learn(),
-            cluster.collect("a"),
-            cluster.collect("b"),
-        )
+    with Cluster(tmp_path, **{"Patience.limit_s": 30}) as cluster:
+        server = cluster.serve()
+        server.wait_for("Serving")
+        learner, collector, stopped = cluster.learn(), cluster.collect("a"), cluster.collect("b")
         evaluator = cluster.follow()
         cluster.wait_until(lambda: cluster.updates() > 100 and cluster.process("evaluator"))
         server.kill()
@@ -129,9 +126,9 @@ def test_a_server_that_is_gone_for_good_ends_the_others_with_a_sentence_and_a_si
             (learner, "rows from the replay servers"),
             (collector, "room in the replay at localhost"),
         ):
-            assert process.wait(60) == 1
+            assert process.wait(90) == 1
             lines = process.output.strip().splitlines()
-            assert any(line.startswith("Waited 12 s for " + what) for line in lines), process.output
+            assert any(line.startswith("Waited 30 s for " + what) for line in lines), process.output
         assert all("Traceback" not in process.output for process in (learner, collector, stopped, evaluator))
         assert _newest_checkpoint(tmp_path) > 0
 
