@@ -115,21 +115,25 @@ def test_a_server_that_is_gone_for_good_ends_the_others_with_a_sentence_and_a_si
         server = cluster.serve()
         server.wait_for("Serving")
         learner, collector, stopped = cluster.learn(), cluster.collect("a"), cluster.collect("b")
-        evaluator = cluster.follow()
+        evaluator, stopped_evaluator = cluster.follow(), cluster.follow()
         cluster.wait_until(lambda: cluster.updates() > 100 and cluster.process("evaluator"))
+        for process in (evaluator, stopped_evaluator):
+            process.wait_for("Evaluating")
         server.kill()
-        for process in (stopped, evaluator):
+        for process in (stopped, stopped_evaluator):
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 128 + signal.SIGTERM, process.output
             assert "The same command goes on" in process.output
         for process, what in (
             (learner, "rows from the replay servers"),
             (collector, "room in the replay at localhost"),
+            (evaluator, "a new policy"),
         ):
             assert process.wait(90) == 1
             lines = process.output.strip().splitlines()
             assert any(line.startswith("Waited 30 s for " + what) for line in lines), process.output
-        assert all("Traceback" not in process.output for process in (learner, collector, stopped, evaluator))
+        others = (learner, collector, stopped, evaluator, stopped_evaluator)
+        assert all("Traceback" not in process.output for process in others)
         assert _newest_checkpoint(tmp_path) > 0
 
 

@@ -49,7 +49,8 @@ def test_two_collectors_and_a_learner_learn_pendulum_and_all_end_with_the_run(tm
     assert [int(row["step"]) for row in evaluations] == sorted(int(row["step"]) for row in evaluations)
     assert int(evaluations[-1]["step"]) >= 4000 and float(evaluations[-1]["return_mean"]) > -700
     metrics = _rows(tmp_path / "metrics.csv")
-    assert any(row["episode_return"] for row in metrics) and float(metrics[-1]["critic_loss"]) > 0
+    returns = [float(row["episode_return"]) for row in metrics if row["episode_return"]]  # of a second, and maybe none
+    assert returns and max(returns) < 0 and float(metrics[-1]["critic_loss"]) > 0
     assert all("Traceback" not in process.output and "Aborted" not in process.output for process in [server, *others])
     assert (tmp_path / "policy" / "saved_model.pb").exists()
     assert list((tmp_path / "replay_server/tensorboard").iterdir()) and list((tmp_path / "tensorboard").iterdir())
