@@ -184,10 +184,10 @@ def publication_seconds(address: str) -> dict[str, float]:
 
     from binaries import launch
     from sac_tf.distributed.exchange import Policy, actor_values, publish
-    from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+    from sac_tf.environments.gymnasium_environment import spec_of
 
     task = launch.make_training([_CHEETAH], []).environment
-    actor = gin.get_configurable("TrainState")(GymnasiumEnvironment(task).spec, 0).actor
+    actor = gin.get_configurable("TrainState")(spec_of(task), 0).actor
     client = reverb.Client(address)
     own = beside = 0.0
     for number in range(_PUBLICATIONS):

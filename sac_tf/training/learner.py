@@ -87,7 +87,7 @@ class Learner:
         metrics: dict[str, float] = {}
         if self.replay.size == 0:  # n-step rows come some steps late
             return metrics
-        due = self.updates_due(step) - self.updates
+        due = int((step - self._random_steps) * self._updates_per_step) - self.updates
         if due >= self._update.updates_per_call:
             self.replay.refresh()
         for _ in range(due // self._update.updates_per_call):
@@ -98,10 +98,6 @@ class Learner:
     def samples_per_step(self) -> float:
         """Rows drawn for each environment step."""
         return self._updates_per_step * self._update.batch_size
-
-    def updates_due(self, step: int) -> int:
-        """Returns the critic updates that environment step `step` calls for."""
-        return int((step - self._random_steps) * self._updates_per_step)
 
     def update(self, step: int) -> dict[str, float]:
         """Makes one call of the compiled update; returns and raises as `learn`."""

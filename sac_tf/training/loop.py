@@ -22,7 +22,7 @@ from sac_tf.training.evaluation import Evaluation, Evaluator
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.interrupts import Interrupts
 from sac_tf.training.learner import Diverged, Learner
-from sac_tf.training.metrics import RunLog, evaluated_return
+from sac_tf.training.metrics import RunLog, evaluated_return, say
 from sac_tf.training.runtime import set_threads
 from sac_tf.types import EnvironmentSpec, Transition
 
@@ -130,7 +130,7 @@ class _Run:
         configuration.refuse_unequal_gammas()
         configuration.save_or_compare(root_dir)
         if origin is not None:
-            self._log.say(origin)
+            say(origin)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
             self._log.go_on(self._learner.updates, checkpoint)

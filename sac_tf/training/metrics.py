@@ -164,7 +164,7 @@ class RunLog:
         """Says that the run goes on from `checkpoint`, with `updates` done before: the next speeds count from here."""
         _, step, _ = self._last
         self._last = (self.elapsed, step, updates)
-        self.say(f"Going on from step {step:,} ({checkpoint}).")
+        say(f"Going on from step {step:,} ({checkpoint}).")
 
     def advance(self, steps: int, episodes: list[Episode]) -> None:
         """Moves the bar by `steps` and notes finished episodes."""
@@ -192,11 +192,7 @@ class RunLog:
         """Writes a row of evaluations.csv and says it above the bar."""
         assert self._evaluations is not None
         self._evaluations.write(step, self.elapsed, result)
-        self.say(f"step {step:,}: evaluation return {result}")
-
-    def say(self, text: str) -> None:
-        """Prints a line above the bar."""
-        say(text)
+        say(f"step {step:,}: evaluation return {result}")
 
     def close(self) -> None:
         for part in (self._metrics, self._evaluations, self._tensorboard, self._bar):
