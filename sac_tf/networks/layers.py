@@ -1,4 +1,4 @@
-"""Layers of an ensemble: one stacked variable for all members, one product per member."""
+"""Layers of an ensemble: each member has its own weights and its own products."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,9 +19,8 @@ def seeds(seed: int) -> Iterator[int]:
 class EnsembleDense(tf.keras.layers.Layer):
     """N dense layers with different weights, on N inputs.
 
-    The weights of all members are one variable `kernel` [N, inputs, units] and one `bias` [N, units], so an optimizer
-    or a target update touches two variables and not 2N. The products stay apart, because on a CPU N small products
-    that run side by side are faster than one batched product.
+    `kernels` and `biases` have a variable for each member. On a CPU N small products that run side by side are faster
+    than one batched product, and so are the N steps of an optimizer, which find their member's gradient in the cache.
     """
 
     def __init__(self, members: int, units: int, seed: int, activation: str | None = None, **kwargs):
@@ -30,28 +29,25 @@ class EnsembleDense(tf.keras.layers.Layer):
         self.activation = tf.keras.activations.get(activation)
 
     def build(self, input_shape: list[tf.TensorShape]) -> None:
-        inputs = input_shape[0][-1]
-        self.kernel = self.add_weight("kernel", [self.members, inputs, self.units], initializer=self._initial_kernel)
-        self.bias = self.add_weight("bias", [self.members, self.units], initializer="zeros")
+        inputs, stream = input_shape[0][-1], seeds(self.seed)
+        self.kernels, self.biases = [], []
+        for member in range(self.members):
+            initializer = tf.keras.initializers.GlorotUniform(next(stream))
+            self.kernels.append(self.add_weight(f"kernel_{member}", [inputs, self.units], initializer=initializer))
+            self.biases.append(self.add_weight(f"bias_{member}", [self.units], initializer="zeros"))
         super().build(input_shape)
 
     def call(self, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
         """Takes N tensors [B, inputs], returns N tensors [B, units]."""
-        kernels, biases = tf.unstack(self.kernel), tf.unstack(self.bias)
         return [
             self.activation(tf.nn.bias_add(tf.matmul(x, kernel), bias))
-            for x, kernel, bias in zip(inputs, kernels, biases, strict=True)
+            for x, kernel, bias in zip(inputs, self.kernels, self.biases, strict=True)
         ]
 
     def get_config(self) -> dict:
         activation = tf.keras.activations.serialize(self.activation)
         own = {"members": self.members, "units": self.units, "seed": self.seed, "activation": activation}
         return {**super().get_config(), **own}
-
-    def _initial_kernel(self, shape: list[int], dtype: tf.DType, **_) -> tf.Tensor:
-        """Glorot-uniform for each member on its own: the fans of the stacked shape would be wrong."""
-        stream = seeds(self.seed)
-        return tf.stack([tf.keras.initializers.GlorotUniform(next(stream))(shape[1:], dtype) for _ in range(shape[0])])
 
 
 class EnsembleDropout(tf.keras.layers.Layer):
