@@ -37,7 +37,7 @@ def make_update(
     sample: Callable[[int], Transition],
     learned_from: Callable[[Transition, tf.Tensor], None] = _keep_nothing,
     batch_size: int = 256,
-    updates_per_call: int = 8,
+    updates_per_call: int = 16,
     steps: Callable[..., tuple[Metrics, tf.Tensor]] = sac_steps,
     jit_compile: bool = False,
 ) -> Update:
@@ -57,9 +57,11 @@ def make_update(
     """
     _check(state, batch_size, updates_per_call, jit_compile)
 
-    @tf.function(jit_compile=jit_compile, autograph=False)
     def learn(rows: Transition) -> tuple[Metrics, tf.Tensor]:
         return devices.on_replicas(state.strategy, lambda own: steps(state, _split(own, updates_per_call)), rows)
+
+    if jit_compile:
+        learn = tf.function(learn, jit_compile=True, autograph=False)
 
     @tf.function(autograph=False)
     def run() -> Metrics:

@@ -27,7 +27,7 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
         parameters = {"loc": loc, "log_std": log_std, "name": name}
         self._loc, self._log_std = loc, log_std
         super().__init__(
-            tfp.distributions.MultivariateNormalDiag(tf.zeros_like(loc), tf.ones_like(loc)),
+            tfp.distributions.Independent(tfp.distributions.Normal(tf.zeros_like(loc), tf.ones_like(loc)), 1),
             tfp.bijectors.Chain(
                 [tfp.bijectors.Tanh(), tfp.bijectors.Shift(loc), tfp.bijectors.Scale(log_scale=log_std)]
             ),
