@@ -1,5 +1,7 @@
 """Environments small enough to know every number: `tests.toy:Counter-v0` and its faulty relatives."""
 
+import time
+
 import gymnasium
 import numpy as np
 from gymnasium import spaces
@@ -62,6 +64,14 @@ class Pixels(Counter):
     observation_space = spaces.Box(0, 255, (2,), np.uint8)
 
 
+class Paced(Counter):
+    """Takes 4 ms a step, so that a run of many processes leaves the processor to others while it is looked at."""
+
+    def step(self, action):
+        time.sleep(0.004)
+        return super().step(action)
+
+
 class Poisoned(Counter):
     """Gives a NaN as the observation of step 3 of episode 20."""
 
@@ -78,6 +88,6 @@ class Steep(Counter):
         return observation, 1e30, terminated, truncated, info
 
 
-for _class in (Counter, Nested, Uneven, Discrete, Unbounded, Pixels, Poisoned, Steep):
+for _class in (Counter, Nested, Uneven, Discrete, Unbounded, Pixels, Paced, Poisoned, Steep):
     if f"{_class.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{_class.__name__}-v0", entry_point=_class, disable_env_checker=True)

@@ -69,8 +69,9 @@ def test_actor_step_moves_the_actor_alone_and_gains_value(spec):
         return float(tf.reduce_mean(tf.reduce_min(q, axis=0)))
 
     before = value()
+    step = tf.function(lambda: sac.actor_step(state, batch), autograph=False)
     for _ in range(200):
-        sac.actor_step(state, batch)
+        step()
     assert value() > before + 0.05
     assert not _moved(critic, state.critic) and not _moved(target, state.target_critic)
 

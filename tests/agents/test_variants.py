@@ -83,17 +83,17 @@ def test_critics_and_targets_draw_masks_of_their_own(spec):
 SMALL = ["actor.hidden_units=(64, 64)", "critic.hidden_units=(64, 64)"]
 FEWER = ["learner.updates_per_step=10", "make_update.updates_per_call=10", "sac_steps.critic_steps_per_actor_step=5"]
 SERL = ["linear_warmup.learning_rate=1e-3", "linear_warmup.warmup_steps=100", "learner.updates_per_step=4"]
-SMALL_SIMBA = ["actor.hidden_units=(32,)", "critic.hidden_units=(32,)"]
+SIMBA = ["actor.hidden_units=(32,)", "critic.hidden_units=(32,)", "make_update.updates_per_call=2"]
 
 
 @pytest.mark.parametrize(
     ("file", "steps", "bindings"),
     [
-        ("droq", 1500, [*SMALL, "train.random_steps=500", "make_update.batch_size=32"]),
+        ("droq", 1500, [*SMALL, *FEWER, "train.random_steps=500", "make_update.batch_size=32"]),
         ("crossq", 4500, [*SMALL, "make_update.batch_size=128"]),
         ("redq", 1500, [*SMALL, *FEWER, "critic.ensemble_size=4", "make_update.batch_size=32"]),
         ("serl", 2500, [*SMALL, *SERL, "critic.ensemble_size=4", "make_update.batch_size=64"]),
-        ("simba", 3500, [*SMALL_SIMBA, "make_update.batch_size=64"]),
+        ("simba", 3500, [*SIMBA, "make_update.batch_size=64"]),
     ],
 )
 def test_it_learns_pendulum(tmp_path, file, steps, bindings):

@@ -10,6 +10,9 @@ SHORT = [
     "--gin_bindings=train.evaluation_period=300",
     "--gin_bindings=train.checkpoint_period=200",
     "--gin_bindings=make_update.batch_size=32",
+    "--gin_bindings=make_update.updates_per_call=2",
+    "--gin_bindings=actor.hidden_units=(64, 64)",
+    "--gin_bindings=critic.hidden_units=(64, 64)",
     "--gin_bindings=RunLog.period=200",
 ]
 

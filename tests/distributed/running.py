@@ -12,7 +12,7 @@ from sac_tf.distributed.connecting import look
 from sac_tf.errors import ConfigurationError, RunError
 
 TASK = {
-    "train.environment": '"tests.toy:Counter-v0"',
+    "train.environment": '"tests.toy:Paced-v0"',
     "train.total_steps": 1_000_000,
     "train.random_steps": 100,
     "train.checkpoint_period": 500,

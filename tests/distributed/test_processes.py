@@ -73,7 +73,7 @@ def test_two_replay_servers_share_the_rows_and_the_learner_reads_both(tmp_path):
 
 def _mistake(binary, *arguments):
     """Exit code and output of a binary that cannot work."""
-    task = ["--gin_file=gin_configs/sac.gin", '--gin_bindings=train.environment="tests.toy:Counter-v0"']
+    task = ["--gin_file=gin_configs/sac.gin", '--gin_bindings=train.environment="tests.toy:Paced-v0"']
     command = [sys.executable, "-m", f"binaries.{binary}", *([] if binary == "status" else task), *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     return ended.returncode, [line for line in (ended.stdout + ended.stderr).splitlines() if "step/s" not in line]
@@ -109,7 +109,7 @@ def test_a_wrong_server_is_refused_at_once(tmp_path):
             (["replay_server", here, f"--port={cluster.ports[0]}"], f"Port {cluster.ports[0]} is in use"),
             (
                 ["collect", here, address, '--gin_bindings=train.environment="Pendulum-v1"'],
-                "is for tests.toy:Counter-v0",
+                "is for tests.toy:Paced-v0",
             ),
             (["learn", here, address, "--gin_bindings=learner.updates_per_step=3.0"], "gives 16 samples for each row"),
         ):

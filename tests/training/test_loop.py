@@ -141,7 +141,8 @@ def test_gin_wires_the_run_and_its_bindings_hold(tmp_path):
     bindings = ["train.total_steps=600", "train.random_steps=200", "train.checkpoint_period=600"]
     bindings += ["sac_steps.alpha_step=None", "Temperature.initial_alpha=0.2", "critic.ensemble_size=3"]
     bindings += ["actor.hidden_units=(16,)", "critic.hidden_units=(16,)", "learner.updates_per_step=0.5"]
-    bindings += ["make_update.batch_size=16", "adam.learning_rate=1e-3", "RunLog.period=600", "critic_step.tau=1.0"]
+    bindings += ["make_update.batch_size=16", "make_update.updates_per_call=2", "adam.learning_rate=1e-3"]
+    bindings += ["RunLog.period=600", "critic_step.tau=1.0"]
     gin.parse_config_files_and_bindings(["gin_configs/tasks/pendulum.gin"], bindings)
     Training().run(str(tmp_path))
     names, row = read_rows(tmp_path, "metrics.csv")
@@ -242,6 +243,7 @@ def test_bad_settings_are_refused_with_one_sentence(tmp_path, settings, words):
 
 def test_a_batch_larger_than_the_replay_is_refused(tmp_path):
     replay = functools.partial(Replay, tables=functools.partial(make_tables, capacity=10))
-    learner = functools.partial(Learner, state=SMALL_STATE, replay=replay)
+    update = functools.partial(make_update, updates_per_call=1)
+    learner = functools.partial(Learner, state=SMALL_STATE, replay=replay, update=update)
     with pytest.raises(ConfigurationError, match=r"batch_size=256 is larger than the replay, make_tables.capacity=10"):
         Training("tests.toy:Counter-v0", learner=learner).run(str(tmp_path))
