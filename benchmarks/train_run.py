@@ -13,8 +13,8 @@ from benchmarks.channel import BenchmarkError, last_lines
 from benchmarks.sizes import RANDOM_STEPS, Size, gin_bindings
 
 _POLL_S = 0.02
-_FIRST_CALL = 8
-"""Updates of the first compiled call at one update per step: the first update is done at RANDOM_STEPS + 8."""
+_FIRST_CALL = 16
+"""Updates of the first compiled call at one update per step: the first update is done at RANDOM_STEPS + 16."""
 _LEARNED = "critic_loss"
 """A column of metrics.csv that is empty until the first update."""
 
@@ -37,8 +37,8 @@ class TrainRun(NamedTuple):
 def schedule(size: Size, quick: bool) -> tuple[int, int]:
     """Returns (steps between two rows of metrics.csv, steps in all).
 
-    Rows come near the default of every 1,000 steps, but so that one falls on the step of the first update: 5,008 is
-    four times 1,252. With 20 updates for each step a row each 20 steps costs nothing, and a step is a long time.
+    Rows come near the default of every 1,000 steps, but so that one falls on the step of the first update: 5,016 is
+    four times 1,254. With 20 updates for each step a row each 20 steps costs nothing, and a step is a long time.
     """
     if size.updates_per_step > 1:
         return 20, RANDOM_STEPS + (40 if quick else 60)

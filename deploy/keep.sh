@@ -17,6 +17,7 @@ trap 'stopped=yes' INT TERM # the program has had the signal too; the shell hand
 early=0
 while true; do
   started=$(date +%s)
+  [ -z "$stopped" ] || exit 143 # before the program could have heard it
   "$@"
   code=$?
   case $code in

@@ -131,6 +131,17 @@ def test_killed_program_starts_again(start):
     assert len(_labels(output, "-m binaries.collect")) == 2
 
 
+def test_signal_that_comes_before_the_program_has_started_keeps_it_from_starting(tmp_path):
+    clock = tmp_path / "date"
+    clock.write_text('#!/bin/sh\ntouch "$STUBS/runs.date"\nsleep 60\n')
+    clock.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STUBS": str(tmp_path)}
+    keeper = subprocess.Popen(["deploy/keep.sh", "sleep", "60"], env=environment, start_new_session=True)
+    _wait_until_running(tmp_path, ["date"])
+    os.killpg(keeper.pid, signal.SIGTERM)
+    assert keeper.wait(timeout=30) == 143
+
+
 def test_program_that_always_breaks_at_once_is_given_up():
     command = ["deploy/keep.sh", "sh", "-c", "echo try; exit 7"]
     attempts = subprocess.run(command, capture_output=True, text=True, timeout=60)
