@@ -102,7 +102,7 @@ def test_schedule_has_a_row_at_the_first_update_and_one_at_the_end(size):
     rows = [step for step in range(period, total + 1, period) if step > sizes.RANDOM_STEPS]
     assert len(rows) >= 2
     if size.updates_per_step == 1:
-        assert rows[0] == sizes.RANDOM_STEPS + 8
+        assert rows[0] == sizes.RANDOM_STEPS + 16
 
 
 def test_bindings_are_those_of_the_size():
