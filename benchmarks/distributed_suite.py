@@ -12,7 +12,7 @@ from benchmarks import channel
 from benchmarks.channel import BenchmarkError
 from benchmarks.processes import Programs, running
 from benchmarks.results import Sample, values
-from benchmarks.sizes import OUR_PACKAGES
+from benchmarks.sizes import OUR_PACKAGES, UPDATES_PER_CALL
 from sac_tf.distributed.learning import Learning
 
 _PENDULUM, _CHEETAH = "gin_configs/tasks/pendulum.gin", "gin_configs/tasks/half_cheetah.gin"
@@ -22,8 +22,8 @@ _ONE, _MANY = "one process", "two collectors"
 _SOLVED = -200.0
 _ROWS = 20_000
 _PUBLICATIONS = 500
-_NEVER, _CALL = 1_000_000_000, 8
-"""Periods of publication: none after the first, and one at each call of the compiled update."""
+_NEVER = 1_000_000_000
+"""A period of publication that publishes once, at the start."""
 
 
 class Suite:
@@ -134,7 +134,7 @@ class Suite:
             run.start("collector")
             run.wait_until(lambda: run.board().get("rows", {}).get("inserted", 0) >= _ROWS, "rows enough", 120)
             run.stop("collector")
-            turns = {"published": Learning.publication_period, "at each call": _CALL, "unpublished": _NEVER}
+            turns = {"published": Learning.publication_period, "at each call": UPDATES_PER_CALL, "unpublished": _NEVER}
             for repeat in range(1 if self._quick else 5):
                 for peer in sorted(turns, reverse=repeat % 2 == 1):
                     rate = self._learn(run, f"learner-{repeat}-{turns[peer]}", turns[peer])
@@ -143,7 +143,8 @@ class Suite:
         for peer in turns:
             self._conclude(f"updates_per_second_{peer.replace(' ', '_')}", peer, "updates_per_second")
         self.figures["publication_share_by_turns"] = self._slower("published")
-        self.figures["publication_share_amplified"] = self._slower("at each call") * _CALL / Learning.publication_period
+        more_often = Learning.publication_period / UPDATES_PER_CALL
+        self.figures["publication_share_amplified"] = self._slower("at each call") / more_often
         own, beside = (self.add("published", what, 0, value) for what, value in seconds.items())
         rate = self.figures["updates_per_second_published"]
         self.figures["publication_share_by_sum"] = (own + beside) * rate / Learning.publication_period

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import channel
 from benchmarks.products import bare_products, update_products
-from benchmarks.sizes import OUR_PACKAGES, RANDOM_STEPS, SIZES, Size, gin_bindings
+from benchmarks.sizes import OUR_PACKAGES, RANDOM_STEPS, SIZES, UPDATES_PER_CALL, Size, gin_bindings
 
 if TYPE_CHECKING:
     from sac_tf.training.learner import Learner
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _PRODUCTS_UNROLLED = 8
 _REAL_ROWS = 10_000
-_STEPS_BETWEEN_UPDATES = 8
 
 
 class Ours:
@@ -62,7 +61,7 @@ class Ours:
     def fill(self, rows: int) -> float:
         """Returns the bytes that this process holds with `rows` rows in its replay and its compiled update run once."""
         self._fill(rows)
-        self.update(self._size.updates_per_step * _STEPS_BETWEEN_UPDATES)
+        self.update(self._size.updates_per_step * UPDATES_PER_CALL)
         return channel.resident_memory() * 1e6
 
     def _fill(self, rows: int) -> "Learner":
@@ -76,7 +75,7 @@ class Ours:
         transitions = self._transitions(min(rows, _REAL_ROWS))
         for row in range(rows):
             learner.replay.add(transitions[row % len(transitions)], row + 1)
-            if (row + 1) % _STEPS_BETWEEN_UPDATES == 0:
+            if (row + 1) % UPDATES_PER_CALL == 0:
                 learner.replay.refresh()
         learner.replay.publish()
         self._learner = learner

@@ -7,6 +7,8 @@ UNITS = 256
 """Of both hidden layers of every network."""
 RANDOM_STEPS = 5_000
 """Steps with random actions before learning: the default of `train`, given to every peer."""
+UPDATES_PER_CALL = 16
+"""Of our compiled update: the default of `make_update`."""
 
 
 @dataclasses.dataclass(frozen=True)

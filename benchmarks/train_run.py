@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.channel import BenchmarkError, last_lines
-from benchmarks.sizes import RANDOM_STEPS, Size, gin_bindings
+from benchmarks.sizes import RANDOM_STEPS, UPDATES_PER_CALL, Size, gin_bindings
 
 _POLL_S = 0.02
-_FIRST_CALL = 16
-"""Updates of the first compiled call at one update per step: the first update is done at RANDOM_STEPS + 16."""
 _LEARNED = "critic_loss"
 """A column of metrics.csv that is empty until the first update."""
 
@@ -42,7 +40,7 @@ def schedule(size: Size, quick: bool) -> tuple[int, int]:
     """
     if size.updates_per_step > 1:
         return 20, RANDOM_STEPS + (40 if quick else 60)
-    period = (RANDOM_STEPS + _FIRST_CALL) // 4
+    period = (RANDOM_STEPS + UPDATES_PER_CALL) // 4
     return period, 5 * period
 
 
