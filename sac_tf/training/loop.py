@@ -23,7 +23,7 @@ from sac_tf.training.initialization import Initialization
 from sac_tf.training.interrupts import Interrupts
 from sac_tf.training.learner import Diverged, Learner
 from sac_tf.training.metrics import RunLog, evaluated_return, say
-from sac_tf.training.runtime import set_threads
+from sac_tf.training.runtime import free_closed_runs, set_threads
 from sac_tf.types import EnvironmentSpec, Transition
 
 POLICY_FOLDER = "policy"
@@ -104,6 +104,8 @@ class Training:
                 return run.go(interrupts)
         finally:
             run.close()
+            del run
+            free_closed_runs()
 
 
 class _Run:

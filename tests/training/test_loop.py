@@ -170,6 +170,13 @@ def test_a_complete_run_does_nothing_more(tmp_path):
     assert outcome.step == 400 and outcome.evaluation is None and final_state(tmp_path) == before
 
 
+def test_a_run_leaves_no_threads_behind(tmp_path):
+    _training().run(str(tmp_path / "first"))
+    before = len(os.listdir("/proc/self/task"))
+    _training().run(str(tmp_path / "second"))
+    assert len(os.listdir("/proc/self/task")) < before + 10  # Reverb alone has about 40 for each run
+
+
 def test_nested_observations_learn(tmp_path):
     assert _training("tests.toy:Nested-v0").run(str(tmp_path)).step == 400
     assert float(dict(zip(*[read_rows(tmp_path, "metrics.csv")[i] for i in (0, -1)], strict=True))["alpha"]) != 1
