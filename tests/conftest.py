@@ -1,5 +1,6 @@
 """Quiet and repeatable: native chatter off, threads as in a run, no gin binding left from another test."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -15,6 +16,11 @@ from sac_tf.types import EnvironmentSpec
 set_threads()
 
 
+def pytest_collection_finish():
+    """What was imported stays: the collector need not look at it again and again."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _no_gin_bindings():
     yield
@@ -24,8 +30,9 @@ def _no_gin_bindings():
 @pytest.fixture(autouse=True)
 def _no_crowd_of_threads():
     """Replays of many tests, closed but not freed, would take the time of those that come after."""
+    before = len(os.listdir("/proc/self/task"))
     yield
-    if len(os.listdir("/proc/self/task")) > 64:
+    if len(os.listdir("/proc/self/task")) > before + 20:
         free_closed_runs()
 
 

@@ -40,7 +40,7 @@ def _training(environment="tests.toy:Counter-v0", updates_per_step=1.0, sampler=
     learner = functools.partial(
         Learner,
         state=SMALL_STATE,
-        update=functools.partial(make_update, batch_size=16, updates_per_call=4, **(update or {})),
+        update=functools.partial(make_update, batch_size=16, updates_per_call=2, **(update or {})),
         updates_per_step=updates_per_step,
     )
     if sampler is not None:
@@ -75,13 +75,13 @@ def test_a_run_leaves_what_it_promises(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("updates_per_step", "num_environments", "updates"), [(1.0, 1, 300), (0.25, 1, 72), (5.0, 1, 1500), (1.0, 3, 300)]
+    ("updates_per_step", "num_environments", "updates"), [(1.0, 1, 300), (0.25, 1, 74), (5.0, 1, 1500), (1.0, 3, 300)]
 )
 def test_the_update_ratio_is_kept(tmp_path, updates_per_step, num_environments, updates):
     training = _training(updates_per_step=updates_per_step, num_environments=num_environments, evaluation_period=400)
     outcome = training.run(str(tmp_path))
     checkpoint = tf.train.load_checkpoint(str(tmp_path / f"checkpoints/step-{outcome.step:09d}/state"))
-    assert abs(int(checkpoint.get_tensor("state/updates/.ATTRIBUTES/VARIABLE_VALUE")) - updates) <= 4
+    assert abs(int(checkpoint.get_tensor("state/updates/.ATTRIBUTES/VARIABLE_VALUE")) - updates) <= 2
     rows = np.load(tmp_path / f"checkpoints/step-{outcome.step:09d}/replay/resident_rows.npy")
     assert len(rows) == outcome.step >= 400
 
@@ -214,9 +214,9 @@ def test_a_nan_observation_stops_before_it_is_stored_and_nothing_is_lost(tmp_pat
 
 
 def test_a_loss_that_overflows_stops_and_is_kept_aside(tmp_path):
-    with pytest.raises(RunError, match=r"critic_\w+ is (inf|nan) after update 4 at step 104.*diverged-000000104"):
+    with pytest.raises(RunError, match=r"critic_\w+ is (inf|nan) after update 2 at step 102.*diverged-000000102"):
         _training("tests.toy:Steep-v0").run(str(tmp_path))
-    assert (tmp_path / "checkpoints" / "diverged-000000104").is_dir()
+    assert (tmp_path / "checkpoints" / "diverged-000000102").is_dir()
 
 
 def test_an_environment_that_breaks_loses_nothing(tmp_path, monkeypatch):
