@@ -5,21 +5,29 @@
 #   killed, or broken       the program starts again, unless it broke five times in a row within 30 seconds of its start
 #   0, the run is complete  it waits for the others, ten minutes at most; with --last it ends, and so everything does
 #   2, 130, 143             it ends: its configuration cannot work, or it was asked to stop
+#
+# honcho's SIGTERM goes to this shell and to the program at once. While there is no program it ends the shell.
 set -u
 last=
 if [ "$1" = --last ]; then
   last=yes
   shift
 fi
-stopped=
-trap 'stopped=yes' INT TERM # the program has had the signal too; the shell handles it when the program has ended
 
 early=0
+stopped=
 while true; do
   started=$(date +%s)
-  [ -z "$stopped" ] || exit 143 # before the program could have heard it
-  "$@"
+  "$@" &
+  program=$!
+  trap 'stopped=yes' INT TERM # not before: a new process that still has the shell's trap would lose the signal
+  wait $program
   code=$?
+  while kill -0 $program 2>/dev/null; do # it was the signal that ended the wait
+    wait $program
+    code=$?
+  done
+  trap - INT TERM
   case $code in
     0) break ;;
     2 | 130 | 143) exit $code ;;

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 
 from honcho import command, manager
@@ -27,12 +28,23 @@ class _Output(io.TextIOWrapper):
         return len(text)
 
 
+class _Manager(manager.Manager):
+    """honcho fails over a signal that comes before it has heard of all starts, and leaves everything running."""
+
+    def terminate(self) -> None:
+        if self._all_started():
+            super().terminate()
+        else:
+            threading.Timer(0.1, self.terminate).start()
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
     manager.KILL_WAIT = _SAVING_SECONDS
+    command.Manager = _Manager
     sys.stdout = _Output(sys.stdout.buffer, encoding="utf-8")
     signal.signal(signal.SIGHUP, _terminate)
     command.main()

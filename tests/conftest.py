@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from sac_tf.training.runtime import free_closed_runs, set_threads
 from sac_tf.types import EnvironmentSpec
+from tests.threads import count_threads
 
 set_threads()
 
@@ -30,9 +31,9 @@ def _no_gin_bindings():
 @pytest.fixture(autouse=True)
 def _no_crowd_of_threads():
     """Replays of many tests, closed but not freed, would take the time of those that come after."""
-    before = len(os.listdir("/proc/self/task"))
+    before = count_threads()
     yield
-    if len(os.listdir("/proc/self/task")) > before + 20:
+    if count_threads() > before + 20:
         free_closed_runs()
 
 

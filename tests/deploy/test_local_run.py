@@ -100,6 +100,14 @@ def test_one_signal_stops_and_saves_all(start, tmp_path, number):
     assert _saved(tmp_path) == set(_PROGRAMS)
 
 
+def test_a_signal_in_the_midst_of_the_start_stops_all(start):
+    runner = start(collectors=8)
+    runner.stdout.readline()
+    runner.send_signal(signal.SIGINT)
+    runner.communicate(timeout=60)
+    assert runner.returncode == 130
+
+
 def test_all_stop_when_nobody_reads_the_output_any_more(start, tmp_path):
     runner = start()
     _wait_until_running(tmp_path)
@@ -139,7 +147,7 @@ def test_signal_that_comes_before_the_program_has_started_keeps_it_from_starting
     keeper = subprocess.Popen(["deploy/keep.sh", "sleep", "60"], env=environment, start_new_session=True)
     _wait_until_running(tmp_path, ["date"])
     os.killpg(keeper.pid, signal.SIGTERM)
-    assert keeper.wait(timeout=30) == 143
+    assert keeper.wait(timeout=30) == -signal.SIGTERM
 
 
 def test_program_that_always_breaks_at_once_is_given_up():
