@@ -15,7 +15,7 @@ _RATIOS = {
     "update_vs_tf_agents": ("half_cheetah_update", "tf_agents"),
     "update_vs_gemm_limit": ("half_cheetah_update", "gemm"),
     "loop_vs_sbx": ("half_cheetah_loop", "sbx"),
-    "loop_vs_sbx_8_steps": ("half_cheetah_loop", "sbx_8_steps"),
+    "loop_vs_sbx_grouped": ("half_cheetah_loop", "sbx_grouped"),
     "loop_vs_sb3": ("half_cheetah_loop", "sb3"),
     "redq_update_vs_sbx": ("redq_update", "sbx"),
     "redq_loop_vs_sbx": ("redq_loop", "sbx"),

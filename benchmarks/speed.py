@@ -18,7 +18,9 @@ from sac_tf.errors import ConfigurationError, RunError
 _PARTS = ("update", "loop", "redq", "humanoid", "memory")
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "benchmarks/results", "Folder for speed.csv and speed.png.")
-_REPEATS = flags.DEFINE_integer("repeats", 5, "Rounds of each part; the long parts take 3 at most.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer(
+    "repeats", 5, "Rounds of each part: thrice as many of updates, 3 at most of long parts.", lower_bound=1
+)
 _QUICK = flags.DEFINE_bool("quick", False, "One short round: to see that it works, not how fast it is.")
 _ONLY = flags.DEFINE_multi_enum("only", [], _PARTS, "A part to run; repeat for several. All by default.")
 _PEERS_PYTHON = flags.DEFINE_string("peers_python", ".venv-peers/bin/python", "Python that has the peers installed.")
