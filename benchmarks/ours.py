@@ -36,7 +36,7 @@ class Ours:
 
         gin.parse_config_files_and_bindings(["gin_configs/sac.gin"], gin_bindings(size))
         self._settings = Training()
-        self._settings.threads()
+        self._settings.runtime()
         self._environment = GymnasiumEnvironment(size.environment)
         self._staging, self._size = staging, size
         self._learner: Learner | None = None

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.training.runtime import free_closed_runs, set_threads
+from sac_tf.training.runtime import free_closed_runs, set_runtime
 from sac_tf.types import EnvironmentSpec
 from tests.threads import count_threads
 
-set_threads()
+set_runtime()
 
 
 def pytest_collection_finish():

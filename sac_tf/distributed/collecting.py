@@ -64,7 +64,7 @@ class Collecting:
           ConfigurationError: an address or the task is wrong.
           RunError: a server, or room in its replay, did not come back within the patience.
         """
-        training.threads()
+        training.runtime()
         with Interrupts() as interrupts:
             collector = _Collector(self, folder, addresses, collector_id, training, interrupts)
             try:

@@ -53,7 +53,7 @@ class Following:
           ConfigurationError: an address or the task is wrong.
           RunError: no new policy came within the patience.
         """
-        training.threads()
+        training.runtime()
         with Interrupts() as interrupts:
             follower = _Follower(self, root_dir, addresses, training, interrupts)
             try:

@@ -70,7 +70,7 @@ class Learning:
         refuse_foreign(Path(root_dir) / POLICY_FOLDER)
         if training.initialize_from is not None:
             raise ConfigurationError("train.initialize_from is for one process (binaries.train); leave it out here.")
-        training.threads()
+        training.runtime()
         with Interrupts() as interrupts:
             run = _Run(self, Path(root_dir), addresses, training, interrupts)
             try:

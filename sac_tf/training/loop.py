@@ -23,7 +23,7 @@ from sac_tf.training.initialization import Initialization
 from sac_tf.training.interrupts import Interrupts
 from sac_tf.training.learner import Diverged, Learner
 from sac_tf.training.metrics import RunLog, evaluated_return, say
-from sac_tf.training.runtime import free_closed_runs, set_threads
+from sac_tf.training.runtime import free_closed_runs, set_runtime
 from sac_tf.types import EnvironmentSpec, Transition
 
 POLICY_FOLDER = "policy"
@@ -63,7 +63,7 @@ class Training:
       seed: of weights, exploration, environments and batches.
       initialize_from: folder of another run to start from; None starts from nothing.
       initialization: f(initialize_from), what of it is taken over.
-      learner, evaluator, log, threads: what it is built from.
+      learner, evaluator, log, runtime: what it is built from.
     """
 
     environment: str = gin.REQUIRED
@@ -78,7 +78,7 @@ class Training:
     learner: Callable[..., Learner] = Learner
     evaluator: Callable[..., Evaluator] = Evaluator
     log: Callable[..., RunLog] = RunLog
-    threads: Callable[[], None] = set_threads
+    runtime: Callable[[], None] = set_runtime
 
     def __post_init__(self) -> None:
         if not isinstance(self.environment, str):
@@ -97,7 +97,7 @@ class Training:
         """
         configuration.refuse_other_configuration(Path(root_dir))
         refuse_foreign(Path(root_dir) / POLICY_FOLDER)
-        self.threads()
+        self.runtime()
         run = _Run(self, Path(root_dir))
         try:
             with Interrupts() as interrupts:

@@ -81,8 +81,8 @@ def test_help_needs_no_tensorflow(binary):
         ("train", ["--root_dir={tmp}/a", *SHORT, "--gin_bindings=train.total_stps=3"], "named 'total_stps'"),
         (
             "train",
-            ["--root_dir={tmp}/a", *SHORT, "--gin_bindings=set_threads.inter_op=-2"],
-            "set_threads.inter_op must be",
+            ["--root_dir={tmp}/a", *SHORT, "--gin_bindings=set_runtime.inter_op=-2"],
+            "set_runtime.inter_op must be",
         ),
         (
             "train",
