@@ -39,7 +39,7 @@ learning: $(VENV)/.installed  ## the learning curves of the README: about an hou
 	    --gin_bindings=train.total_steps=100_000 --gin_bindings=train.seed=$$seed || exit $$?; done; done
 	@$(RUN) -m benchmarks.learning runs/*_cheetah-[01] runs/hopper-[01] runs/walker2d-[01]
 
-bench: $(VENV)/.installed $(VENV)-peers/.installed  ## speed beside SBX, Stable-Baselines3 and TF-Agents: fifteen minutes
+bench: $(VENV)/.installed $(VENV)-peers/.installed  ## speed beside SBX, Stable-Baselines3 and TF-Agents: twenty minutes
 	@$(RUN) -m benchmarks.speed
 
 bazel-test: $(VENV)/.installed
