@@ -21,12 +21,11 @@ while true; do
   "$@" &
   program=$!
   trap 'stopped=yes' INT TERM # not before: a new process that still has the shell's trap would lose the signal
-  wait $program
-  code=$?
-  while kill -0 $program 2>/dev/null; do # it was the signal that ended the wait
+  while
     wait $program
     code=$?
-  done
+    kill -0 $program 2>/dev/null # then it was the signal that ended the wait
+  do :; done
   trap - INT TERM
   case $code in
     0) break ;;
