@@ -1,6 +1,7 @@
 """The parts of the benchmark that only compute. Nothing here takes a time."""
 
 import csv
+import inspect
 
 import pytest
 
@@ -9,6 +10,8 @@ from benchmarks.channel import BenchmarkError
 from benchmarks.products import Product, update_products
 from benchmarks.results import Sample
 from benchmarks.train_run import read_metrics, schedule, steps_per_second
+from sac_tf.agents.update import make_update
+from sac_tf.training.loop import Training
 
 
 def samples(what: str, **peers: list[float]) -> list[Sample]:
@@ -103,6 +106,11 @@ def test_schedule_has_a_row_at_the_first_update_and_one_at_the_end(size):
     assert len(rows) >= 2
     if size.updates_per_step == 1:
         assert rows[0] == sizes.RANDOM_STEPS + 16
+
+
+def test_copies_of_our_defaults_are_our_defaults():
+    assert inspect.signature(make_update).parameters["updates_per_call"].default == sizes.UPDATES_PER_CALL
+    assert Training.random_steps == sizes.RANDOM_STEPS
 
 
 def test_bindings_are_those_of_the_size():
