@@ -133,5 +133,15 @@ class Learner:
 
 
 def restore_state(state: TrainState, folder: Path) -> None:
-    """Reads the state, and not the replay, from a folder that `Learner.save` wrote."""
-    tf.train.Checkpoint(state=state).read(str(folder / "state")).assert_consumed()
+    """Reads the state, and not the replay, from a folder that `Learner.save` wrote.
+
+    Raises:
+      RunError: it holds other variables. The configuration is known to be the same, so other code has written it.
+    """
+    try:
+        tf.train.Checkpoint(state=state).read(str(folder / "state")).assert_consumed()
+    except (AssertionError, ValueError) as error:
+        raise RunError(
+            f"{folder} does not fit the networks and optimizers that its configuration makes now: another version of "
+            "sac_tf wrote it. Go on with that version, or start in a new --root_dir."
+        ) from error

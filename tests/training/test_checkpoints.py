@@ -1,9 +1,14 @@
+import functools
 import logging
 
 import pytest
+import tensorflow as tf
 
+from sac_tf.agents.state import TrainState
 from sac_tf.errors import RunError
+from sac_tf.networks.critic import make_critic
 from sac_tf.training.checkpoints import CheckpointStore, Progress, is_whole
+from sac_tf.training.learner import restore_state
 
 
 def _write(text):
@@ -85,3 +90,13 @@ def test_other_prefixes_are_not_resumed(store):
 def test_progress_goes_through_a_file(tmp_path):
     Progress(step=12, elapsed=3.5).save(tmp_path)
     assert Progress.load(tmp_path) == Progress(12, 3.5)
+
+
+@pytest.mark.parametrize("other", [{"ensemble_size": 3}, {"ensemble_size": 1}, {"hidden_units": (4, 8)}])
+def test_variables_that_other_code_made_are_one_sentence(spec, tmp_path, other):
+    def state(**settings):
+        return TrainState(spec, seed=0, critic=functools.partial(make_critic, **{"hidden_units": (8, 8), **settings}))
+
+    tf.train.Checkpoint(state=state(**other)).write(str(tmp_path / "state"))
+    with pytest.raises(RunError, match=f"^{tmp_path} does not fit .* another version of sac_tf wrote it"):
+        restore_state(state(), tmp_path)
