@@ -1,4 +1,4 @@
-"""Worker: this library, built by gin as `train` builds it. `python -m benchmarks.ours <size>`
+"""Worker: this library, built by gin as `train` builds it. `python -m benchmarks.ours <size> [binding ...]`
 
 Tasks: `update` and `gemm`: updates per second, of the learner and of its bare products. `fill`: bytes that rows take.
 """
@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,21 +20,20 @@ if TYPE_CHECKING:
     from sac_tf.training.learner import Learner
     from sac_tf.types import Transition
 
-_PRODUCTS_UNROLLED = 8
 _REAL_ROWS = 10_000
 
 
 class Ours:
     """A learner with data at hand."""
 
-    def __init__(self, size: Size, staging: Path):
-        """Parses gin and sets threads; builds nothing yet."""
+    def __init__(self, size: Size, staging: Path, bindings: Sequence[str] = ()):
+        """Parses gin, `bindings` last, and sets up the runtime; builds nothing yet."""
         import gin
 
         from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
         from sac_tf.training.loop import Training
 
-        gin.parse_config_files_and_bindings(["gin_configs/sac.gin"], gin_bindings(size))
+        gin.parse_config_files_and_bindings(["gin_configs/sac.gin"], [*gin_bindings(size), *bindings])
         self._settings = Training()
         self._settings.runtime()
         self._environment = GymnasiumEnvironment(size.environment)
@@ -55,7 +54,7 @@ class Ours:
     def gemm(self, updates: int) -> float:
         """Returns updates per second if an update were its matrix products only."""
         if self._products is None:
-            self._products = bare_products(update_products(self._size), _PRODUCTS_UNROLLED)
+            self._products = bare_products(update_products(self._size), UPDATES_PER_CALL)
         return self._products(updates)
 
     def fill(self, rows: int) -> float:
@@ -100,7 +99,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")  # as the binaries do
     answers = channel.claim_stdout()
     folder = tempfile.TemporaryDirectory()
-    ours = Ours(SIZES[sys.argv[1]], Path(folder.name) / "staging")
+    ours = Ours(SIZES[sys.argv[1]], Path(folder.name) / "staging", sys.argv[2:])
 
     def close() -> None:
         ours.close()

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from benchmarks.results import OURS, Sample, summarize, values
+from benchmarks.results import BFLOAT16, OURS, Sample, summarize, values
 from benchmarks.sizes import UPDATES_PER_CALL
 
 _PEERS = {
     OURS: ("sac_tf", "#d95f02"),
+    BFLOAT16: ("sac_tf,\nbfloat16", "#f0a868"),
     "sbx": ("SBX", "#7570b3"),
     "sbx_grouped": (f"SBX,\n{UPDATES_PER_CALL} steps,\n{UPDATES_PER_CALL} updates", "#b3b0d6"),
     "tf_agents": ("TF-Agents", "#66a61e"),

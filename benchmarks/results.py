@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 OURS = "ours"
+BFLOAT16 = "ours_bfloat16"
+"""Ours with `set_runtime.bfloat16_products`."""
 _COLUMNS = ("peer", "what", "repeat", "value", "versions", "commit")
 
-_RATIOS = {
+_RATIOS: dict[str, tuple[str, ...]] = {
     "update_vs_sbx": ("half_cheetah_update", "sbx"),
     "update_vs_sb3": ("half_cheetah_update", "sb3"),
     "update_vs_tf_agents": ("half_cheetah_update", "tf_agents"),
     "update_vs_gemm_limit": ("half_cheetah_update", "gemm"),
+    "update_bfloat16_vs_float32": ("half_cheetah_update", OURS, BFLOAT16),
     "loop_vs_sbx": ("half_cheetah_loop", "sbx"),
     "loop_vs_sbx_grouped": ("half_cheetah_loop", "sbx_grouped"),
     "loop_vs_sb3": ("half_cheetah_loop", "sb3"),
@@ -22,9 +25,10 @@ _RATIOS = {
     "humanoid_update_vs_sbx": ("humanoid_update", "sbx"),
     "humanoid_update_vs_sb3": ("humanoid_update", "sb3"),
     "humanoid_update_vs_tf_agents": ("humanoid_update", "tf_agents"),
+    "humanoid_update_bfloat16_vs_float32": ("humanoid_update", OURS, BFLOAT16),
     "humanoid_loop_vs_sbx": ("humanoid_loop", "sbx"),
 }
-"""Name of a line: what is compared, ours over whose."""
+"""Name of a line: what is compared, over whose, and whose if not ours in float32."""
 
 _VALUES = {
     "bytes_per_transition": "half_cheetah_bytes_per_transition",
@@ -67,9 +71,9 @@ def values(samples: list[Sample], what: str, peer: str) -> dict[int, float]:
     return {sample.repeat: sample.value for sample in samples if (sample.what, sample.peer) == (what, peer)}
 
 
-def ratio(samples: list[Sample], what: str, peer: str) -> Summary | None:
-    """Returns ours / the peer's, round by round: the two values of a round met the same machine. None without both."""
-    ours, theirs = values(samples, what, OURS), values(samples, what, peer)
+def ratio(samples: list[Sample], what: str, peer: str, own: str = OURS) -> Summary | None:
+    """Returns own / the peer's, round by round: the two values of a round met the same machine. None without both."""
+    ours, theirs = values(samples, what, own), values(samples, what, peer)
     rounds = sorted(ours.keys() & theirs.keys())
     return summarize([ours[number] / theirs[number] for number in rounds]) if rounds else None
 
@@ -88,8 +92,8 @@ def table(samples: list[Sample]) -> Iterator[str]:
 
 def lines(samples: list[Sample]) -> Iterator[str]:
     """Yields `name value` for each figure that the samples are enough for."""
-    for name, (what, peer) in _RATIOS.items():
-        found = ratio(samples, what, peer)
+    for name, compared in _RATIOS.items():
+        found = ratio(samples, *compared)
         if found is not None:
             yield f"{name} {found.median:.3f}"
     for name, what in _VALUES.items():

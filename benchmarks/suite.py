@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from benchmarks import channel
 from benchmarks.channel import Worker
-from benchmarks.results import OURS, Sample, slope
+from benchmarks.results import BFLOAT16, OURS, Sample, slope
 from benchmarks.sizes import HALF_CHEETAH, HUMANOID, OUR_PACKAGES, REDQ, UPDATES_PER_CALL, Size
 from benchmarks.train_run import train
+from sac_tf.training.runtime import multiplies_bfloat16
 
 _OURS, _TF_AGENTS, _PEERS = "benchmarks.ours", "benchmarks.tf_agents_peer", "benchmarks.stable_baselines"
 _LONG_PART_REPEATS = 3
@@ -53,7 +54,7 @@ class Suite:
         self._start = time.monotonic()
 
     def update(self) -> None:
-        """Updates per second at HalfCheetah sizes: everybody, and the bare matrix products."""
+        """Updates per second at HalfCheetah sizes: everybody, ours in bfloat16 too if it can, and the bare products."""
         self._updates(HALF_CHEETAH, self._repeats if self._quick else _ROUNDS_OF_UPDATES * self._repeats)
 
     def loop(self) -> None:
@@ -112,18 +113,17 @@ class Suite:
     def _updates(self, size: Size, repeats: int) -> None:
         with self._workers() as start:
             ours, sbx, sb3 = start(OURS, size), start("sbx", size), start("sb3", size)
-            tf_agents = start("tf_agents", size)
-            self._rounds(
-                f"{size.name}_update",
-                [
-                    self._asking(OURS, ours, "update", 400),
-                    self._asking("gemm", ours, "gemm", 400),
-                    self._asking("sbx", sbx, "update", 300, 1),
-                    self._asking("tf_agents", tf_agents, "update", 240),
-                    self._asking("sb3", sb3, "update", 160, 1),
-                ],
-                repeats,
-            )
+            contenders = [
+                self._asking(OURS, ours, "update", 400),
+                self._asking("gemm", ours, "gemm", 400),
+                self._asking("sbx", sbx, "update", 300, 1),
+                self._asking("tf_agents", start("tf_agents", size), "update", 240),
+                self._asking("sb3", sb3, "update", 160, 1),
+            ]
+            if multiplies_bfloat16():
+                rounded = start(OURS, size, "set_runtime.bfloat16_products = True")
+                contenders.insert(1, self._asking(BFLOAT16, rounded, "update", 400))
+            self._rounds(f"{size.name}_update", contenders, repeats)
 
     def _rounds(self, what: str, contenders: list[Contender], repeats: int) -> None:
         for contender in contenders:

@@ -43,9 +43,13 @@ def test_slope_is_the_price_of_a_row():
 
 
 def test_lines_name_what_was_measured_and_nothing_else():
-    measured = samples("half_cheetah_update", ours=[150.0], gemm=[200.0])
+    measured = samples("half_cheetah_update", ours=[150.0], gemm=[200.0], ours_bfloat16=[210.0])
     measured += samples("half_cheetah_bytes_per_transition", ours=[1000.4])
-    assert list(results.lines(measured)) == ["update_vs_gemm_limit 0.750", "bytes_per_transition 1000"]
+    assert list(results.lines(measured)) == [
+        "update_vs_gemm_limit 0.750",
+        "update_bfloat16_vs_float32 1.400",
+        "bytes_per_transition 1000",
+    ]
 
 
 def test_file_says_what_made_it(tmp_path):
