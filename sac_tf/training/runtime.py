@@ -1,14 +1,12 @@
 """The TensorFlow runtime: settings that must be made before its first operation, and what it keeps after a run."""
 
 import gc
-from pathlib import Path
 
 import gin
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, require_count
-
-_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+from sac_tf.processor import multiplies_bfloat16
 
 
 @gin.register
@@ -41,11 +39,6 @@ def set_runtime(intra_op: int = 1, inter_op: int = 2, bfloat16_products: bool = 
             f"set_runtime.intra_op={intra_op} and set_runtime.inter_op={inter_op} come too late: "
             "TensorFlow has run with other counts in this process."
         ) from error
-
-
-def multiplies_bfloat16() -> bool:
-    """Returns whether this processor has instructions for it; without them TensorFlow would emulate it, slowly."""
-    return not _BFLOAT16_FLAGS.isdisjoint(Path("/proc/cpuinfo").read_text().split())
 
 
 def free_closed_runs() -> None:
