@@ -36,5 +36,5 @@ def make_critic(
     members: Members = [join_leaves([*leaves, action])] * ensemble_size
     members = torso(members, dense, hidden_units, activation, stream)
     members = dense(1, next(stream))(members)
-    q_values = tf.keras.layers.Lambda(lambda q: tf.stack([tf.squeeze(member, -1) for member in q]), name="q")(members)
+    q_values = tf.keras.layers.Lambda(lambda q: tf.squeeze(tf.stack(q), -1), name="q")(members)
     return tf.keras.Model([observation, action], q_values, name="critic")
