@@ -60,6 +60,6 @@ def _bars(axes, samples: list[Sample], what: str) -> None:
         limit = summarize(found[_LIMIT]).median
         axes.axhline(limit, color="black", linestyle="--", linewidth=1)
         axes.annotate(
-            f"matrix products alone: {limit:.3g}", (len(bars) - 0.6, limit), ha="right", va="bottom", fontsize=8
+            f"float32 products alone: {limit:.3g}", (len(bars) - 0.6, limit), ha="right", va="bottom", fontsize=8
         )
     axes.margins(y=0.15)
