@@ -47,21 +47,21 @@ bazel-test: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bazel test //...
 
 $(VENV)/.installed: requirements.txt
-	@$(call install,$(VENV),requirements.txt,800 MB)
+	@$(call install,$(VENV),requirements.txt,800 MB,10 11)
 	@touch $@
 
 $(VENV)-peers/.installed: benchmarks/requirements-peers.txt
-	@$(call install,$(VENV)-peers,benchmarks/requirements-peers.txt,500 MB)
+	@$(call install,$(VENV)-peers,benchmarks/requirements-peers.txt,500 MB,11)
 	@touch $@
 
 $(VENV)-deploy/.installed: deploy/requirements.txt
-	@$(call install,$(VENV)-deploy,deploy/requirements.txt,60 MB)
+	@$(call install,$(VENV)-deploy,deploy/requirements.txt,60 MB,11)
 	@touch $@
 
-# install(folder, requirements, size)
+# install(folder, requirements, size, minor versions of Python 3): Reverb has no release for others than 3.10 and 3.11
 define install
-$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v in ((3, 10), (3, 11)) or sys.exit( \
-  "sac_tf needs Python 3.10 or 3.11 (Reverb has no release for others), and this is %d.%d; " % v + \
+$(PYTHON) -c 'import sys; v = sys.version_info[:2]; fitting = "$(4)".split(); str(v[1]) in fitting or sys.exit( \
+  "$(2) is for Python 3." + " or 3.".join(fitting) + ", and this is %d.%d; " % v + \
   "give another one with make PYTHON=python3.11.")' && \
 echo "Installing into $(1): about $(3) to download, a few minutes." && \
 $(PYTHON) -m venv $(1) && \
