@@ -16,16 +16,27 @@ _SAVING_SECONDS = 120
 """From the first program's end to killing the others: honcho's 5 are too few for a server that saves a large replay."""
 
 
-class _Output(io.TextIOWrapper):
-    """Standard output that may go away (a terminal, `| tee` after Ctrl-C): honcho would die of it and stop nothing."""
+class _Output(io.TextIOBase):
+    """Standard output that honcho does not die of, which would stop nothing.
+
+    It may go away (a terminal, `| tee` after Ctrl-C), and it has no buffer: a buffer that is being written refuses what
+    a signal's handler prints meanwhile.
+    """
 
     def write(self, text: str) -> int:
+        rest = text.encode()
         try:
-            super().write(text)
-            self.flush()
+            while rest:
+                rest = rest[os.write(self.fileno(), rest) :]
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
         return len(text)
+
+    def fileno(self) -> int:
+        return 1
+
+    def isatty(self) -> bool:
+        return os.isatty(self.fileno())
 
 
 class _Manager(manager.Manager):
@@ -45,6 +56,6 @@ def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 if __name__ == "__main__":
     manager.KILL_WAIT = _SAVING_SECONDS
     command.Manager = _Manager
-    sys.stdout = _Output(sys.stdout.buffer, encoding="utf-8")
+    sys.stdout = _Output()
     signal.signal(signal.SIGHUP, _terminate)
     command.main()

@@ -1,9 +1,12 @@
 """The Procfile, its runner and keep.sh, with shell scripts in the place of the five programs."""
 
+import fcntl
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -45,6 +48,7 @@ def start(tmp_path):
             "ROOT_DIR": "runs/a b",
             "REPLAY_PORT": "8123",
             "RUN_FLAGS": "--gin_file=one.gin --gin_bindings=train.seed=1",
+            "PYTHONUNBUFFERED": "",  # whatever it is outside, the runner's output is its own
         }
         command = [sys.executable, "deploy/start.py", "start", "-f", "deploy/Procfile", "-c", f"collector={collectors}"]
         runners.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
@@ -61,6 +65,15 @@ def _wait_until_running(folder, programs=_PROGRAMS):
     while not all((folder / f"runs.{program}").exists() for program in programs):
         assert time.monotonic() < deadline, f"not all of {programs} started within 60 s"
         time.sleep(0.05)
+
+
+def _wait_until_full(pipe):
+    """Waits until a pipe holds all it can, and so the program that writes it hangs in the midst of a line."""
+    deadline, held, before = time.monotonic() + 60, 0, -1
+    while held < 60_000 or held != before:
+        assert time.monotonic() < deadline, f"the pipe was not full within 60 s: {held} bytes"
+        time.sleep(0.2)
+        before, held = held, struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"0000"))[0]
 
 
 def _saved(folder):
@@ -106,6 +119,16 @@ def test_a_signal_in_the_midst_of_the_start_stops_all(start):
     runner.send_signal(signal.SIGINT)
     runner.communicate(timeout=60)
     assert runner.returncode == 130
+
+
+def test_a_signal_in_the_midst_of_a_line_stops_all(start, tmp_path):
+    runner = start({"collect": "yes | head -c 200000 &"}, collectors=1)
+    _wait_until_running(tmp_path)
+    _wait_until_full(runner.stdout)
+    runner.send_signal(signal.SIGINT)
+    runner.communicate(timeout=60)
+    assert runner.returncode == 130
+    assert _saved(tmp_path) == set(_PROGRAMS)
 
 
 def test_all_stop_when_nobody_reads_the_output_any_more(start, tmp_path):
