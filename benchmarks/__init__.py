@@ -1,1 +1,2 @@
-"""Speed of this library beside its peers. Imports nothing: workers run in environments of their own."""
+"""Speed of this library beside its peers. Imports nothing: workers run in environments of their
+own."""

@@ -1,8 +1,8 @@
 """A worker process and the questions it answers: one JSON line each way. Standard library only.
 
-Each peer lives in a process of its own, because threads, imports and memory of two frameworks in one process disturb
-each other. A worker is built once and then asked again and again, in turn with the others, so that all of them meet
-the same drift of the machine.
+Each peer lives in a process of its own, because threads, imports and memory of two frameworks in
+one process disturb each other. A worker is built once and then asked again and again, in turn with
+the others, so that all of them meet the same drift of the machine.
 """
 
 import functools
@@ -73,7 +73,10 @@ class Worker:
     def _receive(self) -> Any:
         line = self._answers.readline()
         if not line:
-            raise BenchmarkError(f"{self._name} ended with code {self._process.wait()}:\n{last_lines(self._log_path)}")
+            raise BenchmarkError(
+                f"{self._name} ended with code "
+                f"{self._process.wait()}:\n{last_lines(self._log_path)}"
+            )
         return json.loads(line)
 
 
@@ -83,16 +86,21 @@ def versions(*packages: str) -> str:
 
 
 def claim_stdout() -> TextIO:
-    """Returns the way back to the asking side, and sends all that anyone prints to standard error instead."""
+    """Returns the way back to the asking side, and sends all that anyone prints to standard error
+    instead."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     return answers
 
 
 def serve(
-    answers: TextIO, versions: str, tasks: dict[str, Callable[..., float]], close: Callable[[], None] | None = None
+    answers: TextIO,
+    versions: str,
+    tasks: dict[str, Callable[..., float]],
+    close: Callable[[], None] | None = None,
 ) -> NoReturn:
-    """Answers questions from standard input until that is closed, calls `close`, and ends the process.
+    """Answers questions from standard input until that is closed, calls `close`, and ends the
+    process.
 
     At once: there is nothing to keep, and frameworks take seconds to take themselves down.
     """
@@ -107,7 +115,8 @@ def serve(
 
 
 def resident_memory(process: int | str = "self") -> float:
-    """Returns the megabytes (10^6 bytes) of memory that a process holds now: this one, or the one with that id."""
+    """Returns the megabytes (10^6 bytes) of memory that a process holds now: this one, or the one
+    with that id."""
     return _memory("VmRSS", process)
 
 

@@ -2,9 +2,10 @@
 
 python -m benchmarks.checksums --baseline=COMMIT
 
-trains the same seeded runs with this working tree and with COMMIT, one after the other on this machine, and compares
-the SHA-256 of their weights, optimizers and generators, of the replay's rows, and of all evaluations. The checksums do
-not depend on the names of variables. They do depend on the processor, so they are compared and not stored.
+trains the same seeded runs with this working tree and with COMMIT, one after the other on this
+machine, and compares the SHA-256 of their weights, optimizers and generators, of the replay's rows,
+and of all evaluations. The checksums do not depend on the names of variables. They do depend on the
+processor, so they are compared and not stored.
 """
 
 import csv
@@ -46,7 +47,9 @@ def main(_: list[str]) -> None:
 
 def _export(commit: str, folder: Path) -> None:
     """Writes the files of a commit to `folder`."""
-    archive = subprocess.run(["git", "archive", commit], cwd=_REPOSITORY, check=True, capture_output=True)
+    archive = subprocess.run(
+        ["git", "archive", commit], cwd=_REPOSITORY, check=True, capture_output=True
+    )
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(folder, filter="data")
 
@@ -54,17 +57,23 @@ def _export(commit: str, folder: Path) -> None:
 def _train(tree: Path, root_dir: Path, task: str, bindings: list[str]) -> dict[str, str]:
     """Trains with the code in `tree` and returns the checksums of the run."""
     command = [sys.executable, "-m", "binaries.train", f"--root_dir={root_dir}"]
-    command += [f"--gin_file=gin_configs/tasks/{task}.gin", *(f"--gin_bindings={b}" for b in bindings)]
+    command += [
+        f"--gin_file=gin_configs/tasks/{task}.gin",
+        *(f"--gin_bindings={b}" for b in bindings),
+    ]
     subprocess.run(command, cwd=tree, check=True, capture_output=True)
     return checksums(root_dir)
 
 
 def checksums(root_dir: Path) -> dict[str, str]:
-    """Returns the SHA-256 of the variables in the newest checkpoint of a run, of its rows and of its evaluations."""
+    """Returns the SHA-256 of the variables in the newest checkpoint of a run, of its rows and of
+    its evaluations."""
     checkpoint = max((root_dir / "checkpoints").glob("step-*"))
     rows = (checkpoint / "replay" / "resident_rows.npy").read_bytes()
     with (root_dir / "evaluations.csv").open(newline="") as file:
-        evaluations = [sorted(row.items() - {("wall_time", row["wall_time"])}) for row in csv.DictReader(file)]
+        evaluations = [
+            sorted(row.items() - {("wall_time", row["wall_time"])}) for row in csv.DictReader(file)
+        ]
     return {
         "variables": _sha256(*sorted(map(_fingerprint, _variables(checkpoint)))),
         "rows": _sha256(rows),

@@ -1,8 +1,10 @@
-"""Measures a run on many processes: that it learns as one process does, that collectors add up, what publishing costs.
+"""Measures a run on many processes: that it learns as one process does, that collectors add up,
+what publishing costs.
 
 python -m benchmarks.distributed --output_dir=benchmarks/results
 
-Run it from the top folder of the repository, and leave the machine alone meanwhile: it takes about half an hour. Each
+Run it from the top folder of the repository, and leave the machine alone meanwhile: it takes about
+  half an hour. Each
 value is printed as it comes; the last lines are `name value`.
 """
 
@@ -20,10 +22,14 @@ from sac_tf.errors import ConfigurationError, RunError
 _PARTS = ("learning", "collectors", "publication")
 _QUIET_LOAD, _QUIET_WAIT_S = 1.5, 600
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "benchmarks/results", "Folder for distributed.csv and distributed.png.")
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "benchmarks/results", "Folder for distributed.csv and distributed.png."
+)
 _ROOT_DIR = flags.DEFINE_string("root_dir", "runs/benchmark", "New folder for the runs.")
 _QUICK = flags.DEFINE_bool("quick", False, "One short round: to see that it works.")
-_ONLY = flags.DEFINE_multi_enum("only", [], _PARTS, "A part to run; repeat for several. All by default.")
+_ONLY = flags.DEFINE_multi_enum(
+    "only", [], _PARTS, "A part to run; repeat for several. All by default."
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +44,9 @@ def main(arguments: list[str]) -> int:
     from benchmarks.distributed_suite import Suite
 
     commit, machine = provenance.commit(), provenance.machine()
-    comment = f"python -m benchmarks.distributed {shlex.join(sys.argv[1:])}".strip() + f"; {machine}"
+    comment = (
+        f"python -m benchmarks.distributed {shlex.join(sys.argv[1:])}".strip() + f"; {machine}"
+    )
     suite = Suite(root_dir, _QUICK.value)
     for part in _ONLY.value or _PARTS:
         if part != "learning" and not _QUICK.value:  # which counts steps, not seconds
@@ -70,7 +78,13 @@ def _draw(curves: dict[str, list[list[tuple[int, float]]]], path: Path, caption:
     axes = figure.subplots()
     for (label, runs), color in zip(curves.items(), ("#7570b3", "#d95f02"), strict=True):
         for number, curve in enumerate(runs):
-            axes.plot(*zip(*curve, strict=True), color=color, marker="o", markersize=3, label="" if number else label)
+            axes.plot(
+                *zip(*curve, strict=True),
+                color=color,
+                marker="o",
+                markersize=3,
+                label="" if number else label,
+            )
     axes.set_xlabel("environment steps")
     axes.set_ylabel("evaluation return (mean action)")
     axes.grid(alpha=0.3)

@@ -1,6 +1,7 @@
 """The learning curves of finished runs, as one CSV file and one picture that can be committed.
 
-python -m benchmarks.learning runs/half_cheetah-0 runs/half_cheetah-1 --output_dir=benchmarks/results
+python -m benchmarks.learning runs/half_cheetah-0 runs/half_cheetah-1
+--output_dir=benchmarks/results
 """
 
 import csv
@@ -11,15 +12,29 @@ from absl import flags
 from binaries import launch
 from sac_tf.training import configuration, curves
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "benchmarks/results", "Where NAME.csv and NAME.png go.")
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "benchmarks/results", "Where NAME.csv and NAME.png go."
+)
 _NAME = flags.DEFINE_string("name", "learning", "Name of both files.")
-_COLUMNS = ("environment", "run", "seed", "step", "return_mean", "return_std", "episodes", "wall_time")
+_COLUMNS = (
+    "environment",
+    "run",
+    "seed",
+    "step",
+    "return_mean",
+    "return_std",
+    "episodes",
+    "wall_time",
+)
 
 
 def main(arguments: list[str]) -> None:
     if not arguments:
         raise launch.ConfigurationError("Name the folder of at least one run (see --help).")
-    root_dirs, output = [Path(argument) for argument in arguments], Path(_OUTPUT_DIR.value) / _NAME.value
+    root_dirs, output = (
+        [Path(argument) for argument in arguments],
+        Path(_OUTPUT_DIR.value) / _NAME.value,
+    )
     curves.draw(root_dirs, output.with_suffix(".png"))
     with output.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")

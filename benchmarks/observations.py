@@ -35,7 +35,8 @@ class Observations:
         self._thread.start()
 
     def end(self) -> dict[str, float]:
-        """Stops looking; returns figures: megabytes of each kind in its first and last minute, the most at one time."""
+        """Stops looking; returns figures: megabytes of each kind in its first and last minute, the
+        most at one time."""
         self._ended.set()
         self._thread.join()
         figures = {"checkpoint_went_back_updates": float(self._went_back)}
@@ -63,9 +64,14 @@ class Observations:
                 self._newest = max(self._newest, updates)
 
     def _updates_saved(self) -> int | None:
-        """Returns the updates behind the learner's newest checkpoint; None if there is none, or it is just replaced."""
+        """Returns the updates behind the learner's newest checkpoint; None if there is none, or it
+        is just replaced."""
         try:
             checkpoint = self._store.latest()
-            return None if checkpoint is None else int(tf.train.load_variable(str(checkpoint / "state"), _UPDATES))
+            return (
+                None
+                if checkpoint is None
+                else int(tf.train.load_variable(str(checkpoint / "state"), _UPDATES))
+            )
         except (OSError, ValueError, RunError, tf.errors.OpError):
             return None

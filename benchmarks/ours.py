@@ -1,6 +1,8 @@
-"""Worker: this library, built by gin as `train` builds it. `python -m benchmarks.ours <size> [binding ...]`
+"""Worker: this library, built by gin as `train` builds it. `python -m benchmarks.ours <size>
+[binding ...]`
 
-Tasks: `update` and `gemm`: updates per second, of the learner and of its bare products. `fill`: bytes that rows take.
+Tasks: `update` and `gemm`: updates per second, of the learner and of its bare products. `fill`:
+  bytes that rows take.
 """
 
 import itertools
@@ -33,7 +35,9 @@ class Ours:
         from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
         from sac_tf.training.loop import Training
 
-        gin.parse_config_files_and_bindings(["gin_configs/sac.gin"], [*gin_bindings(size), *bindings])
+        gin.parse_config_files_and_bindings(
+            ["gin_configs/sac.gin"], [*gin_bindings(size), *bindings]
+        )
         self._settings = Training()
         self._settings.runtime()
         self._environment = GymnasiumEnvironment(size.environment)
@@ -43,7 +47,8 @@ class Ours:
         self._step = 0
 
     def update(self, updates: int) -> float:
-        """Returns updates per second of `Learner.learn`: draws from the resident rows, updates, metrics, checks."""
+        """Returns updates per second of `Learner.learn`: draws from the resident rows, updates,
+        metrics, checks."""
         learner = self._learner or self._fill(RANDOM_STEPS)
         self._step += updates // self._size.updates_per_step
         done = learner.updates
@@ -58,19 +63,23 @@ class Ours:
         return self._products(updates)
 
     def fill(self, rows: int) -> float:
-        """Returns the bytes that this process holds with `rows` rows in its replay and its compiled update run once."""
+        """Returns the bytes that this process holds with `rows` rows in its replay and its compiled
+        update run once."""
         self._fill(rows)
         self.update(self._size.updates_per_step * UPDATES_PER_CALL)
         return channel.resident_memory() * 1e6
 
     def _fill(self, rows: int) -> "Learner":
-        """Builds a learner for `rows` rows, and gives it real ones: random actions, published as in the loop.
+        """Builds a learner for `rows` rows, and gives it real ones: random actions, published as in
+        the loop.
 
-        No more than `_REAL_ROWS` are simulated; then the same ones come again. (Reverb compresses a few rows at a time,
-        and does not see it.)
+        No more than `_REAL_ROWS` are simulated; then the same ones come again. (Reverb compresses a
+        few rows at a time, and does not see it.)
         """
         settings = self._settings
-        learner = settings.learner(self._environment.spec, settings.seed, self._staging, rows, 0, None)
+        learner = settings.learner(
+            self._environment.spec, settings.seed, self._staging, rows, 0, None
+        )
         transitions = self._transitions(min(rows, _REAL_ROWS))
         for row in range(rows):
             learner.replay.add(transitions[row % len(transitions)], row + 1)
@@ -85,7 +94,10 @@ class Ours:
         from sac_tf.training.collecting import collect
 
         act = uniform_actions(self._environment.spec, 1, seed=0)
-        return [transition for transition, _ in itertools.islice(collect(self._environment, act, seed=0), number)]
+        return [
+            transition
+            for transition, _ in itertools.islice(collect(self._environment, act, seed=0), number)
+        ]
 
     def close(self) -> None:
         if self._learner is not None:
@@ -105,7 +117,11 @@ def main() -> None:
         ours.close()
         folder.cleanup()
 
-    tasks: dict[str, Callable[..., float]] = {"update": ours.update, "gemm": ours.gemm, "fill": ours.fill}
+    tasks: dict[str, Callable[..., float]] = {
+        "update": ours.update,
+        "gemm": ours.gemm,
+        "fill": ours.fill,
+    }
     channel.serve(answers, channel.versions(*OUR_PACKAGES), tasks, close)
 
 

@@ -24,11 +24,16 @@ _ROWS = {"update": "updates / s, data at hand", "loop": "environment steps / s, 
 
 
 def draw(samples: list[Sample], path: Path, caption: str) -> None:
-    """Writes a PNG: a panel for each size and rate measured; bars are medians, whiskers least to greatest."""
+    """Writes a PNG: a panel for each size and rate measured; bars are medians, whiskers least to
+    greatest."""
     from matplotlib.figure import Figure
 
     measured = {sample.what for sample in samples}
-    columns = {size: title for size, title in _COLUMNS.items() if {f"{size}_{rate}" for rate in _ROWS} & measured}
+    columns = {
+        size: title
+        for size, title in _COLUMNS.items()
+        if {f"{size}_{rate}" for rate in _ROWS} & measured
+    }
     if not columns:  # memory alone has no rates
         return
     size_in = (0.5 + 3.8 * len(columns), 6.5)
@@ -53,13 +58,26 @@ def _bars(axes, samples: list[Sample], what: str) -> None:
         return
     for position, (peer, rate) in enumerate(bars):
         whiskers = [[rate.median - rate.least], [rate.greatest - rate.median]]
-        axes.bar(position, rate.median, color=_PEERS[peer][1], yerr=whiskers, capsize=3, ecolor="#333333")
-        axes.annotate(f"{rate.median:.3g}", (position, 0), (0, 4), textcoords="offset points", ha="center", **_NUMBER)
+        axes.bar(
+            position, rate.median, color=_PEERS[peer][1], yerr=whiskers, capsize=3, ecolor="#333333"
+        )
+        axes.annotate(
+            f"{rate.median:.3g}",
+            (position, 0),
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+            **_NUMBER,
+        )
     axes.set_xticks(range(len(bars)), [_PEERS[peer][0] for peer, _ in bars], fontsize=8)
     if found[_LIMIT]:
         limit = summarize(found[_LIMIT]).median
         axes.axhline(limit, color="black", linestyle="--", linewidth=1)
         axes.annotate(
-            f"float32 products alone: {limit:.3g}", (len(bars) - 0.6, limit), ha="right", va="bottom", fontsize=8
+            f"float32 products alone: {limit:.3g}",
+            (len(bars) - 0.6, limit),
+            ha="right",
+            va="bottom",
+            fontsize=8,
         )
     axes.margins(y=0.15)

@@ -1,10 +1,11 @@
-"""Times one action for one observation: exported policies beside TF-Agents' PyTFEagerPolicy, in one process.
+"""Times one action for one observation: exported policies beside TF-Agents' PyTFEagerPolicy, in one
+process.
 
 python -m benchmarks.policy_latency > latency.txt
 
-All of them are 256-256 networks for a task of the size of HalfCheetah (17 observations, 6 actions), called with a NumPy
-array for a NumPy array. Rounds of all alternate, so that whatever else the machine does falls on each alike; a number
-is the median of all calls of all rounds.
+All of them are 256-256 networks for a task of the size of HalfCheetah (17 observations, 6 actions),
+called with a NumPy array for a NumPy array. Rounds of all alternate, so that whatever else the
+machine does falls on each alike; a number is the median of all calls of all rounds.
 """
 
 import statistics
@@ -55,12 +56,16 @@ def _exported(folder: Path) -> dict[str, Callable[[], object]]:
     """Returns calls of exported policies, by TensorFlow's own interface."""
     bound = np.ones(_ACTIONS, np.float32)
     observation = tf.TensorSpec([_OBSERVATIONS], tf.float32, name="observation")
-    spec = EnvironmentSpec(observation, tf.TensorSpec([_ACTIONS], tf.float32, name="action"), -bound, bound)
+    spec = EnvironmentSpec(
+        observation, tf.TensorSpec([_ACTIONS], tf.float32, name="action"), -bound, bound
+    )
     state, description = TrainState(spec, seed=0), PolicySpec.of("none", spec, 0, None)
     for form in (export.SAVED_MODEL, export.TFLITE):
         export.export(state, spec, description, folder / form.name, form)
     signature = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
-    runner = tf.lite.Interpreter(str(folder / "tflite" / export.TFLITE_FILE)).get_signature_runner("serving_default")
+    runner = tf.lite.Interpreter(str(folder / "tflite" / export.TFLITE_FILE)).get_signature_runner(
+        "serving_default"
+    )
     array = np.zeros([1, _OBSERVATIONS], np.float32)
     return {
         "saved_model": lambda: signature(observation=tf.constant(array))["action"].numpy(),
@@ -69,7 +74,8 @@ def _exported(folder: Path) -> dict[str, Callable[[], object]]:
 
 
 def _tf_agents() -> dict[str, Callable[[], object]]:
-    """Returns calls of the mean action of a TF-Agents SAC agent, with and without `use_tf_function`."""
+    """Returns calls of the mean action of a TF-Agents SAC agent, with and without
+    `use_tf_function`."""
     observation = tensor_spec.TensorSpec([_OBSERVATIONS], tf.float32)
     action = tensor_spec.BoundedTensorSpec([_ACTIONS], tf.float32, -1, 1)
     agent = sac_agent.SacAgent(
@@ -77,7 +83,10 @@ def _tf_agents() -> dict[str, Callable[[], object]]:
         action,
         critic_network=CriticNetwork((observation, action), joint_fc_layer_params=_HIDDEN),
         actor_network=ActorDistributionNetwork(
-            observation, action, fc_layer_params=_HIDDEN, continuous_projection_net=TanhNormalProjectionNetwork
+            observation,
+            action,
+            fc_layer_params=_HIDDEN,
+            continuous_projection_net=TanhNormalProjectionNetwork,
         ),
         actor_optimizer=None,
         critic_optimizer=None,

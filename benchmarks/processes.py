@@ -17,11 +17,17 @@ from sac_tf.errors import ConfigurationError, RunError
 T = TypeVar("T")
 _POLL_S = 0.2
 _END_S = 60
-_BINARIES = {"server": "replay_server", "learner": "learn", "collector": "collect", "evaluator": "evaluate"}
+_BINARIES = {
+    "server": "replay_server",
+    "learner": "learn",
+    "collector": "collect",
+    "evaluator": "evaluate",
+}
 
 
 class Programs:
-    """The programs of one run on this machine. What `name` prints is in the folder of the run, in `name.txt`.
+    """The programs of one run on this machine. What `name` prints is in the folder of the run, in
+    `name.txt`.
 
     Names are "server", "learner", "evaluator", and "collector" or "collector-1" and so on.
     """
@@ -33,19 +39,27 @@ class Programs:
         with socket.create_server(("localhost", 0)) as free:
             self._port = free.getsockname()[1]
         bindings = ["connect.wait_s = 120", *bindings]
-        self._settings = [f"--gin_file={gin_file}", *(f"--gin_bindings={binding}" for binding in bindings)]
+        self._settings = [
+            f"--gin_file={gin_file}",
+            *(f"--gin_bindings={binding}" for binding in bindings),
+        ]
 
     @property
     def address(self) -> str:
         return f"localhost:{self._port}"
 
     def start(self, name: str, *bindings: str, root_dir: Path | None = None) -> None:
-        """Starts a program; `bindings` come last and so win. In a folder of its own if `root_dir` is given."""
+        """Starts a program; `bindings` come last and so win. In a folder of its own if `root_dir`
+        is given."""
         kind = name.partition("-")[0]
         arguments = [f"--root_dir={root_dir or self.root_dir}", *self._settings]
         arguments += [f"--gin_bindings={binding}" for binding in bindings]
-        arguments += [f"--port={self._port}"] if kind == "server" else [f"--replay_address={self.address}"]
-        arguments += {"collector": [f"--collector_id={name}"], "evaluator": ["--follow"]}.get(kind, [])
+        arguments += (
+            [f"--port={self._port}"] if kind == "server" else [f"--replay_address={self.address}"]
+        )
+        arguments += {"collector": [f"--collector_id={name}"], "evaluator": ["--follow"]}.get(
+            kind, []
+        )
         with self._output(name).open("a") as output:
             command = [sys.executable, "-m", f"binaries.{_BINARIES[kind]}", *arguments]
             self.processes[name] = subprocess.Popen(command, stdout=output, stderr=output)
@@ -72,9 +86,13 @@ class Programs:
         while not (value := condition()):
             for name, process in self.processes.items():
                 if process.poll() not in (None, 0):
-                    raise BenchmarkError(f"{name} ended with {process.poll()}: {last_lines(self._output(name))}")
+                    raise BenchmarkError(
+                        f"{name} ended with {process.poll()}: {last_lines(self._output(name))}"
+                    )
             if time.monotonic() > ends:
-                raise BenchmarkError(f"waited {seconds:.0f} s for {what} in vain, in {self.root_dir}")
+                raise BenchmarkError(
+                    f"waited {seconds:.0f} s for {what} in vain, in {self.root_dir}"
+                )
             time.sleep(_POLL_S)
         return value
 

@@ -1,10 +1,12 @@
 """The matrix products of one update, and how fast the machine does nothing but those.
 
-`update_vs_gemm_limit` is (seconds of the bare products of one update) / (seconds of our update), both from one run:
-1 would mean that sampling, activations, losses, optimizers, target networks and metrics cost nothing. The products are
-those of a SAC update whose critics take observation and action joined, with the operand layouts (transposed or not)
-that its gradients have. They run in a `tf.function` with the thread settings of `train`; they are independent of each
-other, so the runtime always has enough of them to run side by side. The update has chains of products that must wait
+`update_vs_gemm_limit` is (seconds of the bare products of one update) / (seconds of our update),
+both from one run: 1 would mean that sampling, activations, losses, optimizers, target networks and
+  metrics cost nothing. The products are
+those of a SAC update whose critics take observation and action joined, with the operand layouts
+(transposed or not) that its gradients have. They run in a `tf.function` with the thread settings of
+`train`; they are independent of each other, so the runtime always has enough of them to run side by
+side. The update has chains of products that must wait
 for each other: so 1 is a bound.
 """
 
@@ -17,7 +19,8 @@ from benchmarks.sizes import BATCH, UNITS, Size
 
 
 class Product(NamedTuple):
-    """[m, k] times [k, n]; `transpose_a` or `transpose_b` if that operand lies transposed in memory."""
+    """[m, k] times [k, n]; `transpose_a` or `transpose_b` if that operand lies transposed in
+    memory."""
 
     m: int
     k: int
@@ -53,8 +56,10 @@ def weight_gradients(layers: Sequence[Layer]) -> list[Product]:
 def update_products(size: Size) -> list[Product]:
     """Returns the products of one critic step and one actor step.
 
-    The critic step: policy and target critics on the next observation, critics forward and back to their weights. The
-    actor step: policy on the observation, critics forward and back to the action, policy back to its weights. That is
+    The critic step: policy and target critics on the next observation, critics forward and back to
+      their weights. The
+    actor step: policy on the observation, critics forward and back to the action, policy back to
+      its weights. That is
     16 passes of a hidden 256 x 256 layer with two critics: 1 + 2 + 2 + 4, and 1 + 2 + 2 + 2.
     """
     hidden = (UNITS, UNITS)
@@ -63,15 +68,22 @@ def update_products(size: Size) -> list[Product]:
     learn_critic = forward(critic) + weight_gradients(critic) + input_gradients(critic[1:])
     critic_step = forward(actor) + size.critics * (forward(critic) + learn_critic)
     through_critic = forward(critic) + input_gradients(critic)
-    actor_step = forward(actor) + size.critics * through_critic + weight_gradients(actor) + input_gradients(actor[1:])
+    actor_step = (
+        forward(actor)
+        + size.critics * through_critic
+        + weight_gradients(actor)
+        + input_gradients(actor[1:])
+    )
     return critic_step + actor_step
 
 
 def bare_products(products: Sequence[Product], updates_per_call: int) -> Callable[[int], float]:
-    """Returns f(updates) -> updates per second of a graph with the products of `updates_per_call` updates, unrolled.
+    """Returns f(updates) -> updates per second of a graph with the products of `updates_per_call`
+    updates, unrolled.
 
-    Operands are shared by shape, as an update's weights are, and so stay in the caches. Each product reads them anew:
-    TensorFlow merges products of one tensor, and drops those whose result is not used.
+    Operands are shared by shape, as an update's weights are, and so stay in the caches. Each
+    product reads them anew: TensorFlow merges products of one tensor, and drops those whose result
+      is not used.
     """
     import tensorflow as tf
 
@@ -91,7 +103,10 @@ def bare_products(products: Sequence[Product], updates_per_call: int) -> Callabl
             zip(products, pairs, strict=True) for _ in range(updates_per_call)
         ):
             result = tf.matmul(
-                left.read_value(), right.read_value(), transpose_a=product.transpose_a, transpose_b=product.transpose_b
+                left.read_value(),
+                right.read_value(),
+                transpose_a=product.transpose_a,
+                transpose_b=product.transpose_b,
             )
             corners.append(result[0, 0])
         return tf.add_n(corners)

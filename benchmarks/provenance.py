@@ -11,8 +11,12 @@ _BUSY = 0.5
 def commit() -> str:
     """Returns the short name of the commit, with a + if files were changed since."""
     try:
-        name = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True, stderr=subprocess.DEVNULL)
-        changed = subprocess.check_output(["git", "status", "--porcelain", "--untracked-files=no"], text=True)
+        name = subprocess.check_output(
+            ["git", "rev-parse", "--short", "HEAD"], text=True, stderr=subprocess.DEVNULL
+        )
+        changed = subprocess.check_output(
+            ["git", "status", "--porcelain", "--untracked-files=no"], text=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return name.strip() + ("+" if changed else "")

@@ -1,4 +1,5 @@
-"""Measured values, and what is computed from them: medians, spreads, ratios. Pure, but for writing the file."""
+"""Measured values, and what is computed from them: medians, spreads, ratios. Pure, but for writing
+the file."""
 
 import csv
 import statistics
@@ -41,7 +42,8 @@ _VALUES = {
 
 
 class Sample(NamedTuple):
-    """One measured value: of which peer, of what, and in which round (rounds interleave the peers)."""
+    """One measured value: of which peer, of what, and in which round (rounds interleave the
+    peers)."""
 
     peer: str
     what: str
@@ -68,11 +70,16 @@ def summarize(values: list[float]) -> Summary:
 
 def values(samples: list[Sample], what: str, peer: str) -> dict[int, float]:
     """Returns {repeat: value}."""
-    return {sample.repeat: sample.value for sample in samples if (sample.what, sample.peer) == (what, peer)}
+    return {
+        sample.repeat: sample.value
+        for sample in samples
+        if (sample.what, sample.peer) == (what, peer)
+    }
 
 
 def ratio(samples: list[Sample], what: str, peer: str, own: str = OURS) -> Summary | None:
-    """Returns own / the peer's, round by round: the two values of a round met the same machine. None without both."""
+    """Returns own / the peer's, round by round: the two values of a round met the same machine.
+    None without both."""
     ours, theirs = values(samples, what, own), values(samples, what, peer)
     rounds = sorted(ours.keys() & theirs.keys())
     return summarize([ours[number] / theirs[number] for number in rounds]) if rounds else None
@@ -109,4 +116,13 @@ def write(path: Path, samples: list[Sample], commit: str, comment: str) -> None:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for sample in samples:
-            writer.writerow([sample.peer, sample.what, sample.repeat, f"{sample.value:.6g}", sample.versions, commit])
+            writer.writerow(
+                [
+                    sample.peer,
+                    sample.what,
+                    sample.repeat,
+                    f"{sample.value:.6g}",
+                    sample.versions,
+                    commit,
+                ]
+            )

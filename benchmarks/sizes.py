@@ -1,4 +1,5 @@
-"""What is measured, in numbers that ours and every peer share. Standard library only: peers have their own packages."""
+"""What is measured, in numbers that ours and every peer share. Standard library only: peers have
+their own packages."""
 
 import dataclasses
 
@@ -21,7 +22,8 @@ class Size:
       observation: floats of an observation.
       action: floats of an action.
       critics: ensemble size.
-      updates_per_step: critic updates for each environment step; also critic updates for each actor update.
+      updates_per_step: critic updates for each environment step; also critic updates for each actor
+        update.
     """
 
     name: str

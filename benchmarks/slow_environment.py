@@ -1,4 +1,5 @@
-"""`benchmarks.slow_environment:SlowPendulum-v0`: Pendulum-v1 at the pace of a robot, 20 ms a step."""
+"""`benchmarks.slow_environment:SlowPendulum-v0`: Pendulum-v1 at the pace of a robot, 20 ms a
+step."""
 
 import time
 

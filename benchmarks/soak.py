@@ -1,9 +1,10 @@
-"""Kills a random program of a run on many processes every so often, starts it again, and sees whether the run survives.
+"""Kills a random program of a run on many processes every so often, starts it again, and sees
+whether the run survives.
 
 python -m benchmarks.soak --minutes=10 --kill_every=20 --root_dir=runs/soak
 
-The last lines are `name value`. Exit code 1, with a sentence, if the run did not go on after a kill, a checkpoint was
-lost, the policy at the end is not a learned one, or memory grew.
+The last lines are `name value`. Exit code 1, with a sentence, if the run did not go on after a
+kill, a checkpoint was lost, the policy at the end is not a learned one, or memory grew.
 """
 
 import collections
@@ -39,7 +40,9 @@ _LEARNED = -200.0
 
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "New folder of the run.", required=True)
 _MINUTES = flags.DEFINE_float("minutes", 10.0, "How long it goes on.", lower_bound=1.0)
-_KILL_EVERY = flags.DEFINE_float("kill_every", 20.0, "Seconds from one kill to the next.", lower_bound=1.0)
+_KILL_EVERY = flags.DEFINE_float(
+    "kill_every", 20.0, "Seconds from one kill to the next.", lower_bound=1.0
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of who is killed, how and when.")
 
 
@@ -118,13 +121,24 @@ class Soak:
         print(f"{time.strftime('%X')} {name} {how}: all go on after {seconds:.0f} s", flush=True)
 
     def _wait_until_it_goes_on(self, since: float, names: Sequence[str]) -> int:
-        """Waits until `names` were heard since then, and rows and updates grow; returns the updates it began with."""
-        who = {re.sub("^collector", "collector collector", name) for name in names} - {"server"} | {"learner"}
+        """Waits until `names` were heard since then, and rows and updates grow; returns the updates
+        it began with."""
+        who = {re.sub("^collector", "collector collector", name) for name in names} - {"server"} | {
+            "learner"
+        }
 
         def progress() -> tuple[int, int] | None:
             board = self._run.board()
-            heard = {name: beat for name, beat in board.get("processes", {}).items() if beat["time"] > since}
-            return (board["rows"]["inserted"], heard["learner"]["updates"]) if who <= heard.keys() else None
+            heard = {
+                name: beat
+                for name, beat in board.get("processes", {}).items()
+                if beat["time"] > since
+            }
+            return (
+                (board["rows"]["inserted"], heard["learner"]["updates"])
+                if who <= heard.keys()
+                else None
+            )
 
         what = f"{', '.join(names)} to go on"
         rows, updates = self._run.wait_until(progress, what, _GOES_ON_S)
@@ -133,7 +147,9 @@ class Soak:
             now = progress()
             return now is not None and now[0] > rows and now[1] > updates
 
-        self._run.wait_until(is_more, f"more rows than {rows} and more updates than {updates}", _GOES_ON_S)
+        self._run.wait_until(
+            is_more, f"more rows than {rows} and more updates than {updates}", _GOES_ON_S
+        )
         return updates
 
     def end(self) -> None:
@@ -145,15 +161,25 @@ class Soak:
         self._run.stop(*_PROGRAMS)
         from sac_tf.training.checkpoints import is_whole
 
-        found = [*self._run.root_dir.glob("checkpoints/step-*"), *self._run.root_dir.glob("*/checkpoints/step-*")]
+        found = [
+            *self._run.root_dir.glob("checkpoints/step-*"),
+            *self._run.root_dir.glob("*/checkpoints/step-*"),
+        ]
         self.figures["checkpoints"] = len(found)
-        self.complaints += [f"{checkpoint} is not whole" for checkpoint in found if not is_whole(checkpoint)]
+        self.complaints += [
+            f"{checkpoint} is not whole" for checkpoint in found if not is_whole(checkpoint)
+        ]
         back = self.figures["checkpoint_went_back_updates"]
         if len(found) < 4 or back > _CHECKPOINT_STEPS:
-            self.complaints += [f"there are {len(found)} checkpoints, and the newest went back by {back:.0f} updates"]
+            self.complaints += [
+                f"there are {len(found)} checkpoints, and the newest went back by {back:.0f} "
+                f"updates"
+            ]
         self.figures["final_return"] = self._evaluate()
         if not self.figures["final_return"] >= _LEARNED:
-            self.complaints += [f"the final return is {self.figures['final_return']}, less than {_LEARNED}"]
+            self.complaints += [
+                f"the final return is {self.figures['final_return']}, less than {_LEARNED}"
+            ]
         self.complaints += self._observations.complaints
 
     def _evaluate(self) -> float:

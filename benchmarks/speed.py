@@ -2,8 +2,9 @@
 
 python -m benchmarks.speed --output_dir=benchmarks/results
 
-Leave the machine alone meanwhile. Run it from the top folder of the repository; `make bench` does, and first makes the
-environment of the peers. Each value is printed as it comes; the last lines are `name value`.
+Leave the machine alone meanwhile. Run it from the top folder of the repository; `make bench` does,
+and first makes the environment of the peers. Each value is printed as it comes; the last lines are
+`name value`.
 """
 
 import shlex
@@ -17,13 +18,24 @@ from sac_tf.errors import ConfigurationError, RunError
 
 _PARTS = ("update", "loop", "redq", "humanoid", "memory")
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "benchmarks/results", "Folder for speed.csv and speed.png.")
-_REPEATS = flags.DEFINE_integer(
-    "repeats", 5, "Rounds of each part: thrice as many of updates, 3 at most of long parts.", lower_bound=1
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "benchmarks/results", "Folder for speed.csv and speed.png."
 )
-_QUICK = flags.DEFINE_bool("quick", False, "One short round: to see that it works, not how fast it is.")
-_ONLY = flags.DEFINE_multi_enum("only", [], _PARTS, "A part to run; repeat for several. All by default.")
-_PEERS_PYTHON = flags.DEFINE_string("peers_python", ".venv-peers/bin/python", "Python that has the peers installed.")
+_REPEATS = flags.DEFINE_integer(
+    "repeats",
+    5,
+    "Rounds of each part: thrice as many of updates, 3 at most of long parts.",
+    lower_bound=1,
+)
+_QUICK = flags.DEFINE_bool(
+    "quick", False, "One short round: to see that it works, not how fast it is."
+)
+_ONLY = flags.DEFINE_multi_enum(
+    "only", [], _PARTS, "A part to run; repeat for several. All by default."
+)
+_PEERS_PYTHON = flags.DEFINE_string(
+    "peers_python", ".venv-peers/bin/python", "Python that has the peers installed."
+)
 
 
 def main(arguments: list[str]) -> int:

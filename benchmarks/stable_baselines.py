@@ -1,8 +1,11 @@
-"""Worker: SBX or Stable-Baselines3, which share one interface. `python -m benchmarks.stable_baselines sbx <size> [n]`
+"""Worker: SBX or Stable-Baselines3, which share one interface. `python -m
+benchmarks.stable_baselines sbx <size> [n]`
 
-Both run as their documentation shows them: `SAC("MlpPolicy", environment)` with all defaults (learning rates, networks
-of 256-256, threads, a Monitor around the environment), and `verbose=1`, their normal log, every fourth episode. `n`
-makes them collect n steps before n times the updates (train_freq, gradient_steps), which their defaults do not.
+Both run as their documentation shows them: `SAC("MlpPolicy", environment)` with all defaults
+  (learning rates, networks
+of 256-256, threads, a Monitor around the environment), and `verbose=1`, their normal log, every
+fourth episode. `n` makes them collect n steps before n times the updates (train_freq,
+gradient_steps), which their defaults do not.
 
 Tasks: `update`: updates per second of `train`. `loop`: environment steps per second of `learn`.
 """
@@ -38,7 +41,8 @@ class StableBaselines:
         self._model.learn(RANDOM_STEPS)
 
     def update(self, updates: int, calls: int) -> float:
-        """Returns updates per second of `calls` calls of train, `updates` updates in each: sampling is part of it."""
+        """Returns updates per second of `calls` calls of train, `updates` updates in each: sampling
+        is part of it."""
         start = time.perf_counter()
         for _ in range(calls):
             self._model.train(gradient_steps=updates, batch_size=BATCH)
@@ -54,7 +58,11 @@ class StableBaselines:
 def main() -> None:
     """Serves one library and size."""
     answers = channel.claim_stdout()
-    library, size, steps_per_call = sys.argv[1], SIZES[sys.argv[2]], int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    library, size, steps_per_call = (
+        sys.argv[1],
+        SIZES[sys.argv[2]],
+        int(sys.argv[3]) if len(sys.argv) > 3 else 1,
+    )
     peer = StableBaselines(library, size, steps_per_call)
     versions = channel.versions(*_PACKAGES[library], "gymnasium", "mujoco")
     channel.serve(answers, versions, {"update": peer.update, "loop": peer.loop})

@@ -16,7 +16,11 @@ from benchmarks.sizes import HALF_CHEETAH, HUMANOID, OUR_PACKAGES, REDQ, UPDATES
 from benchmarks.train_run import train
 from sac_tf.processor import multiplies_bfloat16
 
-_OURS, _TF_AGENTS, _PEERS = "benchmarks.ours", "benchmarks.tf_agents_peer", "benchmarks.stable_baselines"
+_OURS, _TF_AGENTS, _PEERS = (
+    "benchmarks.ours",
+    "benchmarks.tf_agents_peer",
+    "benchmarks.stable_baselines",
+)
 _LONG_PART_REPEATS = 3
 _ROUNDS_OF_UPDATES = 3
 """Rounds for each repeat where one takes seconds only, and the ratios asked of it are close."""
@@ -29,7 +33,8 @@ class Contender(NamedTuple):
     Attributes:
       peer: name.
       versions: of what it runs.
-      measure: returns one value. Called once before the first round too, to compile, unless it starts a new process.
+      measure: returns one value. Called once before the first round too, to compile, unless it
+        starts a new process.
       starts_afresh: whether it does.
     """
 
@@ -47,20 +52,31 @@ class Suite:
     """
 
     def __init__(self, peers_python: str, log: Path, repeats: int, quick: bool):
-        """Takes the Python of the peers, a file for what workers print, rounds of each part, and whether to hurry."""
+        """Takes the Python of the peers, a file for what workers print, rounds of each part, and
+        whether to hurry."""
         self.samples: list[Sample] = []
-        self._peers_python, self._log, self._repeats, self._quick = peers_python, log, repeats, quick
+        self._peers_python, self._log, self._repeats, self._quick = (
+            peers_python,
+            log,
+            repeats,
+            quick,
+        )
         self._shorten = 4 if quick else 1
         self._start = time.monotonic()
 
     def update(self) -> None:
-        """Updates per second at HalfCheetah sizes: everybody, ours in bfloat16 too if it can, and the bare products."""
-        self._updates(HALF_CHEETAH, self._repeats if self._quick else _ROUNDS_OF_UPDATES * self._repeats)
+        """Updates per second at HalfCheetah sizes: everybody, ours in bfloat16 too if it can, and
+        the bare products."""
+        self._updates(
+            HALF_CHEETAH, self._repeats if self._quick else _ROUNDS_OF_UPDATES * self._repeats
+        )
 
     def loop(self) -> None:
-        """Environment steps per second on HalfCheetah; ours also gives the first update and the peak memory.
+        """Environment steps per second on HalfCheetah; ours also gives the first update and the
+        peak memory.
 
-        SBX and Stable-Baselines3 learn as their defaults say, one update after each step. `sbx_grouped` is SBX
+        SBX and Stable-Baselines3 learn as their defaults say, one update after each step.
+        `sbx_grouped` is SBX
         as it could be configured: 16 steps, then 16 updates, which is what our defaults do.
         """
         with self._workers() as start:
@@ -81,7 +97,10 @@ class Suite:
         """Ten critics and 20 updates for each step: ours and SBX."""
         with self._workers() as start:
             ours, sbx = start(OURS, REDQ), start("sbx", REDQ)
-            rates = [self._asking(OURS, ours, "update", 100), self._asking("sbx", sbx, "update", 20, 5)]
+            rates = [
+                self._asking(OURS, ours, "update", 100),
+                self._asking("sbx", sbx, "update", 20, 5),
+            ]
             self._rounds("redq_update", rates, self._repeats)
         with self._workers() as start:
             loops = [self._train(REDQ), self._asking("sbx", start("sbx", REDQ), "loop", 40)]
@@ -91,11 +110,15 @@ class Suite:
         """Humanoid sizes: updates of everybody, the loop of ours and SBX."""
         self._updates(HUMANOID, self._repeats)
         with self._workers() as start:
-            loops = [self._train(HUMANOID), self._asking("sbx", start("sbx", HUMANOID), "loop", 1000)]
+            loops = [
+                self._train(HUMANOID),
+                self._asking("sbx", start("sbx", HUMANOID), "loop", 1000),
+            ]
             self._rounds("humanoid_loop", loops, min(self._repeats, _LONG_PART_REPEATS))
 
     def memory(self) -> None:
-        """Bytes of a transition: the slope between two processes that hold few and many, so nothing is left out."""
+        """Bytes of a transition: the slope between two processes that hold few and many, so nothing
+        is left out."""
         for size, (few, many) in _FILLS.items():
             numbers = (few // self._shorten, many // self._shorten)
             held: list[float] = []
@@ -103,7 +126,15 @@ class Suite:
                 with self._workers() as start:
                     worker = start(OURS, size)
                     held.append(worker.ask("fill", rows))
-                    self._add(Sample(OURS, f"{size.name}_bytes_with_{rows}_rows", 0, held[-1], worker.versions))
+                    self._add(
+                        Sample(
+                            OURS,
+                            f"{size.name}_bytes_with_{rows}_rows",
+                            0,
+                            held[-1],
+                            worker.versions,
+                        )
+                    )
                     versions = worker.versions
             per_row, without_rows = slope(numbers, (held[0], held[1]))
             million = (without_rows + 1e6 * per_row) / 1e9
@@ -132,15 +163,21 @@ class Suite:
                 contender.measure()
         for repeat in range(repeats):
             for contender in contenders:
-                self._add(Sample(contender.peer, what, repeat, contender.measure(), contender.versions))
+                self._add(
+                    Sample(contender.peer, what, repeat, contender.measure(), contender.versions)
+                )
 
     def _asking(self, peer: str, worker: Worker, task: str, *counts: int) -> Contender:
-        """Returns a contender that asks its worker; a hurried suite makes the first count smaller."""
+        """Returns a contender that asks its worker; a hurried suite makes the first count
+        smaller."""
         first = max(counts[0] // self._shorten, 20)
-        return Contender(peer, worker.versions, functools.partial(worker.ask, task, first, *counts[1:]))
+        return Contender(
+            peer, worker.versions, functools.partial(worker.ask, task, first, *counts[1:])
+        )
 
     def _train(self, size: Size) -> Contender:
-        """Returns ours as a user runs it. Its other two figures become samples too, in the same round."""
+        """Returns ours as a user runs it. Its other two figures become samples too, in the same
+        round."""
         versions = channel.versions(*OUR_PACKAGES)
         rounds = iter(range(self._repeats))
 
@@ -166,7 +203,9 @@ class Suite:
                 python = sys.executable if peer in own else self._peers_python
                 module, first = own.get(peer, _PEERS), [] if peer in own else [peer]
                 return stack.enter_context(
-                    contextlib.closing(Worker(python, module, [*first, size.name, *arguments], self._log))
+                    contextlib.closing(
+                        Worker(python, module, [*first, size.name, *arguments], self._log)
+                    )
                 )
 
             yield start

@@ -1,7 +1,8 @@
 """Worker: the SacAgent of TF-Agents. `python -m benchmarks.tf_agents_peer <size>`
 
-Built as TF-Agents' SAC tutorial builds it (ActorDistributionNetwork, CriticNetwork, Keras' Adam, and
-`common.function(agent.train)`), with TensorFlow's default threads, and trained on one ready batch: it draws none.
+Built as TF-Agents' SAC tutorial builds it (ActorDistributionNetwork, CriticNetwork, Keras' Adam,
+and `common.function(agent.train)`), with TensorFlow's default threads, and trained on one ready
+batch: it draws none.
 
 Tasks: `update`: updates per second.
 """
@@ -51,7 +52,10 @@ def _make_agent(size: Size):
         time_step.time_step_spec(observation),
         action,
         actor_network=ActorDistributionNetwork(
-            observation, action, fc_layer_params=(UNITS, UNITS), continuous_projection_net=projection
+            observation,
+            action,
+            fc_layer_params=(UNITS, UNITS),
+            continuous_projection_net=projection,
         ),
         critic_network=CriticNetwork(
             (observation, action),
@@ -69,7 +73,8 @@ def _make_agent(size: Size):
 
 
 def _fill(spec):
-    """Returns what looks like two adjacent steps of 256 episodes: numbers where numbers belong, step type MID."""
+    """Returns what looks like two adjacent steps of 256 episodes: numbers where numbers belong,
+    step type MID."""
     import tensorflow as tf
 
     shape = [BATCH, 2, *spec.shape]
@@ -83,7 +88,9 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     answers = channel.claim_stdout()
     peer = TfAgents(SIZES[sys.argv[1]])
-    channel.serve(answers, channel.versions("tf-agents", "tensorflow", "keras"), {"update": peer.update})
+    channel.serve(
+        answers, channel.versions("tf-agents", "tensorflow", "keras"), {"update": peer.update}
+    )
 
 
 if __name__ == "__main__":

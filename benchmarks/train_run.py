@@ -1,4 +1,5 @@
-"""Ours as a user runs it: `python -m binaries.train` in a process of its own, timed by what it logs."""
+"""Ours as a user runs it: `python -m binaries.train` in a process of its own, timed by what it
+logs."""
 
 import csv
 import math
@@ -21,10 +22,13 @@ class TrainRun(NamedTuple):
     """What one run showed.
 
     Attributes:
-      steps_per_second: environment steps per second from the first logged update to the end of training; the process
-        collects, learns and logs all the while. No evaluation and no checkpoint falls into it.
-      first_update_seconds: from the start of the command until metrics of an update are in metrics.csv.
-      peak_memory_mb: greatest resident memory, in 10^6 bytes, evaluation and final checkpoint included.
+      steps_per_second: environment steps per second from the first logged update to the end of
+        training; the process collects, learns and logs all the while. No evaluation and no
+        checkpoint falls into it.
+      first_update_seconds: from the start of the command until metrics of an update are in
+        metrics.csv.
+      peak_memory_mb: greatest resident memory, in 10^6 bytes, evaluation and final checkpoint
+        included.
     """
 
     steps_per_second: float
@@ -35,8 +39,10 @@ class TrainRun(NamedTuple):
 def schedule(size: Size, quick: bool) -> tuple[int, int]:
     """Returns (steps between two rows of metrics.csv, steps in all).
 
-    Rows come near the default of every 1,000 steps, but so that one falls on the step of the first update: 5,016 is
-    four times 1,254. With 20 updates for each step a row each 20 steps costs nothing, and a step is a long time.
+    Rows come near the default of every 1,000 steps, but so that one falls on the step of the first
+      update: 5,016 is
+    four times 1,254. With 20 updates for each step a row each 20 steps costs nothing, and a step is
+    a long time.
     """
     if size.updates_per_step > 1:
         return 20, RANDOM_STEPS + (40 if quick else 60)
@@ -60,15 +66,25 @@ def train(size: Size, root_dir: Path, log: Path, quick: bool = False) -> TrainRu
         f"RunLog.period = {period}",
         "Evaluator.episodes = 1",
     ]
-    command = [sys.executable, "-m", "binaries.train", f"--root_dir={root_dir}", "--gin_file=gin_configs/sac.gin"]
+    command = [
+        sys.executable,
+        "-m",
+        "binaries.train",
+        f"--root_dir={root_dir}",
+        "--gin_file=gin_configs/sac.gin",
+    ]
     start = time.perf_counter()
     with log.open("a") as output:
         process = subprocess.Popen(
-            [*command, *(f"--gin_bindings={binding}" for binding in bindings)], stdout=output, stderr=output
+            [*command, *(f"--gin_bindings={binding}" for binding in bindings)],
+            stdout=output,
+            stderr=output,
         )
     first_update, peak = _watch(process, root_dir / "metrics.csv", start)
     if process.returncode != 0:
-        raise BenchmarkError(f"{' '.join(command)} ended with code {process.returncode}:\n{last_lines(log)}")
+        raise BenchmarkError(
+            f"{' '.join(command)} ended with code {process.returncode}:\n{last_lines(log)}"
+        )
     return TrainRun(steps_per_second(read_metrics(root_dir / "metrics.csv")), first_update, peak)
 
 
@@ -81,15 +97,19 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
 
 
 def steps_per_second(rows: list[dict[str, str]]) -> float:
-    """Returns the rate between the first row and the last; raises BenchmarkError if there are not two."""
+    """Returns the rate between the first row and the last; raises BenchmarkError if there are not
+    two."""
     if len(rows) < 2:
         raise BenchmarkError(f"metrics.csv has {len(rows)} rows with an update; two are needed.")
     first, last = rows[0], rows[-1]
-    return (int(last["step"]) - int(first["step"])) / (float(last["wall_time"]) - float(first["wall_time"]))
+    return (int(last["step"]) - int(first["step"])) / (
+        float(last["wall_time"]) - float(first["wall_time"])
+    )
 
 
 def _watch(process: subprocess.Popen, metrics: Path, start: float) -> tuple[float, float]:
-    """Waits for the end; returns the seconds from `start` to the first update, and the peak memory."""
+    """Waits for the end; returns the seconds from `start` to the first update, and the peak
+    memory."""
     first_update: float | None = None
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)

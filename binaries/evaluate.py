@@ -2,7 +2,8 @@
 
 python -m binaries.evaluate --root_dir=runs/cheetah --episodes=10 --video=cheetah.mp4
 python -m binaries.evaluate --policy=runs/cheetah/policy
-python -m binaries.evaluate --follow --root_dir=runs/cheetah --replay_address=localhost:8000 --gin_file=...
+python -m binaries.evaluate --follow --root_dir=runs/cheetah --replay_address=localhost:8000
+--gin_file=...
 
 The last is a process of a run on many: it evaluates each new policy until the run is complete.
 """
@@ -21,15 +22,21 @@ if TYPE_CHECKING:
     from sac_tf.training.acting import Act
 
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.")
-_POLICY = flags.DEFINE_string("policy", None, "Folder of an exported policy, in the place of --root_dir.")
+_POLICY = flags.DEFINE_string(
+    "policy", None, "Folder of an exported policy, in the place of --root_dir."
+)
 _EPISODES = flags.DEFINE_integer("episodes", 10, "Episodes to play.", lower_bound=1)
 _VIDEO = flags.DEFINE_string("video", None, "Film the first episode into this .mp4 file.")
 _FOLLOW = flags.DEFINE_bool("follow", False, "Evaluate each new policy of a run on many processes.")
 _ADDRESS = flags.DEFINE_string(
     "replay_address", None, "With --follow: HOST:PORT of the replay server; several: commas."
 )
-_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "With --follow: the same as for the other processes of the run.")
-_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "With --follow: a binding; repeatable.")
+_GIN_FILE = flags.DEFINE_multi_string(
+    "gin_file", [], "With --follow: the same as for the other processes of the run."
+)
+_GIN_BINDINGS = flags.DEFINE_multi_string(
+    "gin_bindings", [], "With --follow: a binding; repeatable."
+)
 _SEED = 0  # of the first episode; the others count up
 
 
@@ -47,17 +54,25 @@ def main(arguments: list[str]) -> int | None:
     if _FOLLOW.value:
         return _follow()
     if _ADDRESS.value or _GIN_FILE.value or _GIN_BINDINGS.value:
-        raise launch.ConfigurationError("--replay_address, --gin_file and --gin_bindings are for --follow.")
+        raise launch.ConfigurationError(
+            "--replay_address, --gin_file and --gin_bindings are for --follow."
+        )
     if (_ROOT_DIR.value is None) == (_POLICY.value is None):
         raise launch.ConfigurationError("Give --root_dir or --policy, and not both.")
     if _VIDEO.value and not _VIDEO.value.endswith(".mp4"):
         raise launch.ConfigurationError(f"--video={_VIDEO.value} must end in .mp4.")
-    policy = _exported(Path(_POLICY.value)) if _POLICY.value is not None else _of_run(str(_ROOT_DIR.value))
+    policy = (
+        _exported(Path(_POLICY.value))
+        if _POLICY.value is not None
+        else _of_run(str(_ROOT_DIR.value))
+    )
     from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
     from sac_tf.training import evaluation, video
 
     print(policy.title)
-    environment = GymnasiumEnvironment(policy.environment_id, _EPISODES.value, scale_actions=policy.scale_actions)
+    environment = GymnasiumEnvironment(
+        policy.environment_id, _EPISODES.value, scale_actions=policy.scale_actions
+    )
     played = evaluation.play(environment, policy.act(_EPISODES.value), _SEED)
     print(f"Evaluation return {evaluation.summarize(played)}")
     if _VIDEO.value:
@@ -69,12 +84,16 @@ def main(arguments: list[str]) -> int | None:
 
 def _follow() -> int:
     if _ROOT_DIR.value is None or _ADDRESS.value is None or _POLICY.value or _VIDEO.value:
-        raise launch.ConfigurationError("--follow needs --root_dir and --replay_address, and no --policy or --video.")
+        raise launch.ConfigurationError(
+            "--follow needs --root_dir and --replay_address, and no --policy or --video."
+        )
     addresses = parse_addresses(_ADDRESS.value)
     launch.open_root_dir(f"{_ROOT_DIR.value}/evaluator")
     following, training = launch.make_distributed("follow", _GIN_FILE.value, _GIN_BINDINGS.value)
     stopped_by = following.run(_ROOT_DIR.value, addresses, training)
-    return launch.ending(stopped_by, f"The run is complete. Evaluations in {_ROOT_DIR.value}/evaluations.csv.")
+    return launch.ending(
+        stopped_by, f"The run is complete. Evaluations in {_ROOT_DIR.value}/evaluations.csv."
+    )
 
 
 def _of_run(root_dir: str) -> _Policy:
@@ -82,7 +101,9 @@ def _of_run(root_dir: str) -> _Policy:
     from sac_tf.training.acting import mean_actions
 
     title = f"{run.environment_id}, policy of step {run.step:,} ({run.checkpoint})"
-    return _Policy(title, run.environment_id, lambda size: mean_actions(run.state, run.spec, size), True)
+    return _Policy(
+        title, run.environment_id, lambda size: mean_actions(run.state, run.spec, size), True
+    )
 
 
 def _exported(folder: Path) -> _Policy:

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from sac_tf.serving.export import Format
 
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.", required=True)
-_EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder to write; an export there is replaced.", required=True)
-_FORMAT = flags.DEFINE_enum("format", "saved_model", ["saved_model", "tflite", "tf_agents"], "What to write.")
+_EXPORT_DIR = flags.DEFINE_string(
+    "export_dir", None, "Folder to write; an export there is replaced.", required=True
+)
+_FORMAT = flags.DEFINE_enum(
+    "format", "saved_model", ["saved_model", "tflite", "tf_agents"], "What to write."
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -27,11 +31,15 @@ def main(arguments: list[str]) -> None:
     from sac_tf.serving.policy_spec import PolicySpec
     from sac_tf.training.metrics import evaluated_return
 
-    description = PolicySpec.of(run.environment_id, run.spec, run.step, evaluated_return(root_dir, run.step))
+    description = PolicySpec.of(
+        run.environment_id, run.spec, run.step, evaluated_return(root_dir, run.step)
+    )
     try:
         export(run.state, run.spec, description, folder, _format(_FORMAT.value))
     except OSError as error:
-        raise launch.ConfigurationError(f"--export_dir={folder} cannot be written ({error.strerror}).") from error
+        raise launch.ConfigurationError(
+            f"--export_dir={folder} cannot be written ({error.strerror})."
+        ) from error
     print(f"{run.environment_id}, policy of step {run.step:,} ({run.checkpoint}) is in {folder}")
     print(f"Next: python -m binaries.evaluate --policy={folder}")
 

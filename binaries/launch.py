@@ -1,6 +1,8 @@
-"""What the binaries share: flags, quiet native libraries, gin, and errors as one sentence with an exit code.
+"""What the binaries share: flags, quiet native libraries, gin, and errors as one sentence with an
+exit code.
 
-Imports nothing heavy, so that `--help` and a wrong flag answer at once; binaries import the library in `main`.
+Imports nothing heavy, so that `--help` and a wrong flag answer at once; binaries import the library
+in `main`.
 """
 
 import os
@@ -33,10 +35,11 @@ _GIN_TRACE = re.compile(r"In call to configurable '(\w+)'")
 def run(main: Callable[[list[str]], int | None]) -> None:
     """Parses the flags and runs `main` with the other arguments.
 
-    Exit codes: 2 for a wrong flag or configuration, 1 for a failure while running, 128 + n for signal n.
+    Exit codes: 2 for a wrong flag or configuration, 1 for a failure while running, 128 + n for
+      signal n.
     """
-    # An update takes and returns the same pieces of memory over and over: TensorFlow's own allocator is faster at that
-    # than the system's. Read when TensorFlow is imported.
+    # An update takes and returns the same pieces of memory over and over: TensorFlow's own
+    # allocator is faster at that than the system's. Read when TensorFlow is imported.
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     try:
         app.run(lambda argv: _exit(main(argv[1:]) or 0), flags_parser=_parse_flags)
@@ -57,7 +60,9 @@ def run(main: Callable[[list[str]], int | None]) -> None:
 def refuse_arguments(arguments: Sequence[str]) -> None:
     """Raises ConfigurationError if there is an argument that is not a flag."""
     if arguments:
-        raise ConfigurationError(f"Unexpected argument {arguments[0]!r}; this program takes flags only (see --help).")
+        raise ConfigurationError(
+            f"Unexpected argument {arguments[0]!r}; this program takes flags only (see --help)."
+        )
 
 
 def parse_gin(files: Sequence[str], bindings: Sequence[str]) -> None:
@@ -69,30 +74,43 @@ def parse_gin(files: Sequence[str], bindings: Sequence[str]) -> None:
             raise ConfigurationError(f"--gin_file={file} does not exist.")
     try:
         gin.parse_config_files_and_bindings(list(files), list(bindings))
-    except Exception as error:  # gin raises many kinds, and all of them mean a wrong file or binding
-        raise ConfigurationError(f"gin cannot use this configuration: {_first_line(error)}") from error
+    except (
+        Exception
+    ) as error:  # gin raises many kinds, and all of them mean a wrong file or binding
+        raise ConfigurationError(
+            f"gin cannot use this configuration: {_first_line(error)}"
+        ) from error
 
 
 def make_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
-    """Returns the run that gin files and bindings describe; raises ConfigurationError if they cannot."""
+    """Returns the run that gin files and bindings describe; raises ConfigurationError if they
+    cannot."""
     parse_gin(files, bindings)
     from sac_tf.training.loop import Training
 
     try:
         return Training()
     except RuntimeError as error:  # gin's word for a missing binding
-        raise ConfigurationError("Give train.environment, by --gin_file or --gin_bindings.") from error
+        raise ConfigurationError(
+            "Give train.environment, by --gin_file or --gin_bindings."
+        ) from error
 
 
-def make_distributed(name: str, files: Sequence[str], bindings: Sequence[str]) -> "tuple[Any, Training]":
-    """Returns one process of a run on many, `name` of `gin_configs/distributed.gin`, and the settings of the run."""
+def make_distributed(
+    name: str, files: Sequence[str], bindings: Sequence[str]
+) -> "tuple[Any, Training]":
+    """Returns one process of a run on many, `name` of `gin_configs/distributed.gin`, and the
+    settings of the run."""
     training = make_training([_DISTRIBUTED, *files], bindings)
     return gin.get_configurable(name)(), training
 
 
 def ending(stopped_by: "signal.Signals | None", words: str) -> int:
     """Prints how a process of a run on many ended, and returns its exit code."""
-    print(words if stopped_by is None else f"Stopped by {stopped_by.name}. The same command goes on.", flush=True)
+    print(
+        words if stopped_by is None else f"Stopped by {stopped_by.name}. The same command goes on.",
+        flush=True,
+    )
     return 0 if stopped_by is None else 128 + stopped_by
 
 
@@ -103,7 +121,9 @@ def open_root_dir(path: str) -> Path:
         root_dir.mkdir(parents=True, exist_ok=True)
         divert_native_output(root_dir / NATIVE_LOG)
     except OSError as error:
-        raise ConfigurationError(f"--root_dir={path} cannot be written ({error.strerror}).") from error
+        raise ConfigurationError(
+            f"--root_dir={path} cannot be written ({error.strerror})."
+        ) from error
     return root_dir
 
 
@@ -127,7 +147,8 @@ def restore_run(root_dir: str) -> "RestoredRun":
 def divert_native_output(path: Path) -> None:
     """Sends file descriptor 2 to `path`, and keeps Python's own stderr where it was.
 
-    TensorFlow and Reverb print notices there that no setting stops. Call it before they are imported.
+    TensorFlow and Reverb print notices there that no setting stops. Call it before they are
+    imported.
     """
     terminal = os.dup(2)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -149,7 +170,8 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 
 def _exit(code: int) -> None:
-    """Ends the process, past threads that still wait for a server that is gone: Python would abort over them."""
+    """Ends the process, past threads that still wait for a server that is gone: Python would abort
+    over them."""
     if any(thread.daemon for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -9,7 +9,9 @@ from absl import flags
 
 from binaries import launch
 
-_OUTPUT = flags.DEFINE_string("output", None, "The picture to write (.png, .pdf or .svg).", required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "The picture to write (.png, .pdf or .svg).", required=True
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -24,7 +26,9 @@ def main(arguments: list[str]) -> None:
     try:
         curves.draw(root_dirs, output)
     except OSError as error:
-        raise launch.ConfigurationError(f"--output={output} cannot be written ({error.strerror}).") from error
+        raise launch.ConfigurationError(
+            f"--output={output} cannot be written ({error.strerror})."
+        ) from error
     print(f"Curves of {len(root_dirs)} runs in {output}")
 
 

@@ -1,4 +1,5 @@
-"""Prints how a run on many processes is: tables, rates, limiter, who waits, age of the policy, collectors seen.
+"""Prints how a run on many processes is: tables, rates, limiter, who waits, age of the policy,
+collectors seen.
 
 python -m binaries.status --replay_address=localhost:8000
 """

@@ -1,9 +1,11 @@
-"""Trains a grid of settings, or named variants, with several seeds each; then draws one figure and one table.
+"""Trains a grid of settings, or named variants, with several seeds each; then draws one figure and
+one table.
 
 python -m binaries.sweep --root_dir=runs/critics --gin_file=gin_configs/tasks/hopper.gin \
   --sweep='critic.ensemble_size=[2, 5, 10]' --seeds=3
 python -m binaries.sweep --root_dir=runs/ablation --gin_file=gin_configs/tasks/hopper.gin \
-  --variant='SAC:' --variant='fixed alpha: sac_steps.alpha_step=None; Temperature.initial_alpha=0.2' --seeds=3
+  --variant='SAC:' --variant='fixed alpha: sac_steps.alpha_step=None; Temperature.initial_alpha=0.2'
+  --seeds=3
 """
 
 import multiprocessing
@@ -21,13 +23,25 @@ from binaries import launch
 if TYPE_CHECKING:
     from sac_tf.sweeps.runner import Run
 
-_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of all runs; the same command goes on.", required=True)
-_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file of all settings; repeat for several.")
-_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding of all settings; repeatable.")
-_SWEEP = flags.DEFINE_multi_string("sweep", [], "'critic.ensemble_size=[2, 5]'; repeat for all combinations.")
-_VARIANT = flags.DEFINE_multi_string("variant", [], "'name: binding; binding; file.gin'; in the place of --sweep.")
+_ROOT_DIR = flags.DEFINE_string(
+    "root_dir", None, "Folder of all runs; the same command goes on.", required=True
+)
+_GIN_FILE = flags.DEFINE_multi_string(
+    "gin_file", [], "Gin file of all settings; repeat for several."
+)
+_GIN_BINDINGS = flags.DEFINE_multi_string(
+    "gin_bindings", [], "A binding of all settings; repeatable."
+)
+_SWEEP = flags.DEFINE_multi_string(
+    "sweep", [], "'critic.ensemble_size=[2, 5]'; repeat for all combinations."
+)
+_VARIANT = flags.DEFINE_multi_string(
+    "variant", [], "'name: binding; binding; file.gin'; in the place of --sweep."
+)
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each setting: 0, 1, ...", lower_bound=1)
-_PARALLEL = flags.DEFINE_integer("parallel", None, "Runs at a time (default: the usable cores).", lower_bound=1)
+_PARALLEL = flags.DEFINE_integer(
+    "parallel", None, "Runs at a time (default: the usable cores).", lower_bound=1
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -48,7 +62,10 @@ def main(arguments: list[str]) -> int:
     finished = [run for run in runs if run.is_finished()]
     if interrupts.received is not None:
         done = f"{len(finished)} of {len(runs)} runs are done"
-        print(f"Stopped by {interrupts.received.name}; {done}, the others saved. The same command goes on.")
+        print(
+            f"Stopped by {interrupts.received.name}; {done}, the others saved. The same command "
+            f"goes on."
+        )
         return 128 + interrupts.received
     if finished:
         _report(root_dir, finished)
@@ -58,7 +75,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _refuse_bad_configurations(runs: Sequence["Run"]) -> None:
-    """Parses all configurations before anything starts, in a process that takes TensorFlow's memory with it."""
+    """Parses all configurations before anything starts, in a process that takes TensorFlow's memory
+    with it."""
     if runs:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             pool.submit(_configure, runs).result()

@@ -9,9 +9,13 @@ from absl import flags
 
 from binaries import launch
 
-_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of the run; an interrupted run there goes on.", required=True)
+_ROOT_DIR = flags.DEFINE_string(
+    "root_dir", None, "Folder of the run; an interrupted run there goes on.", required=True
+)
 _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file; repeat for several.")
-_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable.")
+_GIN_BINDINGS = flags.DEFINE_multi_string(
+    "gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable."
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -21,7 +25,10 @@ def main(arguments: list[str]) -> int:
 
     outcome = launch.make_training(_GIN_FILE.value, _GIN_BINDINGS.value).run(str(root_dir))
     if outcome.stopped_by is not None:
-        print(f"Stopped by {outcome.stopped_by.name} at step {outcome.step:,}; saved. The same command goes on.")
+        print(
+            f"Stopped by {outcome.stopped_by.name} at step {outcome.step:,}; saved. The same "
+            f"command goes on."
+        )
         return 128 + outcome.stopped_by
     curves.draw([root_dir], root_dir / "learning_curve.png")
     print(_summary(root_dir, outcome.step, outcome.evaluation))
@@ -38,7 +45,8 @@ def _summary(root_dir: Path, step: int, evaluation: object | None) -> str:
             f"  policy       {root_dir}/policy (a SavedModel: README, 'Serving a policy')",
             f"  metrics      {root_dir}/metrics.csv, {root_dir}/evaluations.csv",
             f"  TensorBoard  tensorboard --logdir={root_dir}/tensorboard",
-            f"Next: python -m binaries.evaluate --root_dir={root_dir} --video={root_dir}/policy.mp4",
+            f"Next: python -m binaries.evaluate --root_dir={root_dir} "
+            f"--video={root_dir}/policy.mp4",
         ]
     )
 

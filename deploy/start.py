@@ -1,6 +1,7 @@
 """honcho, made to leave no program behind: python deploy/start.py start -f deploy/Procfile
 
-It waits for programs that save, stops them when the terminal closes, and does not mind where its output goes.
+It waits for programs that save, stops them when the terminal closes, and does not mind where its
+output goes.
 """
 
 import io
@@ -13,14 +14,15 @@ from types import FrameType
 from honcho import command, manager
 
 _SAVING_SECONDS = 120
-"""From the first program's end to killing the others: honcho's 5 are too few for a server that saves a large replay."""
+"""From the first program's end to killing the others: honcho's 5 are too few for a server that
+saves a large replay."""
 
 
 class _Output(io.TextIOBase):
     """Standard output that honcho does not die of, which would stop nothing.
 
-    It may go away (a terminal, `| tee` after Ctrl-C), and it has no buffer: a buffer that is being written refuses what
-    a signal's handler prints meanwhile.
+    It may go away (a terminal, `| tee` after Ctrl-C), and it has no buffer: a buffer that is being
+    written refuses what a signal's handler prints meanwhile.
     """
 
     def write(self, text: str) -> int:
@@ -40,7 +42,8 @@ class _Output(io.TextIOBase):
 
 
 class _Manager(manager.Manager):
-    """honcho fails over a signal that comes before it has heard of all starts, and leaves everything running."""
+    """honcho fails over a signal that comes before it has heard of all starts, and leaves
+    everything running."""
 
     def terminate(self) -> None:
         if self._all_started():

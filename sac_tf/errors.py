@@ -9,25 +9,31 @@ class ConfigurationError(ValueError):
 
 
 class RunError(RuntimeError):
-    """Something that broke while running (a NaN, a full disk). Binaries print it and exit with 1."""
+    """Something that broke while running (a NaN, a full disk). Binaries print it and exit with
+    1."""
 
 
 def require_count(name: str, value: Any, minimum: int = 1) -> int:
-    """Returns `value` if it is an integer of at least `minimum`; raises ConfigurationError otherwise."""
+    """Returns `value` if it is an integer of at least `minimum`; raises ConfigurationError
+    otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise ConfigurationError(f"{name} must be an integer of at least {minimum}, got {value!r}.")
     return value
 
 
 def require_counts(name: str, values: Any) -> tuple[int, ...]:
-    """Returns `values` as a tuple if it is a sequence of positive integers; raises ConfigurationError otherwise."""
+    """Returns `values` as a tuple if it is a sequence of positive integers; raises
+    ConfigurationError otherwise."""
     if not isinstance(values, list | tuple):
-        raise ConfigurationError(f"{name} must be a sequence of integers, (256, 256) for example, got {values!r}.")
+        raise ConfigurationError(
+            f"{name} must be a sequence of integers, (256, 256) for example, got {values!r}."
+        )
     return tuple(require_count(name, value) for value in values)
 
 
 def require_number(name: str, value: Any, accept: Callable[[float], bool], wanted: str) -> float:
-    """Returns `value` as a float if it is a number that `accept` takes; raises ConfigurationError otherwise."""
+    """Returns `value` as a float if it is a number that `accept` takes; raises ConfigurationError
+    otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not accept(value):
         raise ConfigurationError(f"{name} must be {wanted}, got {value!r}.")
     return float(value)

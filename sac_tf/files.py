@@ -13,20 +13,23 @@ _RENAME_EXCHANGE = 2
 
 
 def write_at_once(path: Path, text: str) -> None:
-    """Writes a file so that whoever looks, after a crash too, sees what was there before or all of `text`."""
+    """Writes a file so that whoever looks, after a crash too, sees what was there before or all of
+    `text`."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.write_text(text, newline="")
     unfinished.replace(path)
 
 
 def describe(folder: Path, omit: str) -> dict[str, list[int]]:
-    """Returns {relative path: [size, CRC-32]} of every file below `folder`, but for those named `omit`."""
+    """Returns {relative path: [size, CRC-32]} of every file below `folder`, but for those named
+    `omit`."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != omit)
     return {str(path.relative_to(folder)): [path.stat().st_size, _crc32(path)] for path in files}
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Puts what `write(empty folder)` writes in the place of `folder`, at once: nobody sees it half written.
+    """Puts what `write(empty folder)` writes in the place of `folder`, at once: nobody sees it half
+    written.
 
     If `write` raises, or the process is killed, what was there before stays.
     """
@@ -49,7 +52,8 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Swaps two names in one step (Linux's renameat2); returns False where system or file system cannot."""
+    """Swaps two names in one step (Linux's renameat2); returns False where system or file system
+    cannot."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
     names = _AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second)
     return rename is not None and rename(*names, _RENAME_EXCHANGE) == 0

@@ -17,11 +17,16 @@ class Moments(NamedTuple):
     squares: Any
 
     def join(self, other: "Moments") -> "Moments":
-        """Returns the moments of the rows of both, exact and stable (Chan, Golub and LeVeque, 1983)."""
+        """Returns the moments of the rows of both, exact and stable (Chan, Golub and LeVeque,
+        1983)."""
         count = self.count + other.count
         difference = other.mean - self.mean
         mean = self.mean + difference * (other.count / count)
-        return Moments(count, mean, self.squares + other.squares + difference**2 * (self.count * other.count / count))
+        return Moments(
+            count,
+            mean,
+            self.squares + other.squares + difference**2 * (self.count * other.count / count),
+        )
 
     @property
     def variance(self) -> Any:

@@ -1,4 +1,5 @@
-"""Learning rates that depend on the steps an optimizer has taken. The step number is saved with the optimizer."""
+"""Learning rates that depend on the steps an optimizer has taken. The step number is saved with the
+optimizer."""
 
 from typing import TypeAlias
 
@@ -11,15 +12,19 @@ Schedule: TypeAlias = tf.keras.optimizers.schedules.LearningRateSchedule
 
 
 def require_learning_rate(name: str, value: float | Schedule) -> float | Schedule:
-    """Returns `value` if it is a schedule or a positive number; raises ConfigurationError otherwise."""
+    """Returns `value` if it is a schedule or a positive number; raises ConfigurationError
+    otherwise."""
     if not isinstance(value, tf.keras.optimizers.schedules.LearningRateSchedule):
-        require_number(name, value, lambda rate: rate > 0, "a number above 0, or @linear_warmup() for example")
+        require_number(
+            name, value, lambda rate: rate > 0, "a number above 0, or @linear_warmup() for example"
+        )
     return value
 
 
 @gin.register
 def linear_warmup(learning_rate: float = 3e-4, warmup_steps: int = 2000) -> Schedule:
-    """Returns the schedule that rises from 0 at the first step to `learning_rate` at step `warmup_steps` and stays.
+    """Returns the schedule that rises from 0 at the first step to `learning_rate` at step
+    `warmup_steps` and stays.
 
     So the very first step moves nothing, as in SERL, whose number of steps is the default.
 
@@ -33,9 +38,13 @@ def linear_warmup(learning_rate: float = 3e-4, warmup_steps: int = 2000) -> Sche
 
 @gin.register
 def cosine_decay(
-    learning_rate: float = 3e-4, decay_steps: int = 1_000_000, warmup_steps: int = 0, final_fraction: float = 0.0
+    learning_rate: float = 3e-4,
+    decay_steps: int = 1_000_000,
+    warmup_steps: int = 0,
+    final_fraction: float = 0.0,
 ) -> Schedule:
-    """Returns the schedule that rises linearly to `learning_rate` and then falls along half a cosine (1608.03983).
+    """Returns the schedule that rises linearly to `learning_rate` and then falls along half a
+    cosine (1608.03983).
 
     Args:
       learning_rate: the highest.
@@ -49,7 +58,9 @@ def cosine_decay(
     require_learning_rate("cosine_decay.learning_rate", learning_rate)
     require_count("cosine_decay.decay_steps", decay_steps)
     require_count("cosine_decay.warmup_steps", warmup_steps, minimum=0)
-    require_number("cosine_decay.final_fraction", final_fraction, lambda f: 0 <= f <= 1, "a number from 0 to 1")
+    require_number(
+        "cosine_decay.final_fraction", final_fraction, lambda f: 0 <= f <= 1, "a number from 0 to 1"
+    )
     if warmup_steps == 0:
         return tf.keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps, final_fraction)
     return tf.keras.optimizers.schedules.CosineDecay(

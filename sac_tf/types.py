@@ -3,8 +3,9 @@
 Letters used in shapes everywhere: B rows of a batch, A action dimensions, N critics of an ensemble,
 E environments stepped together, W columns of a packed row.
 
-An observation is one float32 array, or a nested dict of them ("nest"). Actions are in [-1, 1] everywhere
-inside the library; only the environment adapter and exported policies know the bounds of a task.
+An observation is one float32 array, or a nested dict of them ("nest"). Actions are in [-1, 1]
+everywhere inside the library; only the environment adapter and exported policies know the bounds of
+a task.
 """
 
 import dataclasses
@@ -24,9 +25,10 @@ class Transition(NamedTuple):
       observation: nest of float32 [B, ...].
       action: float32 [B, A] in [-1, 1].
       reward: float32 [B].
-      discount: float32 [B]; 0 where the episode terminated, else 1. A time limit does not end a value:
-        truncated rows keep 1 and bootstrap.
-      next_observation: nest of float32 [B, ...], the true successor, never the first observation of a new episode.
+      discount: float32 [B]; 0 where the episode terminated, else 1. A time limit does not end a
+        value: truncated rows keep 1 and bootstrap.
+      next_observation: nest of float32 [B, ...], the true successor, never the first observation of
+        a new episode.
     """
 
     observation: Nest
@@ -44,7 +46,8 @@ class Step(NamedTuple):
       terminated: bool [E], the task itself ended (no value beyond).
       truncated: bool [E], a time limit ended the episode (value goes on).
       successor: nest of float32 [E, ...], the state reached, also where the episode ended.
-      observation: nest of float32 [E, ...], what to act on next: the first of a new episode where one ended.
+      observation: nest of float32 [E, ...], what to act on next: the first of a new episode where
+        one ended.
     """
 
     reward: Any

@@ -1,4 +1,5 @@
-"""Quiet and repeatable: native chatter off, threads as in a run, no gin binding left from another test."""
+"""Quiet and repeatable: native chatter off, threads as in a run, no gin binding left from another
+test."""
 
 import gc
 import os

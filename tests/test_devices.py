@@ -1,4 +1,5 @@
-"""Several devices: `two_devices.py`, in a process of its own, for TensorFlow makes its devices once."""
+"""Several devices: `two_devices.py`, in a process of its own, for TensorFlow makes its devices
+once."""
 
 import subprocess
 import sys

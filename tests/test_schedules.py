@@ -19,7 +19,9 @@ def test_linear_warmup_rises_to_the_rate_and_stays():
     ],
 )
 def test_cosine_decay_falls_along_half_a_cosine_after_its_warm_up(warmup_steps, expected):
-    schedule = schedules.cosine_decay(0.4, decay_steps=6, warmup_steps=warmup_steps, final_fraction=0.25)
+    schedule = schedules.cosine_decay(
+        0.4, decay_steps=6, warmup_steps=warmup_steps, final_fraction=0.25
+    )
     for step, rate in expected.items():
         assert float(schedule(step)) == pytest.approx(rate, abs=1e-7)
 
@@ -27,11 +29,31 @@ def test_cosine_decay_falls_along_half_a_cosine_after_its_warm_up(warmup_steps, 
 @pytest.mark.parametrize(
     ("make", "settings", "words"),
     [
-        (schedules.linear_warmup, {"learning_rate": 0}, "linear_warmup.learning_rate must be a number above 0"),
-        (schedules.linear_warmup, {"warmup_steps": 0}, "linear_warmup.warmup_steps must be an integer of at least 1"),
-        (schedules.cosine_decay, {"decay_steps": 1.5}, "cosine_decay.decay_steps must be an integer of at least 1"),
-        (schedules.cosine_decay, {"decay_steps": 9, "warmup_steps": -1}, "cosine_decay.warmup_steps must be"),
-        (schedules.cosine_decay, {"decay_steps": 9, "final_fraction": 2}, "cosine_decay.final_fraction must be"),
+        (
+            schedules.linear_warmup,
+            {"learning_rate": 0},
+            "linear_warmup.learning_rate must be a number above 0",
+        ),
+        (
+            schedules.linear_warmup,
+            {"warmup_steps": 0},
+            "linear_warmup.warmup_steps must be an integer of at least 1",
+        ),
+        (
+            schedules.cosine_decay,
+            {"decay_steps": 1.5},
+            "cosine_decay.decay_steps must be an integer of at least 1",
+        ),
+        (
+            schedules.cosine_decay,
+            {"decay_steps": 9, "warmup_steps": -1},
+            "cosine_decay.warmup_steps must be",
+        ),
+        (
+            schedules.cosine_decay,
+            {"decay_steps": 9, "final_fraction": 2},
+            "cosine_decay.final_fraction must be",
+        ),
     ],
 )
 def test_bad_numbers_are_refused(make, settings, words):

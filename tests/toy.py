@@ -1,4 +1,5 @@
-"""Environments small enough to know every number: `tests.toy:Counter-v0` and its faulty relatives."""
+"""Environments small enough to know every number: `tests.toy:Counter-v0` and its faulty
+relatives."""
 
 import time
 
@@ -10,7 +11,8 @@ LENGTH = 5
 
 
 class Counter(gymnasium.Env):
-    """Observes (episode, step). The reward is the action. Odd episodes terminate after 5 steps, even ones are cut."""
+    """Observes (episode, step). The reward is the action. Odd episodes terminate after 5 steps,
+    even ones are cut."""
 
     observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
     action_space = spaces.Box(np.float32(-2.0), np.float32(0.5), (1,))
@@ -39,7 +41,10 @@ class Nested(Counter):
     """The same observation as a nested dict."""
 
     observation_space = spaces.Dict(
-        {"b": spaces.Box(-9, 9, (1,)), "a": spaces.Dict({"c": spaces.Box(-9, 9, (1, 1), np.float64)})}
+        {
+            "b": spaces.Box(-9, 9, (1,)),
+            "a": spaces.Dict({"c": spaces.Box(-9, 9, (1, 1), np.float64)}),
+        }
     )
 
     def _observation(self):
@@ -65,7 +70,8 @@ class Pixels(Counter):
 
 
 class Paced(Counter):
-    """Takes 4 ms a step, so that a run of many processes leaves the processor to others while it is looked at."""
+    """Takes 4 ms a step, so that a run of many processes leaves the processor to others while it is
+    looked at."""
 
     def step(self, action):
         time.sleep(0.004)

@@ -1,4 +1,5 @@
-"""What `sac_tf.devices` promises, on two logical CPUs. `test_devices.py` runs it, in a process of its own."""
+"""What `sac_tf.devices` promises, on two logical CPUs. `test_devices.py` runs it, in a process of
+its own."""
 
 import functools
 
@@ -41,14 +42,19 @@ _clipped = _part(minimize, transform=_part(clip_by_global_norm, norm=0.1))
 
 def _networks(torso=torsos.mlp_torso, members=2, **settings):
     critic = _part(make_critic, hidden_units=(16,), torso=torso, ensemble_size=members, **settings)
-    return {"actor": _part(make_actor, hidden_units=(16,), torso=torso, **settings), "critic": critic}
+    return {
+        "actor": _part(make_actor, hidden_units=(16,), torso=torso, **settings),
+        "critic": critic,
+    }
 
 
 VARIANTS = {
     "weighted REDQ": (
         {**_networks(members=3), "alpha_optimizer": lambda: tf.keras.optimizers.legacy.SGD(0.1)},
         {
-            "critic_step": _part(weighted_step, step=_part(sac.critic_step, pool=losses.subset_minimum_q)),
+            "critic_step": _part(
+                weighted_step, step=_part(sac.critic_step, pool=losses.subset_minimum_q)
+            ),
             "actor_step": _part(weighted_step, step=_part(sac.actor_step, pool=losses.mean_q)),
             "alpha_step": _part(weighted_step, step=sac.alpha_step),
         },
@@ -89,14 +95,24 @@ def _make(state, steps, updates):
     def sample(rows):
         normal = state.generator.normal
         ends = tf.cast(tf.range(rows) % 3 != 0, tf.float32)
-        fields = [normal([rows, 3]), tf.tanh(normal([rows, 2])), normal([rows]), ends, normal([rows, 3])]
-        return WeightedTransition(*fields, tf.exp(normal([rows])), tf.cast(tf.range(rows), tf.uint64))
+        fields = [
+            normal([rows, 3]),
+            tf.tanh(normal([rows, 2])),
+            normal([rows]),
+            ends,
+            normal([rows, 3]),
+        ]
+        return WeightedTransition(
+            *fields, tf.exp(normal([rows])), tf.cast(tf.range(rows), tf.uint64)
+        )
 
     def hear(rows, td_error):
         tf.numpy_function(lambda *arrays: heard.append(arrays), [rows.reward, td_error], [])
 
     steps = _part(sac.sac_steps, **steps)
-    return make_update(state, sample, hear, batch_size=6, updates_per_call=updates, steps=steps), heard
+    return make_update(
+        state, sample, hear, batch_size=6, updates_per_call=updates, steps=steps
+    ), heard
 
 
 def _numbers(state, folder):
@@ -113,21 +129,31 @@ def _read(path):
 def _assert_close(one, two):
     assert one.keys() == two.keys()
     for name, value in one.items():
-        tolerance = {"rtol": 1e-4, "atol": 1e-6} if np.asarray(value).dtype.kind == "f" else {"rtol": 0}
+        tolerance = (
+            {"rtol": 1e-4, "atol": 1e-6} if np.asarray(value).dtype.kind == "f" else {"rtol": 0}
+        )
         np.testing.assert_allclose(two[name], value, **tolerance, err_msg=name)
 
 
 def _copies(state):
-    networks = [state.actor, state.critic, *([] if state.target_critic is None else [state.target_critic])]
+    networks = [
+        state.actor,
+        state.critic,
+        *([] if state.target_critic is None else [state.target_critic]),
+    ]
     return [variable.values for network in networks for variable in network.variables]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_two_devices_do_what_one_does_with_the_joint_batch(spec, tmp_path, name):
-    """Weights, moments, moving statistics, generators, metrics, and the errors in the order of the rows."""
+    """Weights, moments, moving statistics, generators, metrics, and the errors in the order of the
+    rows."""
     settings, steps, updates = VARIANTS[name]
     one, two = TrainState(spec, 0, **settings), _mirrored(**settings)(spec, 0)
-    (update, heard), (update_two, heard_two) = _make(one, steps, updates), _make(two, steps, updates)
+    (update, heard), (update_two, heard_two) = (
+        _make(one, steps, updates),
+        _make(two, steps, updates),
+    )
     before = _numbers(one, tmp_path)
     assert two.strategy.num_replicas_in_sync == 2
     _assert_close(before, _numbers(two, tmp_path))
@@ -161,7 +187,9 @@ def test_both_copies_count_observations_and_actions_are_those_of_one_device(spec
     settings = _networks(normalization=RunningNormalization)
     one, two = TrainState(spec, 0, **settings), _mirrored(**settings)(spec, 0)
     for state in (one, two):
-        make_observer([state.actor, state.critic, state.target_critic])(np.float32([[1, 2, 3], [4, 5, 9]]))
+        make_observer([state.actor, state.critic, state.target_critic])(
+            np.float32([[1, 2, 3], [4, 5, 9]])
+        )
     _assert_close(_numbers(one, tmp_path), _numbers(two, tmp_path))
     assert all(np.array_equal(*values) for values in _copies(two))
     observation = np.float32([[1, 2, 3], [0, 0, 0]])
@@ -173,23 +201,30 @@ def test_both_copies_count_observations_and_actions_are_those_of_one_device(spec
 
 def test_masks_of_dropout_are_drawn_by_each(spec):
     state = _mirrored(**_networks(_part(torsos.droq_torso, rate=0.5)))(spec, 0)
-    q = tf.function(lambda: state.strategy.run(lambda: state.critic([tf.ones([5, 3]), tf.ones([5, 2])])))()
+    q = tf.function(
+        lambda: state.strategy.run(lambda: state.critic([tf.ones([5, 3]), tf.ones([5, 2])]))
+    )()
     assert np.abs(q.values[0] - q.values[1]).min(axis=1).max() > 1e-4
 
 
 def test_replicas_of_the_agent_of_tf_agents_add_up_their_shares(spec):
-    """Both see the same rows, whose targets hold no noise: a step is that of one device, a loss the half of its."""
+    """Both see the same rows, whose targets hold no noise: a step is that of one device, a loss the
+    half of its."""
 
     def train(strategy):
         tf.random.set_seed(0)
         with strategy.scope():
             optimizer = tf.compat.v1.train.GradientDescentOptimizer(0.1)
             action = BoundedTensorSpec([2], tf.float32, -1, 1)
-            agent = SacAgent(ts.time_step_spec(spec.observation), action, critic_optimizer=optimizer)
+            agent = SacAgent(
+                ts.time_step_spec(spec.observation), action, critic_optimizer=optimizer
+            )
         ones = tf.ones([4, 2])
         rows = trajectory.mid(tf.ones([4, 2, 3]), tf.zeros([4, 2, 2]), (), ones, 0 * ones)
         info = tf.function(lambda: strategy.run(agent.train, (rows,)), autograph=False)()
-        return agent.state.critic.variables, strategy.experimental_local_results(info.extra.critic_loss)
+        return agent.state.critic.variables, strategy.experimental_local_results(
+            info.extra.critic_loss
+        )
 
     (one, (loss,)), (two, losses) = train(tf.distribute.get_strategy()), train(_strategy())
     np.testing.assert_allclose(losses, [loss / 2, loss / 2], rtol=1e-5)
@@ -203,13 +238,22 @@ def test_all_devices_unless_fewer_are_asked_for():
 
 def test_what_cannot_be_shared_is_refused(spec):
     state = _mirrored(**_networks())(spec, 0)
-    with pytest.raises(ConfigurationError, match=r"make_update.batch_size=7 must be a multiple of 2"):
+    with pytest.raises(
+        ConfigurationError, match=r"make_update.batch_size=7 must be a multiple of 2"
+    ):
         make_update(state, None, batch_size=7)
-    with pytest.raises(ConfigurationError, match=r"jit_compile=True works without learner.state=@mirrored_state only"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"jit_compile=True works without learner.state=@mirrored_state only",
+    ):
         make_update(state, None, jit_compile=True)
-    with pytest.raises(ConfigurationError, match=r"mirrored_state.devices=3 is more than there are: CPU:0, CPU:1\."):
+    with pytest.raises(
+        ConfigurationError, match=r"mirrored_state.devices=3 is more than there are: CPU:0, CPU:1\."
+    ):
         devices.mirrored_state(spec, 0, TrainState, devices=3)
-    with pytest.raises(ConfigurationError, match=r"mirrored_state.devices must be an integer of at least 1, got 0"):
+    with pytest.raises(
+        ConfigurationError, match=r"mirrored_state.devices must be an integer of at least 1, got 0"
+    ):
         devices.mirrored_state(spec, 0, TrainState, devices=0)
 
 
@@ -237,7 +281,10 @@ def test_a_run_chosen_in_gin_trains_goes_on_and_serves(tmp_path):
     train("whole", 100)
     train("resumed", 50)
     train("resumed", 100)
-    paths = [tmp_path / folder / "checkpoints" / "step-000000100" / "state" for folder in ("whole", "resumed")]
+    paths = [
+        tmp_path / folder / "checkpoints" / "step-000000100" / "state"
+        for folder in ("whole", "resumed")
+    ]
     whole, resumed = (_read(path) for path in paths)
     assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
 
@@ -247,4 +294,6 @@ def test_a_run_chosen_in_gin_trains_goes_on_and_serves(tmp_path):
     observation = np.float32([[1.0, 0.0, 0.5]])
     policy = tf.saved_model.load(str(tmp_path / "whole" / "policy")).signatures["serving_default"]
     served = policy(observation=tf.constant(observation))["action"]
-    np.testing.assert_array_equal(served, 2 * mean_actions(restored.state, restored.spec, 1)(observation))
+    np.testing.assert_array_equal(
+        served, 2 * mean_actions(restored.state, restored.spec, 1)(observation)
+    )

@@ -1,4 +1,5 @@
-"""CrossQ (1902.05605): critics that batch normalisation steadies, in the place of target critics."""
+"""CrossQ (1902.05605): critics that batch normalisation steadies, in the place of target
+critics."""
 
 from collections.abc import Callable
 
@@ -22,20 +23,28 @@ def crossq_step(
     loss: Callable[..., tf.Tensor] = losses.critic_loss,
     minimize: sac.Minimize = minimize,
 ) -> tuple[sac.Metrics, tf.Tensor]:
-    """Moves every critic towards a target of its own, both taken from one pass over 2B rows (1902.05605, figure 2).
+    """Moves every critic towards a target of its own, both taken from one pass over 2B rows
+    (1902.05605, figure 2).
 
-    The pass in training mode over (s, a) and (s', a') together lets batch normalisation see the rows of both. No
-    gradient flows through the half of (s', a'). The policy that draws a' acts by its moving statistics.
+    The pass in training mode over (s, a) and (s', a') together lets batch normalisation see the
+    rows of both. No gradient flows through the half of (s', a'). The policy that draws a' acts by
+    its moving statistics.
 
     Args and result: as for `sac.critic_step`.
 
     Raises:
       ConfigurationError: the state has target critics.
     """
-    require_number("crossq_step.gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+    require_number(
+        "crossq_step.gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1"
+    )
     if state.target_critic is not None:
-        raise ConfigurationError("crossq_step learns without target critics: set TrainState.target_critic to None.")
-    next_action, next_log_prob = state.policy(batch.next_observation).sample_action(draw_seed(state.generator))
+        raise ConfigurationError(
+            "crossq_step learns without target critics: set TrainState.target_critic to None."
+        )
+    next_action, next_log_prob = state.policy(batch.next_observation).sample_action(
+        draw_seed(state.generator)
+    )
     now, after = (batch.observation, batch.action), (batch.next_observation, next_action)
     both = tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), now, after)
 

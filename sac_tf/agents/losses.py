@@ -26,9 +26,12 @@ def mean_q(q: tf.Tensor, generator: tf.random.Generator) -> tf.Tensor:
 
 @gin.register
 def subset_minimum_q(q: tf.Tensor, generator: tf.random.Generator, size: int = 2) -> tf.Tensor:
-    """Returns the minimum [B] over `size` of N critics, drawn once for all rows, without replacement (2101.05982)."""
+    """Returns the minimum [B] over `size` of N critics, drawn once for all rows, without
+    replacement (2101.05982)."""
     if require_count("subset_minimum_q.size", size) > q.shape[0]:
-        raise ConfigurationError(f"subset_minimum_q.size={size} is more than critic.ensemble_size={q.shape[0]}.")
+        raise ConfigurationError(
+            f"subset_minimum_q.size={size} is more than critic.ensemble_size={q.shape[0]}."
+        )
     _, chosen = tf.math.top_k(devices.once(lambda: generator.uniform([q.shape[0]])), size)
     return tf.reduce_min(tf.gather(q, chosen), axis=0)
 
@@ -38,7 +41,8 @@ def soft_value(next_q: tf.Tensor, next_log_prob: tf.Tensor, alpha: tf.Tensor) ->
     """V(s') = Q(s', a') - alpha log pi(a'|s') (1812.05905, eq. 3).
 
     Args:
-      next_q: target Q values [B], pooled over the critics, of actions freshly drawn from the current policy.
+      next_q: target Q values [B], pooled over the critics, of actions freshly drawn from the
+        current policy.
       next_log_prob: log pi of those actions [B].
       alpha: temperature, scalar.
 
@@ -49,13 +53,17 @@ def soft_value(next_q: tf.Tensor, next_log_prob: tf.Tensor, alpha: tf.Tensor) ->
 
 @gin.register
 def hard_value(next_q: tf.Tensor, next_log_prob: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-    """V(s') = Q(s', a') [B]: no entropy in the backup (RLPD, 2302.02948, and SERL). Arguments as for `soft_value`."""
+    """V(s') = Q(s', a') [B]: no entropy in the backup (RLPD, 2302.02948, and SERL). Arguments as
+    for `soft_value`."""
     del next_log_prob, alpha
     return next_q
 
 
-def td_target(reward: tf.Tensor, discount: tf.Tensor, gamma: float, next_value: tf.Tensor) -> tf.Tensor:
-    """y = r + gamma * discount * V(s') [B]; `discount` is 0 where the episode terminated (1812.05905, eq. 2)."""
+def td_target(
+    reward: tf.Tensor, discount: tf.Tensor, gamma: float, next_value: tf.Tensor
+) -> tf.Tensor:
+    """y = r + gamma * discount * V(s') [B]; `discount` is 0 where the episode terminated
+    (1812.05905, eq. 2)."""
     return tf.stop_gradient(reward + gamma * discount * next_value)
 
 
@@ -85,11 +93,15 @@ def actor_loss(log_prob: tf.Tensor, q: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor
 
 
 @gin.register
-def alpha_loss(parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float) -> tf.Tensor:
-    """J_alpha = -alpha (log pi + H_target), the gradient flowing on into the parameter (1812.05905, eq. 18).
+def alpha_loss(
+    parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float
+) -> tf.Tensor:
+    """J_alpha = -alpha (log pi + H_target), the gradient flowing on into the parameter (1812.05905,
+    eq. 18).
 
     Args:
-      parameter: of the temperature, scalar; see `Temperature`, of whose dual problem this is the objective.
+      parameter: of the temperature, scalar; see `Temperature`, of whose dual problem this is the
+        objective.
       alpha: the temperature, scalar, a function of `parameter`.
       log_prob: [B], treated as a constant.
       target_entropy: H_target, usually -A.
@@ -101,8 +113,11 @@ def alpha_loss(parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, targ
 
 
 @gin.register
-def log_alpha_loss(parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float) -> tf.Tensor:
-    """J = -x (log pi + H_target), x the parameter: the authors' later code, whose step size does not shrink with alpha.
+def log_alpha_loss(
+    parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float
+) -> tf.Tensor:
+    """J = -x (log pi + H_target), x the parameter: the authors' later code, whose step size does
+    not shrink with alpha.
 
     With the exponential parametrization, x is log alpha. Arguments and result as for `alpha_loss`.
     """

@@ -1,4 +1,5 @@
-"""Optimizers, complete from the start: their slots exist before the first step and before a checkpoint is restored."""
+"""Optimizers, complete from the start: their slots exist before the first step and before a
+checkpoint is restored."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -21,33 +22,45 @@ def adam(
     epsilon: float = 1e-8,
     weight_decay: float = 0.0,
 ) -> Optimizer:
-    """Returns Adam (1412.6980), or AdamW (1711.05101) if `weight_decay` is not 0, with a fixed or scheduled rate.
+    """Returns Adam (1412.6980), or AdamW (1711.05101) if `weight_decay` is not 0, with a fixed or
+    scheduled rate.
 
     Keras' legacy class runs it as one fused kernel for each variable.
     """
     require_learning_rate("adam.learning_rate", learning_rate)
-    require_number("adam.weight_decay", weight_decay, lambda decay: 0 <= decay < 1, "a number from 0 to below 1")
+    require_number(
+        "adam.weight_decay",
+        weight_decay,
+        lambda decay: 0 <= decay < 1,
+        "a number from 0 to below 1",
+    )
     if weight_decay:
         return _AdamW(weight_decay, learning_rate, beta_1, beta_2, epsilon)
     return tf.keras.optimizers.legacy.Adam(learning_rate, beta_1, beta_2, epsilon)
 
 
 class _AdamW(tf.keras.optimizers.legacy.Adam):
-    """Adam whose step also takes learning rate * weight decay of every variable, biases too (as SERL and PyTorch)."""
+    """Adam whose step also takes learning rate * weight decay of every variable, biases too (as
+    SERL and PyTorch)."""
 
     def __init__(self, weight_decay: float, *adam_arguments: float | Schedule):
         super().__init__(*adam_arguments)
         self._weight_decay = weight_decay
 
-    def _resource_apply_dense(self, grad: tf.Tensor, var: tf.Variable, apply_state: dict) -> tf.Operation:
-        var.assign_sub(apply_state[(var.device, var.dtype.base_dtype)]["lr_t"] * self._weight_decay * var)
+    def _resource_apply_dense(
+        self, grad: tf.Tensor, var: tf.Variable, apply_state: dict
+    ) -> tf.Operation:
+        var.assign_sub(
+            apply_state[(var.device, var.dtype.base_dtype)]["lr_t"] * self._weight_decay * var
+        )
         return super()._resource_apply_dense(grad, var, apply_state)
 
 
 def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimizer:
     """Creates the slots of `optimizer` for `variables` and returns it.
 
-    A step on zero gradients is Keras' public way to make slots: moments of zero stay zero. Weight decay is undone.
+    A step on zero gradients is Keras' public way to make slots: moments of zero stay zero. Weight
+    decay is undone.
     """
     before = [tf.identity(variable) for variable in variables]
 
@@ -65,7 +78,8 @@ def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimi
 def clip_by_global_norm(
     gradients: list[tf.Tensor], variables: Sequence[tf.Variable], norm: float = 1.0
 ) -> list[tf.Tensor]:
-    """Returns gradients scaled down so that their norm, all taken together, is at most `norm` (1211.5063)."""
+    """Returns gradients scaled down so that their norm, all taken together, is at most `norm`
+    (1211.5063)."""
     del variables
     require_number("clip_by_global_norm.norm", norm, lambda norm: norm > 0, "a number above 0")
     return tf.clip_by_global_norm(gradients, norm)[0]
@@ -78,15 +92,19 @@ def minimize(
     variables: Sequence[tf.Variable],
     transform: Callable[[list, Sequence[tf.Variable]], list] | None = None,
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Takes one step down the mean of a per-row loss: the one place where rows are averaged, over all devices.
+    """Takes one step down the mean of a per-row loss: the one place where rows are averaged, over
+    all devices.
 
     Args:
       loss: returns the loss per row [B], and whatever else the caller wants back.
       optimizer: holds slots for `variables`.
-      variables: what to differentiate by. Nothing else is watched, so no other gradient is computed.
-      transform: f(gradients, variables) -> the gradients to apply: `clip_by_global_norm`, for example.
+      variables: what to differentiate by. Nothing else is watched, so no other gradient is
+        computed.
+      transform: f(gradients, variables) -> the gradients to apply: `clip_by_global_norm`, for
+        example.
 
-    Returns: {"loss", "gradient_norm"} (scalars; the norm before `transform`), and the second value of `loss`.
+    Returns: {"loss", "gradient_norm"} (scalars; the norm before `transform`), and the second value
+      of `loss`.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)

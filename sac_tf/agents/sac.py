@@ -1,7 +1,8 @@
-"""Soft Actor-Critic (1801.01290, 1812.05905): three steps, and the order in which they follow each other.
+"""Soft Actor-Critic (1801.01290, 1812.05905): three steps, and the order in which they follow each
+other.
 
-A step takes the state and a batch, changes the state, and returns its metrics (scalars). Variants replace a step, a
-network or a number; none of them copies this file.
+A step takes the state and a batch, changes the state, and returns its metrics (scalars). Variants
+replace a step, a network or a number; none of them copies this file.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,8 +50,12 @@ def critic_step(
 
     Returns: metrics, and |Q - y| of each row, the mean over the critics [B].
     """
-    require_number("critic_step.gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1")
-    require_number("critic_step.tau", tau, lambda value: 0 < value <= 1, "a number above 0 and at most 1")
+    require_number(
+        "critic_step.gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1"
+    )
+    require_number(
+        "critic_step.tau", tau, lambda value: 0 < value <= 1, "a number above 0 and at most 1"
+    )
     require_count("critic_step.target_period", target_period)
     target = td_target(state, batch, gamma, pool, value)
 
@@ -74,23 +79,34 @@ def td_target(
 ) -> tf.Tensor:
     """Returns the TD target [B], with a' freshly drawn from the policy."""
     if state.target_critic is None:
-        raise ConfigurationError("critic_step needs target critics: TrainState.target_critic must not be None.")
-    next_action, next_log_prob = state.policy(batch.next_observation).sample_action(draw_seed(state.generator))
+        raise ConfigurationError(
+            "critic_step needs target critics: TrainState.target_critic must not be None."
+        )
+    next_action, next_log_prob = state.policy(batch.next_observation).sample_action(
+        draw_seed(state.generator)
+    )
     next_q = pool(state.target_critic([batch.next_observation, next_action]), state.generator)
-    return losses.td_target(batch.reward, batch.discount, gamma, value(next_q, next_log_prob, state.alpha))
+    return losses.td_target(
+        batch.reward, batch.discount, gamma, value(next_q, next_log_prob, state.alpha)
+    )
 
 
 def update_targets(state: TrainState, tau: float | tf.Tensor) -> None:
-    """Moves the target critics by `tau` of the way to the critics: gradient descent on half their squared distance.
+    """Moves the target critics by `tau` of the way to the critics: gradient descent on half their
+    squared distance.
 
-    The kernel of gradient descent scales and adds in one pass over memory, where `assign_add` needs two.
+    The kernel of gradient descent scales and adds in one pass over memory, where `assign_add` needs
+    two.
     """
     for target, variable in averaged(state.target_critic, state.critic):
-        tf.raw_ops.ResourceApplyGradientDescent(var=target.handle, alpha=tau, delta=target - variable)
+        tf.raw_ops.ResourceApplyGradientDescent(
+            var=target.handle, alpha=tau, delta=target - variable
+        )
 
 
 def critic_metrics(metrics: Metrics, q: tf.Tensor, target: tf.Tensor) -> tuple[Metrics, tf.Tensor]:
-    """Returns what a critic step returns, from Q values [N, B], targets [B] and the metrics of `minimize`."""
+    """Returns what a critic step returns, from Q values [N, B], targets [B] and the metrics of
+    `minimize`."""
     td_error = tf.reduce_mean(tf.abs(q - target), axis=0)
     own = {"q_mean": tf.reduce_mean(q), "td_error": tf.reduce_mean(td_error)}
     return {**_prefixed("critic", metrics), **own}, td_error
@@ -98,9 +114,13 @@ def critic_metrics(metrics: Metrics, q: tf.Tensor, target: tf.Tensor) -> tuple[M
 
 @gin.register
 def actor_step(
-    state: TrainState, batch: Transition, pool: Pool = losses.minimum_q, minimize: Minimize = minimize
+    state: TrainState,
+    batch: Transition,
+    pool: Pool = losses.minimum_q,
+    minimize: Minimize = minimize,
 ) -> tuple[Metrics, tf.Tensor]:
-    """Moves the policy towards exp(Q / alpha), Q pooled by `pool`. Returns metrics, and log pi [B] of drawn actions."""
+    """Moves the policy towards exp(Q / alpha), Q pooled by `pool`. Returns metrics, and log pi [B]
+    of drawn actions."""
     seed = draw_seed(state.generator)
     metrics, log_prob = minimize(
         lambda: policy_loss(state, batch.observation, seed, pool, training=True),
@@ -111,7 +131,11 @@ def actor_step(
 
 
 def policy_loss(
-    state: TrainState, observation: Nest, seed: tf.Tensor, pool: Pool = losses.minimum_q, training: bool = False
+    state: TrainState,
+    observation: Nest,
+    seed: tf.Tensor,
+    pool: Pool = losses.minimum_q,
+    training: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the actor loss [B], and log pi [B], of actions drawn with `seed`."""
     action, log_prob = state.policy(observation, training).sample_action(seed)
@@ -153,7 +177,8 @@ def last_batch(batches: Sequence[Transition]) -> Transition:
 
 @gin.register
 def whole_batch(batches: Sequence[Transition]) -> Transition:
-    """Returns the batches of all critic steps as one: SERL's `update_high_utd`, seen from its minibatches."""
+    """Returns the batches of all critic steps as one: SERL's `update_high_utd`, seen from its
+    minibatches."""
     return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *batches)
 
 
@@ -172,9 +197,12 @@ def sac_steps(
 
     Args:
       state, batches: what learns, and K batches of B rows each that it learns from.
-      critic_steps_per_actor_step: actor and temperature follow every so many critic steps (20 in 2101.05982).
-      actor_steps: steps of actor and temperature then; as many as critic steps for TD3's delay made up for (CleanRL).
-      actor_batch: what they learn from of the batches since the last time: `last_batch` or `whole_batch`.
+      critic_steps_per_actor_step: actor and temperature follow every so many critic steps (20 in
+        2101.05982).
+      actor_steps: steps of actor and temperature then; as many as critic steps for TD3's delay made
+        up for (CleanRL).
+      actor_batch: what they learn from of the batches since the last time: `last_batch` or
+        `whole_batch`.
       critic_step, actor_step, alpha_step: the steps; alpha_step None keeps the temperature fixed.
 
     Returns: the last metrics of each kind, and |Q - y| [K B] of all rows.
@@ -196,7 +224,9 @@ def sac_steps(
             chosen = actor_batch(batches[number - critic_steps_per_actor_step : number])
             for _ in range(actor_steps):
                 actor_metrics, log_prob = actor_step(state, chosen)
-                metrics |= actor_metrics | ({} if alpha_step is None else alpha_step(state, chosen, log_prob))
+                metrics |= actor_metrics | (
+                    {} if alpha_step is None else alpha_step(state, chosen, log_prob)
+                )
     return {**metrics, "alpha": state.alpha}, tf.concat(td_errors, 0)
 
 

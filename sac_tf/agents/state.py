@@ -1,4 +1,5 @@
-"""Everything that learning changes, in one object: what a step takes, and what a checkpoint holds."""
+"""Everything that learning changes, in one object: what a step takes, and what a checkpoint
+holds."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,33 +21,42 @@ from sac_tf.types import EnvironmentSpec, Nest
 def copy_of_critic(
     critic: tf.keras.Model, make: Callable[..., tf.keras.Model], spec: EnvironmentSpec, seed: int
 ) -> tf.keras.Model:
-    """Returns target critics: the weights of `critic`, and draws (masks of dropout) of their own, from `seed`."""
+    """Returns target critics: the weights of `critic`, and draws (masks of dropout) of their own,
+    from `seed`."""
     target = make(spec, seed)
     for variable, source in averaged(target, critic):
         variable.assign(source)
     return target
 
 
-def averaged(target: tf.keras.Model, critic: tf.keras.Model) -> list[tuple[tf.Variable, tf.Variable]]:
-    """Returns the pairs of variables that a Polyak average is taken of: no counters, and nothing that they share."""
+def averaged(
+    target: tf.keras.Model, critic: tf.keras.Model
+) -> list[tuple[tf.Variable, tf.Variable]]:
+    """Returns the pairs of variables that a Polyak average is taken of: no counters, and nothing
+    that they share."""
     pairs = zip(target.variables, critic.variables, strict=True)
     return [(own, other) for own, other in pairs if own.dtype.is_floating and own is not other]
 
 
 @gin.register
 class TrainState(tf.Module):
-    """Actor, critics, target critics, temperature, their optimizers, random generators and the update counter.
+    """Actor, critics, target critics, temperature, their optimizers, random generators and the
+    update counter.
 
     Attributes:
       actor: [observation] -> (loc, log_std).
       critic: [observation, action] -> Q values [N, B].
-      target_critic: the same shape; equal to `critic` at the start, then its Polyak average. Or None.
-      log_alpha: scalar variable, the parameter of the temperature: its logarithm, unless it is parametrized otherwise.
+      target_critic: the same shape; equal to `critic` at the start, then its Polyak average. Or
+        None.
+      log_alpha: scalar variable, the parameter of the temperature: its logarithm, unless it is
+        parametrized otherwise.
       actor_optimizer, critic_optimizer, alpha_optimizer: with slots already made.
-      generator: draws for updates. exploration_generator: draws for collecting, so that neither disturbs the other.
+      generator: draws for updates. exploration_generator: draws for collecting, so that neither
+        disturbs the other.
       updates: int64 scalar, critic updates done.
       target_entropy: float, H_target in nats.
-      strategy: that of `mirrored_state`, on whose replicas alone steps can change the variables; None on one device.
+      strategy: that of `mirrored_state`, on whose replicas alone steps can change the variables;
+        None on one device.
     """
 
     def __init__(
@@ -69,13 +79,16 @@ class TrainState(tf.Module):
           seed: of weights and generators.
           actor, critic: called as f(spec, seed). The optimizers and the temperature: as f().
           distribution: called with what the actor returns; gives pi(.|s).
-          target_critic: called as f(the critic, `critic`, spec, another seed); None for steps that have no target.
+          target_critic: called as f(the critic, `critic`, spec, another seed); None for steps that
+            have no target.
         """
         super().__init__(name="train_state")
         actor_seed, critic_seed, update_seed, exploration_seed, target_seed = _streams(seed, 5)
         self.actor = actor(spec, actor_seed)
         self.critic = critic(spec, critic_seed)
-        targets: Any = None if target_critic is None else target_critic(self.critic, critic, spec, target_seed)
+        targets: Any = (
+            None if target_critic is None else target_critic(self.critic, critic, spec, target_seed)
+        )
         self.target_critic = targets
         self._temperature = temperature()
         self.log_alpha = self._temperature.make_parameter()
@@ -95,7 +108,8 @@ class TrainState(tf.Module):
         return self._temperature.alpha(self.log_alpha)
 
     def policy(self, observation: Nest, training: bool = False) -> SquashedGaussian:
-        """Returns pi(.|s) for observations [B, ...]; `training` where the actor is what is being trained."""
+        """Returns pi(.|s) for observations [B, ...]; `training` where the actor is what is being
+        trained."""
         return self._distribution(*self.actor([observation], training=training))
 
 

@@ -1,7 +1,9 @@
 """The compiled update: batches in, the steps of `sac.py` on each, all in one function.
 
-The steps are traced into one function and are not functions of their own: the optimizer of TensorFlow 2.15 gives up on
-a graph that calls one function several times, which costs a sixth of the speed. No autograph: nothing here branches on
+The steps are traced into one function and are not functions of their own: the optimizer of
+  TensorFlow 2.15 gives up on
+a graph that calls one function several times, which costs a sixth of the speed. No autograph:
+  nothing here branches on
 a tensor, and errors keep their own words.
 """
 
@@ -19,7 +21,8 @@ from sac_tf.types import Transition
 
 
 class Update(NamedTuple):
-    """A compiled update: `run()` does `updates_per_call` of them and returns the metrics of the last."""
+    """A compiled update: `run()` does `updates_per_call` of them and returns the metrics of the
+    last."""
 
     run: Callable[[], Metrics]
     updates_per_call: int
@@ -41,7 +44,8 @@ def make_update(
     steps: Callable[..., tuple[Metrics, tf.Tensor]] = sac_steps,
     jit_compile: bool = False,
 ) -> Update:
-    """Compiles `updates_per_call` updates of `state` into one function, which calls `sample` and `learned_from` too.
+    """Compiles `updates_per_call` updates of `state` into one function, which calls `sample` and
+    `learned_from` too.
 
     Args:
       state: changed in place by each call.
@@ -49,8 +53,10 @@ def make_update(
       learned_from: f(rows, |Q - y| [rows]) hears what was learned from.
       batch_size: B of one update, on all devices together.
       updates_per_call: critic updates of one call, unrolled.
-      steps: f(state, K batches) takes the steps of K updates, and returns metrics and |Q - y| [K B].
-      jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); on one device only.
+      steps: f(state, K batches) takes the steps of K updates, and returns metrics and |Q - y| [K
+        B].
+      jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); on one device
+        only.
 
     Raises:
       ConfigurationError: a number that cannot work, or not with the devices of `state`.
@@ -58,7 +64,9 @@ def make_update(
     _check(state, batch_size, updates_per_call, jit_compile)
 
     def learn(rows: Transition) -> tuple[Metrics, tf.Tensor]:
-        return devices.on_replicas(state.strategy, lambda own: steps(state, _split(own, updates_per_call)), rows)
+        return devices.on_replicas(
+            state.strategy, lambda own: steps(state, _split(own, updates_per_call)), rows
+        )
 
     if jit_compile:
         learn = tf.function(learn, jit_compile=True, autograph=False)

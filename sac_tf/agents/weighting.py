@@ -13,18 +13,24 @@ from sac_tf.errors import ConfigurationError
 
 
 @gin.register
-def weighted_step(state: TrainState, batch: Any, *others: Any, step: Callable, minimize: Minimize = minimize) -> Any:
-    """Takes `step(state, batch, *others)` with the loss of each row times `batch.weight` [B], and returns its result.
+def weighted_step(
+    state: TrainState, batch: Any, *others: Any, step: Callable, minimize: Minimize = minimize
+) -> Any:
+    """Takes `step(state, batch, *others)` with the loss of each row times `batch.weight` [B], and
+    returns its result.
 
     Raises:
       ConfigurationError: the batch has no weights.
     """
     if not hasattr(batch, "weight"):
         raise ConfigurationError(
-            "weighted_step finds no weights in its batch; use BatchReader.sampler=@PrioritizedSampler."
+            "weighted_step finds no weights in its batch; use "
+            "BatchReader.sampler=@PrioritizedSampler."
         )
 
-    def minimize_weighted(loss: Callable, optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Any:
+    def minimize_weighted(
+        loss: Callable, optimizer: Optimizer, variables: Sequence[tf.Variable]
+    ) -> Any:
         def rows() -> tuple[tf.Tensor, tf.Tensor]:
             values, extra = loss()
             return batch.weight * values, extra

@@ -15,7 +15,8 @@ def parse_addresses(text: str) -> list[str]:
         parts = _ADDRESS.fullmatch(address)
         if parts is None or not 0 < int(parts["port"]) < 65_536:
             raise ConfigurationError(
-                f"--replay_address={text} must be HOST:PORT, or several with commas between; {address!r} is not."
+                f"--replay_address={text} must be HOST:PORT, or several with commas between; "
+                f"{address!r} is not."
             )
     if len(set(addresses)) < len(addresses):
         raise ConfigurationError(f"--replay_address={text} names a server twice.")

@@ -1,4 +1,5 @@
-"""A collector: it acts in environments of its own, sends what it sees to the replay, and never learns."""
+"""A collector: it acts in environments of its own, sends what it sees to the replay, and never
+learns."""
 
 import dataclasses
 import math
@@ -93,8 +94,12 @@ class _Collector:
         spec = self._environment.spec
         self.is_complete: Callable[[], bool] = lambda: False
         self._patience = settings.patience(self._is_over, say)
-        clients = settings.connect(addresses, describe_task(training.environment, spec), self._patience)
-        self._seed = np.random.SeedSequence([training.seed, zlib.crc32(collector_id.encode()), time.time_ns()])
+        clients = settings.connect(
+            addresses, describe_task(training.environment, spec), self._patience
+        )
+        self._seed = np.random.SeedSequence(
+            [training.seed, zlib.crc32(collector_id.encode()), time.time_ns()]
+        )
         state = gin.get_configurable("TrainState")(spec, training.seed)
         self._explore = exploring_actions(state, spec, training.num_environments)
         state.exploration_generator.reset_from_seed(self._new_seed())
@@ -109,9 +114,13 @@ class _Collector:
     def go(self) -> None:
         """Collects to the end."""
         training = self._training
-        if training.random_steps == 0 and not self._patience(self._policies.wait, "the learner's first policy"):
+        if training.random_steps == 0 and not self._patience(
+            self._policies.wait, "the learner's first policy"
+        ):
             return
-        uniform = uniform_actions(self._environment.spec, training.num_environments, self._new_seed())
+        uniform = uniform_actions(
+            self._environment.spec, training.num_environments, self._new_seed()
+        )
 
         def act(observation: Any) -> np.ndarray:
             policy = self._policies.policy
@@ -121,7 +130,9 @@ class _Collector:
         for transition, episodes in collect(self._environment, act, self._new_seed()):
             self._steps += training.num_environments
             priority = self._policies.policy.new_priority if self._policies.policy else 1.0
-            self._writer.add(transition, self._steps, [episode.copy for episode in episodes], priority)
+            self._writer.add(
+                transition, self._steps, [episode.copy for episode in episodes], priority
+            )
             self._note(episodes)
             self._policies.refresh(self._steps)
             if self._is_over():

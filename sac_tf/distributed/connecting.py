@@ -23,7 +23,11 @@ def describe_task(environment_id: str, spec: EnvironmentSpec) -> dict[str, Any]:
     """Returns what two processes must agree on to exchange rows, as JSON has it."""
     leaves = tree.flatten_with_path(spec.observation)
     observation = {"/".join(map(str, path)): list(leaf.shape) for path, leaf in leaves}
-    return {"environment": environment_id, "observation": observation, "action": spec.action_dimensions}
+    return {
+        "environment": environment_id,
+        "observation": observation,
+        "action": spec.action_dimensions,
+    }
 
 
 @gin.register
@@ -42,30 +46,42 @@ def connect(
       ConfigurationError: no such host, no replay server of ours, or one of another task.
       RunError: nothing listens there, or it was over before something did.
     """
-    require_number("connect.wait_s", wait_s, lambda seconds: seconds >= 0, "a number of seconds of at least 0")
+    require_number(
+        "connect.wait_s", wait_s, lambda seconds: seconds >= 0, "a number of seconds of at least 0"
+    )
     ends = time.monotonic() + wait_s
     clients = []
     for address in addresses:
-        _wait(patience, functools.partial(_listens, address, ends), f"the replay server at {address}")
+        _wait(
+            patience, functools.partial(_listens, address, ends), f"the replay server at {address}"
+        )
         client = reverb.Client(address)
         board = _board_of(client, patience)
         if board["task"] != task:
             raise ConfigurationError(
-                f"The replay server at {address} is for {_words(board['task'])}, and this process for {_words(task)}."
+                f"The replay server at {address} is for {_words(board['task'])}, and this process "
+                f"for {_words(task)}."
             )
         if board["servers"] != len(addresses):
             raise ConfigurationError(
-                f"The replay server at {address} is one of {board['servers']} (replay_server.servers), and "
-                f"--replay_address names {len(addresses)}; name all of them, everywhere in the same order."
+                f"The replay server at {address} is one of {board['servers']} "
+                f"(replay_server.servers), and "
+                f"--replay_address names {len(addresses)}; name all of them, everywhere in the "
+                f"same order."
             )
         clients.append(client)
     return clients
 
 
 def look(address: str) -> dict[str, Any]:
-    """Returns the board of the server at `address`, which must be there now. Raises as `connect`."""
+    """Returns the board of the server at `address`, which must be there now. Raises as
+    `connect`."""
     patience = Patience(lambda: False, print, limit_s=_ANSWER_S)
-    _wait(patience, functools.partial(_listens, address, time.monotonic()), f"the replay server at {address}")
+    _wait(
+        patience,
+        functools.partial(_listens, address, time.monotonic()),
+        f"the replay server at {address}",
+    )
     return _board_of(reverb.Client(address), patience)
 
 
@@ -81,10 +97,14 @@ def _listens(address: str, ends: float, seconds: float) -> bool:
     except OSError as error:
         if time.monotonic() > ends:
             if isinstance(error, socket.gaierror):
-                raise ConfigurationError(f"--replay_address={address}: there is no host {host}.") from error
+                raise ConfigurationError(
+                    f"--replay_address={address}: there is no host {host}."
+                ) from error
             raise RunError(
-                f"No replay server answers at {address} ({error.strerror or error}). Start python -m "
-                "binaries.replay_server there, correct --replay_address, or give connect.wait_s time to wait for it."
+                f"No replay server answers at {address} ({error.strerror or error}). Start python "
+                f"-m "
+                "binaries.replay_server there, correct --replay_address, or give connect.wait_s "
+                "time to wait for it."
             ) from error
         time.sleep(seconds)
         return False
@@ -107,7 +127,8 @@ def _board_of(client: reverb.Client, patience: Patience) -> dict[str, Any]:
         raise
     except (reverb.errors.ReverbError, RuntimeError, TimeoutError, LookupError) as error:
         raise ConfigurationError(
-            f"What listens at --replay_address={client.server_address} is no replay server of this library "
+            f"What listens at --replay_address={client.server_address} is no replay server of "
+            f"this library "
             "(python -m binaries.replay_server), or one that hangs."
         ) from error
 

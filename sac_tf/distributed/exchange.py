@@ -1,4 +1,5 @@
-"""What processes tell each other beside the rows: three small tables on every replay server, in use on the first.
+"""What processes tell each other beside the rows: three small tables on every replay server, in use
+on the first.
 
 policy      the newest policy, from the learner to whoever acts
 heartbeats  how each process is, from all to the server
@@ -27,11 +28,16 @@ _ANSWER_S = 5
 def exchange_tables() -> list[reverb.Table]:
     """Returns the three tables."""
     text = {_TEXT: tf.TensorSpec([None], tf.uint8)}
-    policy = {_NUMBERS: tf.TensorSpec([None], tf.float64), _VALUES: tf.TensorSpec([None], tf.float32)}
+    policy = {
+        _NUMBERS: tf.TensorSpec([None], tf.float64),
+        _VALUES: tf.TensorSpec([None], tf.float32),
+    }
 
     def table(name: str, size: int, signature: dict, max_times_sampled: int = 0) -> reverb.Table:
         limiter = reverb.rate_limiters.MinSize(1)
-        return reverb.Table(name, Fifo(), Fifo(), size, limiter, max_times_sampled, signature=signature)
+        return reverb.Table(
+            name, Fifo(), Fifo(), size, limiter, max_times_sampled, signature=signature
+        )
 
     return [
         table(POLICY_TABLE, 1, policy),
@@ -63,7 +69,9 @@ class Policy(NamedTuple):
 
 def publish(client: reverb.Client, policy: Policy) -> None:
     """Puts `policy` in the place of the one before; raises if the server does not answer."""
-    _insert(client, POLICY_TABLE, {_NUMBERS: np.array(policy[1:], np.float64), _VALUES: policy.values})
+    _insert(
+        client, POLICY_TABLE, {_NUMBERS: np.array(policy[1:], np.float64), _VALUES: policy.values}
+    )
 
 
 def newest_policy(client: reverb.Client) -> Policy | None:
@@ -76,7 +84,9 @@ def newest_policy(client: reverb.Client) -> Policy | None:
 
 def actor_values(actor: tf.keras.Model) -> np.ndarray:
     """Returns all variables of `actor` as float32 [n]."""
-    return np.concatenate([np.ravel(variable.numpy()).astype(np.float32) for variable in actor.variables])
+    return np.concatenate(
+        [np.ravel(variable.numpy()).astype(np.float32) for variable in actor.variables]
+    )
 
 
 def set_actor_values(actor: tf.keras.Model, values: np.ndarray) -> None:
@@ -88,7 +98,8 @@ def set_actor_values(actor: tf.keras.Model, values: np.ndarray) -> None:
     sizes = [int(np.prod(variable.shape)) for variable in actor.variables]
     if sum(sizes) != len(values):
         raise ConfigurationError(
-            f"The published policy has {len(values):,} numbers, and one built from this configuration {sum(sizes):,}; "
+            f"The published policy has {len(values):,} numbers, and one built from this "
+            f"configuration {sum(sizes):,}; "
             "give all processes the same gin files and bindings."
         )
     pieces = np.split(values, np.cumsum(sizes)[:-1])
@@ -103,12 +114,15 @@ def tell(client: reverb.Client, table: str, message: dict[str, Any]) -> None:
 
 
 def hear(client: reverb.Client, table: str) -> list[dict[str, Any]]:
-    """Returns what a table holds: all heartbeats, which are then gone, or the board. Raises as `tell`."""
+    """Returns what a table holds: all heartbeats, which are then gone, or the board. Raises as
+    `tell`."""
     size = client.server_info(timeout=_ANSWER_S)[table].current_size
     samples: Sequence[Any] = list(client.sample(table, size, emit_timesteps=False)) if size else []
     return [json.loads(bytes(sample.data[0][0])) for sample in samples]
 
 
 def _insert(client: reverb.Client, table: str, columns: dict[str, np.ndarray]) -> None:
-    client.server_info(timeout=_ANSWER_S)  # an insert waits for ever for a server that is gone, and keeps a core busy
+    client.server_info(
+        timeout=_ANSWER_S
+    )  # an insert waits for ever for a server that is gone, and keeps a core busy
     client.insert(columns, {table: 1.0})

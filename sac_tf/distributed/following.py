@@ -1,4 +1,5 @@
-"""An evaluator of its own process: it follows the published policy and measures it, and the learner never waits."""
+"""An evaluator of its own process: it follows the published policy and measures it, and the learner
+never waits."""
 
 import dataclasses
 import math
@@ -39,8 +40,11 @@ class Following:
     connect: Callable[..., list[reverb.Client]] = connect
     policies: Callable[..., PolicySource] = PolicySource
 
-    def run(self, root_dir: str, addresses: Sequence[str], training: Training) -> signal.Signals | None:
-        """Evaluates each policy that is `train.evaluation_period` steps newer than the one before, and the last.
+    def run(
+        self, root_dir: str, addresses: Sequence[str], training: Training
+    ) -> signal.Signals | None:
+        """Evaluates each policy that is `train.evaluation_period` steps newer than the one before,
+        and the last.
 
         Args:
           root_dir: where evaluations.csv is.
@@ -76,10 +80,15 @@ class _Follower:
         self._training, self._interrupts = training, interrupts
         self._patience = settings.patience(lambda: interrupts.received is not None, say)
         spec = spec_of(training.environment)
-        client = settings.connect(addresses, describe_task(training.environment, spec), self._patience)[0]
+        client = settings.connect(
+            addresses, describe_task(training.environment, spec), self._patience
+        )[0]
         state = gin.get_configurable("TrainState")(spec, training.seed)
         self._evaluator = training.evaluator(training.environment, state)
-        self._policies, self._log = settings.policies(client, state.actor, say), EvaluationLog(Path(root_dir), math.inf)
+        self._policies, self._log = (
+            settings.policies(client, state.actor, say),
+            EvaluationLog(Path(root_dir), math.inf),
+        )
         self._evaluated = 0
         self._last_return: float | None = None
         self._heartbeats = send_heartbeats(client, "evaluator", self._report)
@@ -98,7 +107,9 @@ class _Follower:
 
     def _is_due(self, policy: Policy) -> bool:
         period = self._training.evaluation_period
-        return bool(policy.is_last) or (policy.updates > 0 and policy.step // period > self._evaluated // period)
+        return bool(policy.is_last) or (
+            policy.updates > 0 and policy.step // period > self._evaluated // period
+        )
 
     def _evaluate(self, policy: Policy) -> None:
         self._evaluated = int(policy.step)
@@ -108,7 +119,11 @@ class _Follower:
         say(f"step {self._evaluated:,}: evaluation return {evaluation}")
 
     def _report(self) -> dict[str, Any]:
-        own = {"kind": "evaluator", "last_return": self._last_return, "waiting_for": self._patience.waiting_for}
+        own = {
+            "kind": "evaluator",
+            "last_return": self._last_return,
+            "waiting_for": self._patience.waiting_for,
+        }
         return {**own, **self._policies.report}
 
     def close(self) -> None:

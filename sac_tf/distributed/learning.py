@@ -1,4 +1,5 @@
-"""A learner of its own process: batches come from replay servers, the policy goes out through the first of them."""
+"""A learner of its own process: batches come from replay servers, the policy goes out through the
+first of them."""
 
 import dataclasses
 import functools
@@ -52,8 +53,11 @@ class Learning:
     def __post_init__(self) -> None:
         require_count("learn.publication_period", self.publication_period)
 
-    def run(self, root_dir: str, addresses: Sequence[str], training: Training) -> signal.Signals | None:
-        """Learns in the folder `root_dir`, from its last checkpoint if it has one, until the run is complete.
+    def run(
+        self, root_dir: str, addresses: Sequence[str], training: Training
+    ) -> signal.Signals | None:
+        """Learns in the folder `root_dir`, from its last checkpoint if it has one, until the run is
+        complete.
 
         Args:
           root_dir: of the run: its checkpoints, metrics and final policy.
@@ -64,12 +68,15 @@ class Learning:
 
         Raises:
           ConfigurationError: something asked for cannot work.
-          RunError: something broke, or the servers did not come back within the patience; the state is saved.
+          RunError: something broke, or the servers did not come back within the patience; the state
+            is saved.
         """
         configuration.refuse_other_configuration(Path(root_dir))
         refuse_foreign(Path(root_dir) / POLICY_FOLDER)
         if training.initialize_from is not None:
-            raise ConfigurationError("train.initialize_from is for one process (binaries.train); leave it out here.")
+            raise ConfigurationError(
+                "train.initialize_from is for one process (binaries.train); leave it out here."
+            )
         training.runtime()
         with Interrupts() as interrupts:
             run = _Run(self, Path(root_dir), addresses, training, interrupts)
@@ -84,8 +91,8 @@ class _Servers:
     """What the boards of the replay servers say, read once a second in a thread.
 
     Attributes:
-      steps: environment steps collected, those that a dying server lost among them: it only grows, even if a server
-        comes back without its folder.
+      steps: environment steps collected, those that a dying server lost among them: it only grows,
+        even if a server comes back without its folder.
       kept: rows in the replay tables.
       is_complete: all steps are done, and the limiter has given all the rows that go with them.
       samples_per_insert: of the limiter; None if it holds no ratio.
@@ -121,11 +128,15 @@ class _Servers:
         inserted, sampled, self.kept = (
             sum(board["rows"][name] for board in boards) for name in ("inserted", "sampled", "kept")
         )
-        gone, first = (sum(board[name] for board in boards) for name in ("rows_gone", "minimum_rows"))
+        gone, first = (
+            sum(board[name] for board in boards) for name in ("rows_gone", "minimum_rows")
+        )
         self._forgotten = max(self._forgotten, self.steps - inserted - gone)
         self.steps = inserted + gone + self._forgotten
         self.samples_per_insert: float | None = boards[0]["samples_per_insert"]
-        due = (self.samples_per_insert or 0.0) * (self._total_steps - gone - self._forgotten - first)
+        due = (self.samples_per_insert or 0.0) * (
+            self._total_steps - gone - self._forgotten - first
+        )
         self.is_complete = self.steps >= self._total_steps and sampled >= due
         self._processes: dict[str, dict[str, Any]] = boards[0]["processes"]
 
@@ -141,7 +152,12 @@ class _Run:
         training: Training,
         interrupts: Interrupts,
     ):
-        self._settings, self._root_dir, self._training, self._interrupts = settings, root_dir, training, interrupts
+        self._settings, self._root_dir, self._training, self._interrupts = (
+            settings,
+            root_dir,
+            training,
+            interrupts,
+        )
         self._spec = spec_of(training.environment)
         self._store = CheckpointStore(root_dir / "checkpoints")
         checkpoint = self._store.latest()
@@ -149,16 +165,29 @@ class _Run:
         self._patience = settings.patience(lambda: interrupts.received is not None, say)
         task = describe_task(training.environment, self._spec)
         clients = settings.connect(addresses, task, self._patience)
-        self._servers, self._feeder = _Servers(clients, training.total_steps, self._progress.step), Feeder()
-        replay = functools.partial(RemoteReplay, clients=clients, reader=settings.reader, feeder=self._feeder)
+        self._servers, self._feeder = (
+            _Servers(clients, training.total_steps, self._progress.step),
+            Feeder(),
+        )
+        replay = functools.partial(
+            RemoteReplay, clients=clients, reader=settings.reader, feeder=self._feeder
+        )
         staging, rows = root_dir / "checkpoints", training.total_steps
         self._learner = training.learner(
-            self._spec, training.seed, staging, rows, training.random_steps, checkpoint, replay=replay
+            self._spec,
+            training.seed,
+            staging,
+            rows,
+            training.random_steps,
+            checkpoint,
+            replay=replay,
         )
         assert isinstance(self._learner.replay, RemoteReplay)
         self._replay = self._learner.replay
         self._refuse_other_ratio()
-        self._log = training.log(root_dir, training.total_steps, self._learner.metric_names, self._progress, False)
+        self._log = training.log(
+            root_dir, training.total_steps, self._learner.metric_names, self._progress, False
+        )
         configuration.save_or_compare(root_dir)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
@@ -177,7 +206,13 @@ class _Run:
                     self._update()
             self._save()
             if self._interrupts.received is None:
-                export_policy(self._learner.state, self._spec, self._training, self._progress.step, self._root_dir)
+                export_policy(
+                    self._learner.state,
+                    self._spec,
+                    self._training,
+                    self._progress.step,
+                    self._root_dir,
+                )
                 self._publish(is_last=True)
 
     def _update(self) -> None:
@@ -192,15 +227,20 @@ class _Run:
         self._log.advance(progress.step - before, self._servers.finished_episodes())
         if progress.step // self._log.period > before // self._log.period:
             self._log.metrics(progress.step, metrics, self._servers.kept, self._learner.updates)
-        if progress.step // self._training.checkpoint_period > before // self._training.checkpoint_period:
+        if (
+            progress.step // self._training.checkpoint_period
+            > before // self._training.checkpoint_period
+        ):
             self._save()
 
     def _refuse_other_ratio(self) -> None:
         there, here = self._servers.samples_per_insert, self._learner.samples_per_step
         if there is not None and there != here:
             raise ConfigurationError(
-                f"The replay server gives {there:g} samples for each row, and learner.updates_per_step times "
-                f"make_update.batch_size is {here:g}; give server and learner the same gin files and bindings."
+                f"The replay server gives {there:g} samples for each row, and "
+                f"learner.updates_per_step times "
+                f"make_update.batch_size is {here:g}; give server and learner the same gin files "
+                f"and bindings."
             )
 
     def _publish(self, is_last: bool = False) -> None:
@@ -208,7 +248,15 @@ class _Run:
         values, priority = actor_values(learner.state.actor), self._replay.new_priority
         self._published = learner.updates
         self._publisher.offer(
-            Policy(values, learner.updates, step, self._log.elapsed, priority, float(is_last), time.time())
+            Policy(
+                values,
+                learner.updates,
+                step,
+                self._log.elapsed,
+                priority,
+                float(is_last),
+                time.time(),
+            )
         )
 
     def _report(self) -> dict[str, Any]:

@@ -130,7 +130,8 @@ class PolicySource:
         self._thread.stop()
 
     def _look(self) -> None:
-        """Asks for a policy; says once if none has come for long, whatever the process does meanwhile."""
+        """Asks for a policy; says once if none has come for long, whatever the process does
+        meanwhile."""
         try:
             newest = bounded(lambda: newest_policy(self._client), _ANSWER_S)
             if newest is not None and (self._pulled is None or newest[1:] != self._pulled[1:]):
@@ -140,5 +141,9 @@ class PolicySource:
         finally:
             if not self._is_old and self.age > self._oldest:
                 self._is_old = True
-                age = f"The policy is {self.age:.0f} s old" if self._pulled else f"No policy came for {self.age:.0f} s"
+                age = (
+                    f"The policy is {self.age:.0f} s old"
+                    if self._pulled
+                    else f"No policy came for {self.age:.0f} s"
+                )
                 self._say(f"{age}, more than PolicySource.oldest={self._oldest:g}.")

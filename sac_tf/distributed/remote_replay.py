@@ -1,4 +1,5 @@
-"""The replay as a learner sees it that does not collect: batches from servers elsewhere, fetched in a thread."""
+"""The replay as a learner sees it that does not collect: batches from servers elsewhere, fetched in
+a thread."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +19,11 @@ from sac_tf.types import EnvironmentSpec
 
 
 class Feeder:
-    """Fetches batches in a thread, so that who learns can wait for them with a bound, and hear Ctrl-C meanwhile.
+    """Fetches batches in a thread, so that who learns can wait for them with a bound, and hear
+    Ctrl-C meanwhile.
 
-    A `Feed` of the samplers. Reverb's own sampler waits without bound for a server that is gone, and goes on by itself
-    when the server is back.
+    A `Feed` of the samplers. Reverb's own sampler waits without bound for a server that is gone,
+    and goes on by itself when the server is back.
     """
 
     def __init__(self) -> None:
@@ -32,7 +34,9 @@ class Feeder:
         """Starts to fetch. Batches must have known shapes."""
         self._dataset, self._spec = dataset, dataset.element_spec
         leaves = tf.nest.flatten(self._spec)
-        self._queue = tf.queue.FIFOQueue(1, [leaf.dtype for leaf in leaves], [leaf.shape for leaf in leaves])
+        self._queue = tf.queue.FIFOQueue(
+            1, [leaf.dtype for leaf in leaves], [leaf.shape for leaf in leaves]
+        )
         threading.Thread(target=self._fetch, name="feeder", daemon=True).start()
         return self
 
@@ -46,11 +50,13 @@ class Feeder:
         return self
 
     def __next__(self) -> Any:
-        """Returns the next batch; to be called inside a `tf.function`, once for each `wait` that returned True."""
+        """Returns the next batch; to be called inside a `tf.function`, once for each `wait` that
+        returned True."""
         return tf.nest.pack_sequence_as(self._spec, tf.nest.flatten(self._queue.dequeue()))
 
     def _fetch(self) -> None:
-        while True:  # it ends when the rate limiter kept rows back for `TIMEOUT_S`: who waits knows for how long
+        # A dataset ends when the limiter kept rows back for `TIMEOUT_S`; `wait` has its own bound.
+        while True:
             try:
                 for batch in self._dataset:
                     self._queue.enqueue(tf.nest.flatten(batch))
@@ -63,7 +69,8 @@ class Feeder:
 
 
 class RemoteReplay:
-    """The part of `Replay` that a learner needs. The rows are in the servers' checkpoints, not in the learner's."""
+    """The part of `Replay` that a learner needs. The rows are in the servers' checkpoints, not in
+    the learner's."""
 
     collects = False
 
@@ -84,7 +91,8 @@ class RemoteReplay:
           spec, generator, expected_rows: as for `Replay`.
           staging, restore_from: not used: nothing is stored here.
           clients: of the servers.
-          reader: f(packer, addresses, capacity, expected_rows, generator), with a sampler of Reverb's own.
+          reader: f(packer, addresses, capacity, expected_rows, generator), with a sampler of
+            Reverb's own.
           feeder: what fetches the batches.
 
         Raises:
@@ -94,12 +102,15 @@ class RemoteReplay:
         infos = [client.server_info(timeout=TIMEOUT_S)[REPLAY_TABLE] for client in clients]
         self.capacity = sum(info.max_size for info in infos)
         addresses = [client.server_address for client in clients]
-        self._reader = reader(RowPacker(spec), addresses, self.capacity, expected_rows, generator, feed=feeder)
+        self._reader = reader(
+            RowPacker(spec), addresses, self.capacity, expected_rows, generator, feed=feeder
+        )
         for info in infos:
             self._reader.check_priorities(info)
         if isinstance(self._reader.rewards, RunningRewardScale):
             raise ConfigurationError(
-                "BatchReader.rewards=@RunningRewardScale needs every reward in its order, which a learner that "
+                "BatchReader.rewards=@RunningRewardScale needs every reward in its order, which a "
+                "learner that "
                 "does not collect never sees; use @FixedRewardScale."
             )
         self.sample, self.learned_from = self._reader.sample, self._reader.sampler.learned_from
@@ -110,7 +121,8 @@ class RemoteReplay:
         return self._reader.sampler.new_priority
 
     def receive(self, rows: int) -> None:
-        """Tells the sampler how many rows there ever were. Priorities that a dying server did not take are lost."""
+        """Tells the sampler how many rows there ever were. Priorities that a dying server did not
+        take are lost."""
         try:
             self._reader.sampler.receive(rows)
         except RunError as error:

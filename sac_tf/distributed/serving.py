@@ -44,7 +44,8 @@ class Serving:
     """A replay server of a run.
 
     Attributes:
-      checkpoint_period: seconds between two checkpoints of the tables; a server that dies comes back with the last.
+      checkpoint_period: seconds between two checkpoints of the tables; a server that dies comes
+        back with the last.
       servers: how many replay servers share the run; each gets an even part of the rows.
       limits: f(samples_per_insert, minimum_rows): `held_ratio` or `free_ratio`.
       tables: f(width, rate_limiter=).
@@ -80,14 +81,22 @@ class Serving:
         return interrupts.received
 
     def make_tables(self, width: int, training: Training) -> list[reverb.Table]:
-        """Returns the tables for rows of `width` columns, the replay table first, its limits as the learner needs.
+        """Returns the tables for rows of `width` columns, the replay table first, its limits as the
+        learner needs.
 
         Raises:
           ConfigurationError: a number out of range.
         """
         updates = _setting("learner", Learner, "updates_per_step")
-        require_number("learner.updates_per_step", updates, lambda ratio: 0 < ratio < math.inf, "a number above 0")
-        batch_size = require_count("make_update.batch_size", _setting("make_update", make_update, "batch_size"))
+        require_number(
+            "learner.updates_per_step",
+            updates,
+            lambda ratio: 0 < ratio < math.inf,
+            "a number above 0",
+        )
+        batch_size = require_count(
+            "make_update.batch_size", _setting("make_update", make_update, "batch_size")
+        )
         first = -(-training.random_steps // self.servers)
 
         def limiter(min_size_to_sample: int) -> reverb.rate_limiters.RateLimiter:
@@ -98,7 +107,9 @@ class Serving:
 
 def _setting(name: str, configurable: Callable[..., Any], parameter: str) -> Any:
     """Returns what gin binds to `name.parameter`, or else its default."""
-    return gin.get_bindings(name).get(parameter, inspect.signature(configurable).parameters[parameter].default)
+    return gin.get_bindings(name).get(
+        parameter, inspect.signature(configurable).parameters[parameter].default
+    )
 
 
 class _Served:
@@ -114,23 +125,31 @@ class _Served:
         if checkpoint is not None:
             shutil.copytree(checkpoint / "reverb", adapted)
             changes = carry_over(adapted, tables)
-        self._server = settings.server(tables, folder / ".staging", None if checkpoint is None else adapted, port)
+        self._server = settings.server(
+            tables, folder / ".staging", None if checkpoint is None else adapted, port
+        )
         shutil.rmtree(adapted, ignore_errors=True)
-        facts = _facts(settings, training, spec, tables[0]) | {"rows_gone": self._greet(checkpoint, changes)}
+        facts = _facts(settings, training, spec, tables[0]) | {
+            "rows_gone": self._greet(checkpoint, changes)
+        }
         self._board = Board(self._server.client, facts, folder / "tensorboard")
         self._saved_at = self._said_at = self._summarized_at = time.monotonic()
         self.tick()
         say(f"Serving {training.environment} on port {port}.")
 
     def _greet(self, checkpoint: Path | None, changes: list[str]) -> int:
-        """Says what was brought back and what was not; returns how many rows are gone by all restarts so far."""
+        """Says what was brought back and what was not; returns how many rows are gone by all
+        restarts so far."""
         rows, path = counts(self._server.client).inserted, self._folder / _ROWS_FILE
         before = json.loads(path.read_text()) if path.exists() else {"inserted": rows, "gone": 0}
         gone = max(0, before["inserted"] - rows)
         for change in changes:
             say(change)
         if checkpoint is not None:
-            say(f"Going on with the {rows:,} rows inserted until {checkpoint}; {gone:,} rows inserted later are gone.")
+            say(
+                f"Going on with the {rows:,} rows inserted until {checkpoint}; {gone:,} rows "
+                f"inserted later are gone."
+            )
         elif gone:
             say(f"There was no checkpoint yet: all {gone:,} rows are gone.")
         return before["gone"] + gone
@@ -150,13 +169,16 @@ class _Served:
             say(one_line(self._board.content))
 
     def save(self) -> None:
-        """Writes a checkpoint; requests wait meanwhile. A full disk is said, and tried again after the next period."""
+        """Writes a checkpoint; requests wait meanwhile. A full disk is said, and tried again after
+        the next period."""
         self._saved_at = time.monotonic()
         rows = counts(self._server.client).inserted
         try:
             self._store.save(rows, lambda folder: self._server.checkpoint(folder / "reverb"))
         except OSError as error:
-            say(f"Cannot write a checkpoint in {self._folder} ({error}); the last one is as it was.")
+            say(
+                f"Cannot write a checkpoint in {self._folder} ({error}); the last one is as it was."
+            )
         else:
             self._board.content["checkpoint"] = {"rows": rows, "time": time.time()}
 
@@ -165,7 +187,9 @@ class _Served:
         self._server.stop()
 
 
-def _facts(settings: Serving, training: Training, spec: EnvironmentSpec, replay: reverb.Table) -> dict[str, Any]:
+def _facts(
+    settings: Serving, training: Training, spec: EnvironmentSpec, replay: reverb.Table
+) -> dict[str, Any]:
     limits = replay.info.rate_limiter_info
     return {
         "task": describe_task(training.environment, spec),

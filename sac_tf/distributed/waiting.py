@@ -23,16 +23,22 @@ class Patience:
       waiting_for: what it waits for now, or None.
     """
 
-    def __init__(self, is_over: Callable[[], bool], say: Callable[[str], None], limit_s: float = 600.0):
-        """Waits at most `limit_s` seconds for one thing, and no longer than until `is_over()`; `say` prints a line."""
-        require_number("Patience.limit_s", limit_s, lambda limit: limit > 0, "a number of seconds above 0")
+    def __init__(
+        self, is_over: Callable[[], bool], say: Callable[[str], None], limit_s: float = 600.0
+    ):
+        """Waits at most `limit_s` seconds for one thing, and no longer than until `is_over()`;
+        `say` prints a line."""
+        require_number(
+            "Patience.limit_s", limit_s, lambda limit: limit > 0, "a number of seconds above 0"
+        )
         self._is_over, self._say, self._limit_s = is_over, say, limit_s
         self.waiting_for: str | None = None
 
     def __call__(self, attempt: Callable[[float], bool], what: str, silent_s: float = 5.0) -> bool:
         """Calls `attempt(seconds)` until it returns True.
 
-        Says what it waits for after `silent_s` seconds, and again after twice as many, four times as many and so on.
+        Says what it waits for after `silent_s` seconds, and again after twice as many, four times
+        as many and so on.
 
         Returns: False if it was over first: a signal came, for example.
 
@@ -59,7 +65,8 @@ class Patience:
 
 
 class Repeating:
-    """Calls `work()` again and again in a thread that holds nobody up, not even the end of the process.
+    """Calls `work()` again and again in a thread that holds nobody up, not even the end of the
+    process.
 
     What it raises is kept for `complaint` and tried again: a server that is gone may come back.
     """
@@ -97,7 +104,8 @@ class Repeating:
 
 
 def bounded(function: Callable[[], T], seconds: float) -> T:
-    """Returns or raises what `function()` does, in a thread that is left behind if it takes too long.
+    """Returns or raises what `function()` does, in a thread that is left behind if it takes too
+    long.
 
     Several calls of Reverb have no time limit, and wait for ever on a server that is gone.
 

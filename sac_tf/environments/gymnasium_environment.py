@@ -1,4 +1,5 @@
-"""Gymnasium on one side, the library's conventions on the other: float32, actions in [-1, 1], no lost successor."""
+"""Gymnasium on one side, the library's conventions on the other: float32, actions in [-1, 1], no
+lost successor."""
 
 import importlib
 from typing import Any
@@ -25,10 +26,12 @@ class GymnasiumEnvironment:
         """Makes the environments.
 
         Args:
-          environment_id: a registered id, or `module:id` for an id that importing `module` registers.
+          environment_id: a registered id, or `module:id` for an id that importing `module`
+            registers.
           num_environments: E.
           render_mode: passed to Gymnasium ("rgb_array" to render frames).
-          scale_actions: `step` takes actions in [-1, 1]; False: within the task's own bounds, as exported policies act.
+          scale_actions: `step` takes actions in [-1, 1]; False: within the task's own bounds, as
+            exported policies act.
 
         Raises:
           ConfigurationError: unknown id, or an observation or action space that SAC cannot use.
@@ -37,28 +40,44 @@ class GymnasiumEnvironment:
         self._environments = [_make(environment_id, render_mode) for _ in range(num_environments)]
         self._action_space = _check_action_space(environment_id, self._environments[0].action_space)
         self.spec = EnvironmentSpec(
-            observation=_observation_spec(environment_id, self._environments[0].observation_space, ""),
-            action=tf.TensorSpec([int(np.prod(self._action_space.shape))], tf.float32, name="action"),
+            observation=_observation_spec(
+                environment_id, self._environments[0].observation_space, ""
+            ),
+            action=tf.TensorSpec(
+                [int(np.prod(self._action_space.shape))], tf.float32, name="action"
+            ),
             action_low=self._action_space.low.reshape(-1).astype(np.float32),
             action_high=self._action_space.high.reshape(-1).astype(np.float32),
         )
         low, high = self._action_space.low, self._action_space.high
-        self._center, self._half_range = ((high + low) / 2, (high - low) / 2) if scale_actions else (0, 1)
+        self._center, self._half_range = (
+            ((high + low) / 2, (high - low) / 2) if scale_actions else (0, 1)
+        )
 
     @property
     def num_environments(self) -> int:
         return len(self._environments)
 
     def reset(self, seed: int) -> Nest:
-        """Starts an episode in each environment, copy `i` seeded with `seed + i`. Returns the observations [E, ...]."""
-        return _stack([environment.reset(seed=seed + i)[0] for i, environment in enumerate(self._environments)])
+        """Starts an episode in each environment, copy `i` seeded with `seed + i`. Returns the
+        observations [E, ...]."""
+        return _stack(
+            [
+                environment.reset(seed=seed + i)[0]
+                for i, environment in enumerate(self._environments)
+            ]
+        )
 
     def step(self, action: np.ndarray) -> Step:
         """Applies `action`, [E, A], and resets where an episode ended, without a new seed."""
         scaled = self._center + self._half_range * action.reshape(-1, *self._action_space.shape)
         # Rounding can put the end of an uneven range just outside.
-        scaled = np.clip(scaled, self._action_space.low, self._action_space.high).astype(self._action_space.dtype)
-        results = [environment.step(a) for environment, a in zip(self._environments, scaled, strict=True)]
+        scaled = np.clip(scaled, self._action_space.low, self._action_space.high).astype(
+            self._action_space.dtype
+        )
+        results = [
+            environment.step(a) for environment, a in zip(self._environments, scaled, strict=True)
+        ]
         successors, rewards, terminated, truncated, _ = zip(*results, strict=True)
         observations = [
             environment.reset()[0] if ended or cut else successor
@@ -125,16 +144,22 @@ def _check_action_space(environment_id: str, space: gymnasium.Space) -> gymnasiu
 
 def _observation_spec(environment_id: str, space: Any, path: str) -> Nest:
     if isinstance(space, gymnasium.spaces.Dict) and len(space):
-        return {key: _observation_spec(environment_id, sub, f"{path}/{key}") for key, sub in space.items()}
+        return {
+            key: _observation_spec(environment_id, sub, f"{path}/{key}")
+            for key, sub in space.items()
+        }
     if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         raise ConfigurationError(
-            f"train.environment={environment_id!r} has the observation space {space} at {path or '/'}; "
+            f"train.environment={environment_id!r} has the observation space {space} at "
+            f"{path or '/'}; "
             "a float Box, or a Dict of them, is needed."
         )
     return tf.TensorSpec(space.shape, tf.float32, name=path.strip("/") or "observation")
 
 
 def _stack(observations: Any) -> Nest:
-    if isinstance(observations[0], np.ndarray):  # the common case, without the cost of walking a nest
+    if isinstance(
+        observations[0], np.ndarray
+    ):  # the common case, without the cost of walking a nest
         return np.array(observations, np.float32)
     return tree.map_structure(lambda *leaves: np.array(leaves, np.float32), *observations)

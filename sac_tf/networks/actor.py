@@ -16,9 +16,12 @@ Heads = Callable[[tf.Tensor, int, int], Sequence[tf.Tensor]]
 
 @gin.register
 def state_dependent_std(features: tf.Tensor, units: int, seed: int) -> Sequence[tf.Tensor]:
-    """Returns linear loc and log std. One product for both heads: two narrow ones cost almost twice as much."""
+    """Returns linear loc and log std. One product for both heads: two narrow ones cost almost twice
+    as much."""
     initializer = tf.keras.initializers.GlorotUniform(seed)
-    heads = tf.keras.layers.Dense(2 * units, kernel_initializer=initializer, name="loc_and_log_std")(features)
+    heads = tf.keras.layers.Dense(
+        2 * units, kernel_initializer=initializer, name="loc_and_log_std"
+    )(features)
     return tf.split(heads, 2, axis=-1)
 
 
@@ -56,11 +59,13 @@ def make_actor(
     heads: Heads = state_dependent_std,
     normalization: Callable[[], tf.keras.layers.Layer] | None = None,
 ) -> tf.keras.Model:
-    """Returns a functional model: [observation] (nest of [B, ...]) -> (loc, log_std), each [B, A], before squashing.
+    """Returns a functional model: [observation] (nest of [B, ...]) -> (loc, log_std), each [B, A],
+    before squashing.
 
     `torso` makes the hidden layers (see `torsos`), `heads` loc and log std of the last features.
-    `normalization` makes the layer that sees the observation first, `RunningNormalization`; None leaves it out.
-    The list around the observation keeps Keras from matching a dict to inputs by name, which fails for nested ones.
+    `normalization` makes the layer that sees the observation first, `RunningNormalization`; None
+    leaves it out. The list around the observation keeps Keras from matching a dict to inputs by
+    name, which fails for nested ones.
     """
     require_counts("actor.hidden_units", hidden_units)
     stream = seeds(seed)
@@ -73,8 +78,11 @@ def make_actor(
 def observation_inputs(
     spec: EnvironmentSpec, normalization: Callable[[], tf.keras.layers.Layer] | None
 ) -> tuple[Nest, Sequence[tf.Tensor]]:
-    """Returns the inputs for an observation, a nest, and its arrays as the network should see them."""
-    inputs = tf.nest.map_structure(lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation)
+    """Returns the inputs for an observation, a nest, and its arrays as the network should see
+    them."""
+    inputs = tf.nest.map_structure(
+        lambda leaf: tf.keras.Input(leaf.shape, name=leaf.name), spec.observation
+    )
     leaves = tf.nest.flatten(inputs)
     return inputs, leaves if normalization is None else normalization()(leaves)
 

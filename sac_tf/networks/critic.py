@@ -23,9 +23,11 @@ def make_critic(
     torso: Torso = mlp_torso,
     normalization: Callable[[], tf.keras.layers.Layer] | None = None,
 ) -> tf.keras.Model:
-    """Returns a functional model: [observation, action [B, A]] -> Q values [N, B] of `ensemble_size` critics.
+    """Returns a functional model: [observation, action [B, A]] -> Q values [N, B] of
+    `ensemble_size` critics.
 
-    `torso` and `normalization` are as for `make_actor`; actions are in [-1, 1] and need no normalization.
+    `torso` and `normalization` are as for `make_actor`; actions are in [-1, 1] and need no
+    normalization.
     """
     require_count("critic.ensemble_size", ensemble_size)
     require_counts("critic.hidden_units", hidden_units)

@@ -15,11 +15,14 @@ _LARGEST_ACTION = 1.0 - 1e-6
 
 
 class SquashedGaussian(tfp.distributions.TransformedDistribution):
-    """a = tanh(loc + exp(log_std) * noise), with log pi(a) corrected for the change of volume (1812.05905, eq. 26).
+    """a = tanh(loc + exp(log_std) * noise), with log pi(a) corrected for the change of volume
+    (1812.05905, eq. 26).
 
-    The affine map is part of the bijector, not of the base distribution: the density of a sample is then computed
-    from the noise itself, and stays exact where `loc + exp(log_std) * noise` has no digits left for the noise.
-    TFP's Tanh computes the correction as 2 (log 2 - u - softplus(-2 u)), which is exact where tanh saturates.
+    The affine map is part of the bijector, not of the base distribution: the density of a sample is
+      then computed
+    from the noise itself, and stays exact where `loc + exp(log_std) * noise` has no digits left for
+    the noise. TFP's Tanh computes the correction as 2 (log 2 - u - softplus(-2 u)), which is exact
+    where tanh saturates.
     """
 
     def __init__(self, loc: tf.Tensor, log_std: tf.Tensor, name: str = "squashed_gaussian"):
@@ -27,9 +30,15 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
         parameters = {"loc": loc, "log_std": log_std, "name": name}
         self._loc, self._log_std = loc, log_std
         super().__init__(
-            tfp.distributions.Independent(tfp.distributions.Normal(tf.zeros_like(loc), tf.ones_like(loc)), 1),
+            tfp.distributions.Independent(
+                tfp.distributions.Normal(tf.zeros_like(loc), tf.ones_like(loc)), 1
+            ),
             tfp.bijectors.Chain(
-                [tfp.bijectors.Tanh(), tfp.bijectors.Shift(loc), tfp.bijectors.Scale(log_scale=log_std)]
+                [
+                    tfp.bijectors.Tanh(),
+                    tfp.bijectors.Shift(loc),
+                    tfp.bijectors.Scale(log_scale=log_std),
+                ]
             ),
             parameters=parameters,
             name=name,
@@ -45,11 +54,13 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
         return tf.tanh(self._loc)
 
     def log_prob_of_action(self, action: tf.Tensor) -> tf.Tensor:
-        """Returns log pi(action) [B] of actions [B, A] that this object did not sample, finite also at -1 and 1."""
+        """Returns log pi(action) [B] of actions [B, A] that this object did not sample, finite also
+        at -1 and 1."""
         return self.log_prob(tf.clip_by_value(action, -_LARGEST_ACTION, _LARGEST_ACTION))
 
     def sample_action(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns a reparameterised action [B, A] and its log-probability [B], from a stateless seed, int32 [2].
+        """Returns a reparameterised action [B, A] and its log-probability [B], from a stateless
+        seed, int32 [2].
 
         A replica gets its rows of what one device would draw for the joint batch.
         """
@@ -62,14 +73,16 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
 
 @gin.register
 def clamp_log_std(log_std: tf.Tensor, minimum: float = -20.0, maximum: float = 2.0) -> tf.Tensor:
-    """Returns log_std cut to its bounds (1812.05905, the authors' code); beyond them no gradient flows."""
+    """Returns log_std cut to its bounds (1812.05905, the authors' code); beyond them no gradient
+    flows."""
     _require_bounds("clamp_log_std", minimum, maximum)
     return tf.clip_by_value(log_std, minimum, maximum)
 
 
 @gin.register
 def rescale_log_std(log_std: tf.Tensor, minimum: float = -5.0, maximum: float = 2.0) -> tf.Tensor:
-    """Returns tanh(log_std) stretched from [-1, 1] to the bounds (CleanRL, Yarats): a gradient flows everywhere."""
+    """Returns tanh(log_std) stretched from [-1, 1] to the bounds (CleanRL, Yarats): a gradient
+    flows everywhere."""
     _require_bounds("rescale_log_std", minimum, maximum)
     return minimum + 0.5 * (maximum - minimum) * (tf.tanh(log_std) + 1)
 
@@ -86,4 +99,6 @@ def _require_bounds(name: str, minimum: float, maximum: float) -> None:
     require_number(f"{name}.minimum", minimum, math.isfinite, "a finite number")
     require_number(f"{name}.maximum", maximum, math.isfinite, "a finite number")
     if minimum >= maximum:
-        raise ConfigurationError(f"{name}.minimum={minimum} must be below {name}.maximum={maximum}.")
+        raise ConfigurationError(
+            f"{name}.minimum={minimum} must be below {name}.maximum={maximum}."
+        )

@@ -10,7 +10,8 @@ Members = Sequence[tf.Tensor]
 
 
 def seeds(seed: int) -> Iterator[int]:
-    """Yields an endless, repeatable stream of initializer seeds that are independent of each other."""
+    """Yields an endless, repeatable stream of initializer seeds that are independent of each
+    other."""
     generator = np.random.default_rng(seed)
     while True:
         yield int(generator.integers(2**31))
@@ -19,11 +20,14 @@ def seeds(seed: int) -> Iterator[int]:
 class EnsembleDense(tf.keras.layers.Layer):
     """N dense layers with different weights, on N inputs.
 
-    `kernels` and `biases` have a variable for each member. On a CPU N small products that run side by side are faster
-    than one batched product, and so are the N steps of an optimizer, which find their member's gradient in the cache.
+    `kernels` and `biases` have a variable for each member. On a CPU N small products that run side
+    by side are faster than one batched product, and so are the N steps of an optimizer, which find
+    their member's gradient in the cache.
     """
 
-    def __init__(self, members: int, units: int, seed: int, activation: str | None = None, **kwargs):
+    def __init__(
+        self, members: int, units: int, seed: int, activation: str | None = None, **kwargs
+    ):
         super().__init__(**kwargs)
         self.members, self.units, self.seed = members, units, seed
         self.activation = tf.keras.activations.get(activation)
@@ -33,7 +37,9 @@ class EnsembleDense(tf.keras.layers.Layer):
         self.kernels, self.biases = [], []
         for member in range(self.members):
             initializer = tf.keras.initializers.GlorotUniform(next(stream))
-            self.kernels.append(self.add_weight(f"kernel_{member}", [inputs, self.units], initializer=initializer))
+            self.kernels.append(
+                self.add_weight(f"kernel_{member}", [inputs, self.units], initializer=initializer)
+            )
             self.biases.append(self.add_weight(f"bias_{member}", [self.units], initializer="zeros"))
         super().build(input_shape)
 
@@ -46,14 +52,20 @@ class EnsembleDense(tf.keras.layers.Layer):
 
     def get_config(self) -> dict:
         activation = tf.keras.activations.serialize(self.activation)
-        own = {"members": self.members, "units": self.units, "seed": self.seed, "activation": activation}
+        own = {
+            "members": self.members,
+            "units": self.units,
+            "seed": self.seed,
+            "activation": activation,
+        }
         return {**super().get_config(), **own}
 
 
 class EnsembleDropout(tf.keras.layers.Layer):
     """Dropout (1207.0580) with a mask for each member, in every call: there is no mode without it.
 
-    The masks come from a generator of the layer's own, which `tf.train.Checkpoint` finds and `variables` does not list.
+    The masks come from a generator of the layer's own, which `tf.train.Checkpoint` finds and
+    `variables` does not list.
     """
 
     def __init__(self, rate: float, seed: int, **kwargs):
@@ -62,9 +74,12 @@ class EnsembleDropout(tf.keras.layers.Layer):
         self.generator = tf.random.Generator.from_seed(seed)
 
     def call(self, inputs: Members) -> list[tf.Tensor]:
-        """Takes and returns N tensors [B, units]; a number is kept, and scaled by 1 / (1 - rate), or 0."""
+        """Takes and returns N tensors [B, units]; a number is kept, and scaled by 1 / (1 - rate),
+        or 0."""
         kept = [self.generator.uniform(tf.shape(x)) >= self.rate for x in inputs]
-        return [tf.where(keep, x / (1 - self.rate), 0.0) for x, keep in zip(inputs, kept, strict=True)]
+        return [
+            tf.where(keep, x / (1 - self.rate), 0.0) for x, keep in zip(inputs, kept, strict=True)
+        ]
 
     def get_config(self) -> dict:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

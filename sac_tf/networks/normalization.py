@@ -1,7 +1,9 @@
 """Normalisation of an ensemble: each member by its own statistics, with its own scale and offset.
 
-Keras' layers on a stacked [N, B, units] would share scale and offset between members, or mix their statistics. Here
-the members are stacked for the arithmetic: that is as fast as member by member, and ten critics compile nine times
+Keras' layers on a stacked [N, B, units] would share scale and offset between members, or mix their
+statistics. Here
+the members are stacked for the arithmetic: that is as fast as member by member, and ten critics
+  compile nine times
 faster, because there are so many small operations.
 """
 
@@ -11,11 +13,13 @@ from sac_tf import devices
 from sac_tf.networks.layers import Members
 
 R_MAX, D_MAX = 3.0, 5.0
-"""How far batch renormalisation may follow the moving statistics (1702.03275, section 4; the code of 1902.05605)."""
+"""How far batch renormalisation may follow the moving statistics (1702.03275, section 4; the code
+of 1902.05605)."""
 
 
 class EnsembleLayerNormalization(tf.keras.layers.Layer):
-    """Layer normalisation (1607.06450): each row to mean 0 and variance 1, times `gamma`, plus `beta`."""
+    """Layer normalisation (1607.06450): each row to mean 0 and variance 1, times `gamma`, plus
+    `beta`."""
 
     def __init__(self, epsilon: float = 1e-5, **kwargs):
         super().__init__(**kwargs)
@@ -40,15 +44,19 @@ class EnsembleLayerNormalization(tf.keras.layers.Layer):
 
 
 class EnsembleBatchRenormalization(tf.keras.layers.Layer):
-    """Batch renormalisation (1702.03275), and plain batch normalisation for its first `warm_up` calls in training.
+    """Batch renormalisation (1702.03275), and plain batch normalisation for its first `warm_up`
+    calls in training.
 
-    In training a feature is (x - batch mean) / batch std * r + d, where r = batch std / moving std, clipped to
-    [1 / R_MAX, R_MAX], and d = (batch mean - moving mean) / moving std, clipped to [-D_MAX, D_MAX], are constants to
-    the gradient. Without clipping that is what acting computes, (x - moving mean) / moving std, so that both agree.
-    During warm-up r = 1 and d = 0. The moving statistics and the count of calls are no trainable variables.
+    In training a feature is (x - batch mean) / batch std * r + d, where r = batch std / moving std,
+    clipped to [1 / R_MAX, R_MAX], and d = (batch mean - moving mean) / moving std, clipped to
+    [-D_MAX, D_MAX], are constants to the gradient. Without clipping that is what acting computes,
+    (x - moving mean) / moving std, so that both agree. During warm-up r = 1 and d = 0. The moving
+    statistics and the count of calls are no trainable variables.
     """
 
-    def __init__(self, momentum: float = 0.99, warm_up: int = 100_000, epsilon: float = 1e-3, **kwargs):
+    def __init__(
+        self, momentum: float = 0.99, warm_up: int = 100_000, epsilon: float = 1e-3, **kwargs
+    ):
         super().__init__(**kwargs)
         self.momentum, self.warm_up, self.epsilon = momentum, warm_up, epsilon
 
@@ -56,26 +64,36 @@ class EnsembleBatchRenormalization(tf.keras.layers.Layer):
         shape = [len(input_shape), input_shape[0][-1]]
         self.gamma = self.add_weight("gamma", shape, initializer="ones")
         self.beta = self.add_weight("beta", shape, initializer="zeros")
-        self.moving_mean = self.add_weight("moving_mean", shape, initializer="zeros", trainable=False)
-        self.moving_variance = self.add_weight("moving_variance", shape, initializer="ones", trainable=False)
+        self.moving_mean = self.add_weight(
+            "moving_mean", shape, initializer="zeros", trainable=False
+        )
+        self.moving_variance = self.add_weight(
+            "moving_variance", shape, initializer="ones", trainable=False
+        )
         self.calls = self.add_weight("calls", [], tf.int64, initializer="zeros", trainable=False)
         super().build(input_shape)
 
     def call(self, inputs: Members, training: bool = False) -> list[tf.Tensor]:
-        """Takes and returns N tensors [B, units]; in training, normalises by them and moves the moving statistics."""
+        """Takes and returns N tensors [B, units]; in training, normalises by them and moves the
+        moving statistics."""
         x = tf.stack(inputs)
         if not training:
-            return _normalize(x, self.moving_mean, self.gamma * self._inverse(self.moving_variance), self.beta)
+            return _normalize(
+                x, self.moving_mean, self.gamma * self._inverse(self.moving_variance), self.beta
+            )
         mean, variance = devices.moments(x, axis=1)
         r, d = self._correction(tf.stop_gradient(mean), tf.stop_gradient(variance))
-        return _normalize(x, mean, self.gamma * r * self._inverse(variance), self.beta + self.gamma * d)
+        return _normalize(
+            x, mean, self.gamma * r * self._inverse(variance), self.beta + self.gamma * d
+        )
 
     def _inverse(self, variance: tf.Tensor) -> tf.Tensor:
         """Returns 1 / std."""
         return tf.math.rsqrt(variance + self.epsilon)
 
     def _correction(self, mean: tf.Tensor, variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns r and d [N, units] for these batch statistics [N, units], and then moves the moving ones to them."""
+        """Returns r and d [N, units] for these batch statistics [N, units], and then moves the
+        moving ones to them."""
         is_warm = self.calls >= self.warm_up
         moving = self._inverse(self.moving_variance)
         r = tf.clip_by_value(moving / self._inverse(variance), 1 / R_MAX, R_MAX)
@@ -90,7 +108,10 @@ class EnsembleBatchRenormalization(tf.keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def _normalize(x: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> list[tf.Tensor]:
-    """Returns (x - mean) * scale + offset of x [N, B, units], a tensor for each member; the others are [N, units]."""
+def _normalize(
+    x: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
+) -> list[tf.Tensor]:
+    """Returns (x - mean) * scale + offset of x [N, B, units], a tensor for each member; the others
+    are [N, units]."""
     mean, scale, offset = (value[:, tf.newaxis] for value in (mean, scale, offset))
     return tf.unstack((x - mean) * scale + offset)

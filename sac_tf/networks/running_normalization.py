@@ -1,6 +1,7 @@
 """Observations normalised by their running mean and variance, inside the networks that see them.
 
-The replay keeps raw rows, so a row is always normalised by what is known when it is learned from. Whoever has the
+The replay keeps raw rows, so a row is always normalised by what is known when it is learned from.
+Whoever has the
 network has the statistics: targets, collectors, exported policies.
 """
 
@@ -17,10 +18,12 @@ from sac_tf.types import Nest
 
 @gin.register
 class RunningNormalization(tf.keras.layers.Layer):
-    """(x - mean) / sqrt(variance + epsilon) of each number of an observation, over all rows observed so far.
+    """(x - mean) / sqrt(variance + epsilon) of each number of an observation, over all rows
+    observed so far.
 
-    `mean` and `scale` are weights that are not trained. The moments behind them are float64; checkpoints find them, and
-    `variables` does not list them, for nothing but `observe` needs them. Before the first row nothing is changed.
+    `mean` and `scale` are weights that are not trained. The moments behind them are float64;
+    checkpoints find them, and `variables` does not list them, for nothing but `observe` needs them.
+    Before the first row nothing is changed.
     """
 
     def __init__(self, clip: float | None = 10.0, epsilon: float = 1e-8, **kwargs):
@@ -36,30 +39,46 @@ class RunningNormalization(tf.keras.layers.Layer):
         """
         super().__init__(**kwargs)
         if clip is not None:
-            require_number("RunningNormalization.clip", clip, lambda x: x > 0, "a number above 0 or None")
+            require_number(
+                "RunningNormalization.clip", clip, lambda x: x > 0, "a number above 0 or None"
+            )
         require_number("RunningNormalization.epsilon", epsilon, lambda x: x > 0, "a number above 0")
         self.clip, self.epsilon = clip, epsilon
 
     def build(self, input_shape: list[tf.TensorShape]) -> None:
         def make(name: str, initializer: str) -> list[tf.Variable]:
-            return [self.add_weight(name, shape[1:], initializer=initializer, trainable=False) for shape in input_shape]
+            return [
+                self.add_weight(name, shape[1:], initializer=initializer, trainable=False)
+                for shape in input_shape
+            ]
 
         def zeros(shape: Sequence[int]) -> tf.Variable:
             return tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
 
         self.mean, self.scale = make("mean", "zeros"), make("scale", "ones")
-        leaves = [tf.train.Checkpoint(mean=zeros(shape[1:]), squares=zeros(shape[1:])) for shape in input_shape]
+        leaves = [
+            tf.train.Checkpoint(mean=zeros(shape[1:]), squares=zeros(shape[1:]))
+            for shape in input_shape
+        ]
         self.moments = tf.train.Checkpoint(count=zeros([]), leaves=leaves)
         super().build(input_shape)
 
     def call(self, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
         """Takes and returns the arrays of an observation, [B, ...] each."""
-        normalized = [(x - mean) * scale for x, mean, scale in zip(inputs, self.mean, self.scale, strict=True)]
-        return normalized if self.clip is None else [tf.clip_by_value(x, -self.clip, self.clip) for x in normalized]
+        normalized = [
+            (x - mean) * scale for x, mean, scale in zip(inputs, self.mean, self.scale, strict=True)
+        ]
+        return (
+            normalized
+            if self.clip is None
+            else [tf.clip_by_value(x, -self.clip, self.clip) for x in normalized]
+        )
 
     def observe(self, rows: Sequence[tf.Tensor]) -> None:
         """Counts rows, arrays [B, ...] in the order of `call`."""
-        for x, leaf, mean, scale in zip(rows, self.moments.leaves, self.mean, self.scale, strict=True):
+        for x, leaf, mean, scale in zip(
+            rows, self.moments.leaves, self.mean, self.scale, strict=True
+        ):
             joint = Moments(self.moments.count, leaf.mean, leaf.squares).join(_moments(x))
             leaf.mean.assign(joint.mean)
             leaf.squares.assign(joint.squares)
@@ -74,13 +93,17 @@ class RunningNormalization(tf.keras.layers.Layer):
 def _moments(rows: tf.Tensor) -> Moments:
     rows = tf.cast(rows, tf.float64)
     mean = tf.reduce_mean(rows, axis=0)
-    return Moments(tf.cast(tf.shape(rows)[0], tf.float64), mean, tf.reduce_sum((rows - mean) ** 2, axis=0))
+    return Moments(
+        tf.cast(tf.shape(rows)[0], tf.float64), mean, tf.reduce_sum((rows - mean) ** 2, axis=0)
+    )
 
 
 def make_observer(networks: Sequence[tf.keras.Model | None]) -> Callable[[Nest], None]:
-    """Returns f(observations, nest of [E, ...]) that counts them in every `RunningNormalization` of `networks`.
+    """Returns f(observations, nest of [E, ...]) that counts them in every `RunningNormalization` of
+    `networks`.
 
-    Each network has statistics of its own, and all see the same rows: so they are equal, and a Polyak average of
+    Each network has statistics of its own, and all see the same rows: so they are equal, and a
+      Polyak average of
     networks leaves them as they are.
     """
     found = [layer for model in networks if model is not None for layer in model.layers]

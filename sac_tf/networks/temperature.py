@@ -1,4 +1,5 @@
-"""The temperature of Soft Actor-Critic: how it follows from its parameter, where it may be, and whom it serves."""
+"""The temperature of Soft Actor-Critic: how it follows from its parameter, where it may be, and
+whom it serves."""
 
 import dataclasses
 import math
@@ -15,7 +16,8 @@ _FINITE = (math.isfinite, "a finite number")
 
 
 class Parametrization(NamedTuple):
-    """An increasing function from all numbers to the positive ones, on tensors, and its inverse, on numbers."""
+    """An increasing function from all numbers to the positive ones, on tensors, and its inverse, on
+    numbers."""
 
     alpha: Callable[[tf.Tensor], tf.Tensor]
     inverse: Callable[[float], float]
@@ -29,7 +31,8 @@ def exponential() -> Parametrization:
 
 @gin.register
 def softplus() -> Parametrization:
-    """alpha = log(1 + exp(x)): a step changes a large alpha by a difference, a small one by a factor (SERL)."""
+    """alpha = log(1 + exp(x)): a step changes a large alpha by a difference, a small one by a
+    factor (SERL)."""
     return Parametrization(tf.math.softplus, lambda alpha: alpha + math.log(-math.expm1(-alpha)))
 
 
@@ -38,11 +41,12 @@ def softplus() -> Parametrization:
 class Temperature:
     """alpha as the Lagrange multiplier of the entropy constraint.
 
-    The problem is to maximise the return subject to E[-log pi(a|s)] >= H_target (1812.05905, section 5). Its Lagrangian
-    adds alpha (E[-log pi] - H_target), alpha >= 0, to the return. Critic and actor steps maximise it over policies for
-    a given alpha; the temperature step descends the dual, J(alpha) = alpha (E[-log pi] - H_target) (eq. 18): alpha
-    grows while the entropy is below its target and falls while it is above. The parametrization keeps the multiplier
-    positive, and after each step it is projected to its bounds.
+    The problem is to maximise the return subject to E[-log pi(a|s)] >= H_target (1812.05905,
+    section 5). Its Lagrangian adds alpha (E[-log pi] - H_target), alpha >= 0, to the return. Critic
+    and actor steps maximise it over policies for a given alpha; the temperature step descends the
+    dual, J(alpha) = alpha (E[-log pi] - H_target) (eq. 18): alpha grows while the entropy is below
+    its target and falls while it is above. The parametrization keeps the multiplier positive, and
+    after each step it is projected to its bounds.
 
     Attributes:
       initial_alpha: at the start; stays there if the update has no alpha step.
@@ -65,15 +69,22 @@ class Temperature:
     def __post_init__(self) -> None:
         require_number("Temperature.initial_alpha", self.initial_alpha, *_POSITIVE)
         require_number("Temperature.target_entropy_factor", self.target_entropy_factor, *_FINITE)
-        for name, condition in (("minimum", _POSITIVE), ("maximum", _POSITIVE), ("target_entropy", _FINITE)):
+        for name, condition in (
+            ("minimum", _POSITIVE),
+            ("maximum", _POSITIVE),
+            ("target_entropy", _FINITE),
+        ):
             if getattr(self, name) is not None:
                 require_number(f"Temperature.{name}", getattr(self, name), *condition)
         minimum, maximum = self.minimum or 0.0, self.maximum or math.inf
         if minimum > maximum:
-            raise ConfigurationError(f"Temperature.minimum={minimum} must not be above Temperature.maximum={maximum}.")
+            raise ConfigurationError(
+                f"Temperature.minimum={minimum} must not be above Temperature.maximum={maximum}."
+            )
         if not minimum <= self.initial_alpha <= maximum:
             raise ConfigurationError(
-                f"Temperature.initial_alpha={self.initial_alpha} must lie within Temperature.minimum={self.minimum} "
+                f"Temperature.initial_alpha={self.initial_alpha} must lie within "
+                f"Temperature.minimum={self.minimum} "
                 f"and Temperature.maximum={self.maximum}."
             )
         if self.target_entropy is not None and self.target_entropy_factor != 1:
@@ -83,12 +94,15 @@ class Temperature:
             )
 
     def make_parameter(self) -> tf.Variable:
-        """Returns the parameter, scalar. Its constraint, which optimizers apply after a step, keeps alpha in bounds."""
+        """Returns the parameter, scalar. Its constraint, which optimizers apply after a step, keeps
+        alpha in bounds."""
         inverse = self.parametrization().inverse
         low = -math.inf if self.minimum is None else inverse(self.minimum)
         high = math.inf if self.maximum is None else inverse(self.maximum)
         is_bounded = self.minimum is not None or self.maximum is not None
-        constraint = (lambda parameter: tf.clip_by_value(parameter, low, high)) if is_bounded else None
+        constraint = (
+            (lambda parameter: tf.clip_by_value(parameter, low, high)) if is_bounded else None
+        )
         initial = inverse(self.initial_alpha)
         return tf.Variable(initial, dtype=tf.float32, name="log_alpha", constraint=constraint)
 
@@ -98,4 +112,8 @@ class Temperature:
 
     def entropy_target(self, action_dimensions: int) -> float:
         """Returns H_target in nats for A action dimensions."""
-        return -self.target_entropy_factor * action_dimensions if self.target_entropy is None else self.target_entropy
+        return (
+            -self.target_entropy_factor * action_dimensions
+            if self.target_entropy is None
+            else self.target_entropy
+        )

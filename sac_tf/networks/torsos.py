@@ -24,7 +24,11 @@ _EXPANSION = 4
 
 @gin.register
 def mlp_torso(
-    members: Members, dense: Dense, hidden_units: Sequence[int], activation: str, stream: Iterator[int]
+    members: Members,
+    dense: Dense,
+    hidden_units: Sequence[int],
+    activation: str,
+    stream: Iterator[int],
 ) -> Members:
     """Dense -> activation, for each of `hidden_units`."""
     for units in hidden_units:
@@ -34,7 +38,11 @@ def mlp_torso(
 
 @gin.register
 def layer_norm_torso(
-    members: Members, dense: Dense, hidden_units: Sequence[int], activation: str, stream: Iterator[int]
+    members: Members,
+    dense: Dense,
+    hidden_units: Sequence[int],
+    activation: str,
+    stream: Iterator[int],
 ) -> Members:
     """Dense -> layer normalisation -> activation: RLPD (2302.02948) with relu, SERL with tanh."""
     for units in hidden_units:
@@ -54,7 +62,8 @@ def droq_torso(
 ) -> Members:
     """Dense -> dropout -> layer normalisation -> activation (2110.02034, figure 2).
 
-    Dropout of `rate` is always on: in the critics' own step, in the targets, and in the Q values of the actor's step.
+    Dropout of `rate` is always on: in the critics' own step, in the targets, and in the Q values of
+    the actor's step.
     """
     require_number("droq_torso.rate", rate, lambda rate: 0 < rate < 1, "a number between 0 and 1")
     for units in hidden_units:
@@ -78,7 +87,9 @@ def batch_renorm_torso(
 
     `momentum` and `warm_up` are those of `EnsembleBatchRenormalization`.
     """
-    require_number("batch_renorm_torso.momentum", momentum, lambda m: 0 <= m < 1, "a number from 0 to below 1")
+    require_number(
+        "batch_renorm_torso.momentum", momentum, lambda m: 0 <= m < 1, "a number from 0 to below 1"
+    )
     require_count("batch_renorm_torso.warm_up", warm_up, minimum=0)
     members = EnsembleBatchRenormalization(momentum, warm_up)(members)
     for units in hidden_units:
@@ -89,18 +100,27 @@ def batch_renorm_torso(
 
 @gin.register
 def residual_torso(
-    members: Members, dense: Dense, hidden_units: Sequence[int], activation: str, stream: Iterator[int]
+    members: Members,
+    dense: Dense,
+    hidden_units: Sequence[int],
+    activation: str,
+    stream: Iterator[int],
 ) -> Members:
-    """Dense, then x + Dense(activation(Dense(norm(x)))) for each of `hidden_units`, then norm (2410.09754, figure 2).
+    """Dense, then x + Dense(activation(Dense(norm(x)))) for each of `hidden_units`, then norm
+    (2410.09754, figure 2).
 
-    The norm is layer normalisation, the inner dense layer four times as wide. Weights start Glorot-uniform, as
-    everywhere here; the authors' start He-normal in the blocks and orthogonal outside.
+    The norm is layer normalisation, the inner dense layer four times as wide. Weights start
+    Glorot-uniform, as everywhere here; the authors' start He-normal in the blocks and orthogonal
+    outside.
 
     Raises:
-      ConfigurationError: `hidden_units` are not all equal, so nothing could be added to what it came from.
+      ConfigurationError: `hidden_units` are not all equal, so nothing could be added to what it
+        came from.
     """
     if len(set(hidden_units)) != 1:
-        raise ConfigurationError(f"residual_torso needs hidden_units that are all equal, got {tuple(hidden_units)}.")
+        raise ConfigurationError(
+            f"residual_torso needs hidden_units that are all equal, got {tuple(hidden_units)}."
+        )
     members = dense(hidden_units[0], next(stream))(members)
     for units in hidden_units:
         inner = EnsembleLayerNormalization()(members)

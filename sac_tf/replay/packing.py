@@ -1,6 +1,7 @@
 """A transition as one float32 row: what Reverb stores, and what a batch is cut from.
 
-One packed column costs Reverb a third of what a column per field costs, for each row written and each row read.
+One packed column costs Reverb a third of what a column per field costs, for each row written and
+each row read.
 """
 
 import numpy as np
@@ -36,19 +37,27 @@ class RowPacker:
         """Returns float32 [B, W] from NumPy leaves [B, ...]."""
         rows = len(transition.reward)
         leaves = tree.flatten(transition)
-        return np.concatenate([np.reshape(leaf, (rows, -1)) for leaf in leaves], axis=1, dtype=np.float32)
+        return np.concatenate(
+            [np.reshape(leaf, (rows, -1)) for leaf in leaves], axis=1, dtype=np.float32
+        )
 
     def unpack(self, rows: tf.Tensor) -> Transition:
         """Returns a `Transition` of tensors [B, ...] from rows [B, W]."""
         pieces = tf.split(rows, self._sizes, axis=1)
-        leaves = [tf.reshape(p, (-1, *shape)) for p, shape in zip(pieces, self._shapes, strict=True)]
+        leaves = [
+            tf.reshape(p, (-1, *shape)) for p, shape in zip(pieces, self._shapes, strict=True)
+        ]
         return tree.unflatten_as(self._spec, leaves)
 
     def check_finite(self, rows: np.ndarray, step: int) -> None:
-        """Raises RunError that names the step and the field if a value of rows [B, W] is NaN or infinite."""
+        """Raises RunError that names the step and the field if a value of rows [B, W] is NaN or
+        infinite."""
         if np.isfinite(rows).all():
             return
         column = int(np.argwhere(~np.isfinite(rows))[0, 1])
         field = int(np.searchsorted(np.cumsum(self._sizes), column, side="right"))
         value = rows[~np.isfinite(rows)][0]
-        raise RunError(f"The environment gave {value} in {self._names[field]} at step {step}; the row was not stored.")
+        raise RunError(
+            f"The environment gave {value} in {self._names[field]} at step {step}; the row was "
+            f"not stored."
+        )

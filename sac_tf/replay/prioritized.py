@@ -38,11 +38,13 @@ class WeightedTransition(NamedTuple):
 
 @gin.register
 class PrioritizedSampler:
-    """Draws rows in proportion to priority^alpha, with importance weights, and writes new priorities |Q - y| + epsilon.
+    """Draws rows in proportion to priority^alpha, with importance weights, and writes new
+    priorities |Q - y| + epsilon.
 
-    alpha is `Prioritized.priority_exponent` of the table. A new row has the largest priority seen so far. A thread
-    writes priorities while the run goes on, and batches are drawn ahead, so a draw may go by priorities that are some
-    calls of the update old; the weights are exact all the same: they go by the probabilities of that draw. Reverb's
+    alpha is `Prioritized.priority_exponent` of the table. A new row has the largest priority seen
+    so far. A thread writes priorities while the run goes on, and batches are drawn ahead, so a draw
+    may go by priorities that are some calls of the update old; the weights are exact all the same:
+    they go by the probabilities of that draw. Reverb's
     draws have no seed: runs are not repeatable. Has the methods of `ResidentSampler`.
     """
 
@@ -63,8 +65,10 @@ class PrioritizedSampler:
 
         Args:
           addresses, packer, capacity, generator, feed: as for `ReverbSampler`.
-          expected_rows: beta is 1 when so many rows have come, at the end of the run; on the way it grows linearly.
-          initial_beta: exponent of the importance weights at the start; 0 for weights that are all 1.
+          expected_rows: beta is 1 when so many rows have come, at the end of the run; on the way it
+            grows linearly.
+          initial_beta: exponent of the importance weights at the start; 0 for weights that are all
+            1.
           epsilon: keeps rows without error from never being drawn again.
 
         Raises:
@@ -72,21 +76,32 @@ class PrioritizedSampler:
         """
         if len(addresses) > 1:
             raise ConfigurationError(
-                f"PrioritizedSampler draws from one server, and --replay_address names {len(addresses)}: the "
+                f"PrioritizedSampler draws from one server, and --replay_address names "
+                f"{len(addresses)}: the "
                 "priorities of one say nothing about the rows of another. Give one address."
             )
-        require_number("PrioritizedSampler.initial_beta", initial_beta, lambda b: 0 <= b <= 1, "a number from 0 to 1")
+        require_number(
+            "PrioritizedSampler.initial_beta",
+            initial_beta,
+            lambda b: 0 <= b <= 1,
+            "a number from 0 to 1",
+        )
         require_number("PrioritizedSampler.epsilon", epsilon, lambda e: e > 0, "a number above 0")
         self._source = ReverbSampler(addresses, packer, capacity, expected_rows, generator, feed)
         self._client = reverb.Client(addresses[0])
-        self._expected_rows, self._initial_beta, self._epsilon = expected_rows, initial_beta, epsilon
+        self._expected_rows, self._initial_beta, self._epsilon = (
+            expected_rows,
+            initial_beta,
+            epsilon,
+        )
         self._beta = tf.Variable(initial_beta, dtype=tf.float64, trainable=False, name="beta")
         self._writer = ThreadPoolExecutor(1, "priorities")
         self._writing: list[Future] = []
         self.new_priority = 1.0
 
     def receive(self, rows: int) -> None:
-        """Sets beta for a replay that ever got `rows` rows, once Reverb has the priorities of the updates so far.
+        """Sets beta for a replay that ever got `rows` rows, once Reverb has the priorities of the
+        updates so far.
 
         Raises:
           RunError: Reverb did not take them within `TIMEOUT_S`.
@@ -96,8 +111,12 @@ class PrioritizedSampler:
             for write in writing:
                 write.result(TIMEOUT_S)
         except Exception as error:  # Reverb raises RuntimeError and its kin, the wait TimeoutError
-            raise RunError(f"Reverb did not take new priorities ({error or type(error).__name__}).") from error
-        self._beta.assign(self._initial_beta + (1 - self._initial_beta) * min(1.0, rows / self._expected_rows))
+            raise RunError(
+                f"Reverb did not take new priorities ({error or type(error).__name__})."
+            ) from error
+        self._beta.assign(
+            self._initial_beta + (1 - self._initial_beta) * min(1.0, rows / self._expected_rows)
+        )
 
     def sample(self, number: int) -> WeightedTransition:
         """Returns `number` transitions; to be called inside a `tf.function`, once."""
@@ -124,12 +143,15 @@ class PrioritizedSampler:
     def _write(self, key: np.ndarray, td_error: np.ndarray) -> None:
         known = np.isfinite(td_error)  # over the others the learner stops the run
         priority = td_error[known].astype(np.float64) + self._epsilon
-        self._client.mutate_priorities(REPLAY_TABLE, dict(zip(key[known].tolist(), priority.tolist(), strict=True)))
+        self._client.mutate_priorities(
+            REPLAY_TABLE, dict(zip(key[known].tolist(), priority.tolist(), strict=True))
+        )
         self.new_priority = max(self.new_priority, priority.max(initial=0.0))
 
 
 def importance_weights(probability: tf.Tensor, table_size: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-    """Returns w = (N P)^-beta, divided by the largest of the rows drawn together (1511.05952, section 3.4).
+    """Returns w = (N P)^-beta, divided by the largest of the rows drawn together (1511.05952,
+    section 3.4).
 
     Args:
       probability: P of each row when it was drawn, float64 [B].

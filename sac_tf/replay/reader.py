@@ -44,7 +44,8 @@ class BatchReader:
           generator: for draws, if the sampler can use it.
           feed: how the update gets the batches of Reverb's own samplers, if not in their way.
           sampler: f(addresses, packer, capacity, expected_rows, generator).
-          rewards: f() returns what scales the rewards of batches: FixedRewardScale or RunningRewardScale.
+          rewards: f() returns what scales the rewards of batches: FixedRewardScale or
+            RunningRewardScale.
         """
         fed = {} if feed is None else {"feed": feed}
         self.sampler = sampler(addresses, packer, capacity, expected_rows, generator, **fed)
@@ -55,10 +56,12 @@ class BatchReader:
         return self.rewards.apply(self.sampler.sample(number))
 
     def check_priorities(self, table: reverb.reverb_types.TableInfo) -> None:
-        """Raises ConfigurationError if the table draws by priorities and the sampler writes none, or the reverse."""
+        """Raises ConfigurationError if the table draws by priorities and the sampler writes none,
+        or the reverse."""
         if is_prioritized(table) and not self.sampler.writes_priorities:
             raise ConfigurationError(
-                f"make_tables.sampler=@Prioritized draws by priorities, which {type(self.sampler).__name__} never "
+                f"make_tables.sampler=@Prioritized draws by priorities, which "
+                f"{type(self.sampler).__name__} never "
                 "writes; use BatchReader.sampler=@PrioritizedSampler, as gin_configs/per.gin does."
             )
         if self.sampler.writes_priorities and not is_prioritized(table):

@@ -49,7 +49,8 @@ class Replay:
           spec: of the task.
           generator: for draws, if the sampler can use it.
           staging: a folder that Reverb may write into.
-          expected_rows: no more rows than this will come beside those restored, so no memory for more is taken.
+          expected_rows: no more rows than this will come beside those restored, so no memory for
+            more is taken.
           restore_from: a folder that `save` wrote.
           tables: f(width) returns the Reverb tables, the replay table first.
           server: f(tables, staging, restore_from).
@@ -57,14 +58,19 @@ class Replay:
           reader: f(packer, addresses, capacity, expected_rows, generator).
 
         Raises:
-          ConfigurationError: priorities that the table draws by and the sampler does not write, or the reverse.
+          ConfigurationError: priorities that the table draws by and the sampler does not write, or
+            the reverse.
         """
         self.packer = RowPacker(spec)
         made = tables(self.packer.width)
         self.capacity = made[0].info.max_size
-        self._server = server(made, staging, None if restore_from is None else restore_from / "reverb")
+        self._server = server(
+            made, staging, None if restore_from is None else restore_from / "reverb"
+        )
         rows_in_all = expected_rows + (0 if restore_from is None else _rows_added(restore_from))
-        self._reader = reader(self.packer, [self._server.address], self.capacity, rows_in_all, generator)
+        self._reader = reader(
+            self.packer, [self._server.address], self.capacity, rows_in_all, generator
+        )
         self._reader.check_priorities(made[0].info)
         self._writer = writer(self.packer, [self._server.client], self._reader.sampler.reads_queue)
         self.sample, self.learned_from = self._reader.sample, self._reader.sampler.learned_from
@@ -80,7 +86,8 @@ class Replay:
         return min(self.rows_added, self.capacity)
 
     def add(self, transition: Transition, step: int, ended: Collection[int] = ()) -> None:
-        """Adds the E transitions of environment step `step`; those of the environments in `ended` end an episode.
+        """Adds the E transitions of environment step `step`; those of the environments in `ended`
+        end an episode.
 
         Raises:
           RunError: a value is not finite; nothing is added.
@@ -93,7 +100,8 @@ class Replay:
         self._writer.add_rows(rows, self._reader.sampler.new_priority)
 
     def refresh(self) -> None:
-        """Lets `sample` see what was added, in whole blocks: single rows would take more memory and time."""
+        """Lets `sample` see what was added, in whole blocks: single rows would take more memory and
+        time."""
         if self.rows_added == self._writer.unpublished:
             self._writer.publish()
         self._reader.sampler.receive(self.rows_added - self._writer.unpublished)
@@ -104,7 +112,8 @@ class Replay:
         self._reader.sampler.receive(self.rows_added)
 
     def save(self, folder: Path) -> None:
-        """Writes all rows to the new folder `folder`. What is added next must begin an episode, as after a restart."""
+        """Writes all rows to the new folder `folder`. What is added next must begin an episode, as
+        after a restart."""
         self._writer.add_unfinished(self._reader.sampler.new_priority)
         self.publish()
         folder.mkdir()
@@ -113,11 +122,14 @@ class Replay:
         self._reader.save(folder)
 
     def restore(self, folder: Path) -> None:
-        """Finishes what `restore_from` began: brings back the sampler's rows, and checks Reverb's."""
+        """Finishes what `restore_from` began: brings back the sampler's rows, and checks
+        Reverb's."""
         self._writer.rows_added = _rows_added(folder)
         self._reader.restore(folder, self.rows_added)
         if self._server.size() != self.size:
-            raise RunError(f"Reverb brought back {self._server.size()} of the {self.size} rows in {folder}.")
+            raise RunError(
+                f"Reverb brought back {self._server.size()} of the {self.size} rows in {folder}."
+            )
 
     def close(self) -> None:
         self._writer.close()
@@ -125,7 +137,8 @@ class Replay:
 
 
 def saved_rows(folder: Path) -> list[np.ndarray] | None:
-    """Returns the rows that a `Replay` saved in `folder`, oldest first, as arrays [n, W] that stay on disk until read.
+    """Returns the rows that a `Replay` saved in `folder`, oldest first, as arrays [n, W] that stay
+    on disk until read.
 
     None if its sampler kept no copy: Reverb itself does not list the rows of a table in order.
     """

@@ -1,4 +1,5 @@
-"""What a reward of the task is worth to the learner. The replay keeps the task's own; batches have the scaled ones."""
+"""What a reward of the task is worth to the learner. The replay keeps the task's own; batches have
+the scaled ones."""
 
 import json
 import math
@@ -21,7 +22,9 @@ class FixedRewardScale:
 
     def __init__(self, scale: float = 1.0):
         """Takes a factor above 0; 1 costs nothing."""
-        self._scale = require_number("FixedRewardScale.scale", scale, lambda x: 0 < x < math.inf, "a number above 0")
+        self._scale = require_number(
+            "FixedRewardScale.scale", scale, lambda x: 0 < x < math.inf, "a number above 0"
+        )
 
     def observe(self, transition: Transition) -> None:
         """Hears the E transitions of a joint step."""
@@ -39,10 +42,13 @@ class FixedRewardScale:
 
 @gin.register
 class RunningRewardScale:
-    """Rewards divided by the running standard deviation of the discounted return (Engstrom et al., 2005.12729).
+    """Rewards divided by the running standard deviation of the discounted return (Engstrom et al.,
+    2005.12729).
 
-    The return of each environment is G = r + gamma * discount * G of the step before, as in Gymnasium's
-    NormalizeReward: a termination ends it, a time limit does not. The mean is left alone: taking it away would change
+    The return of each environment is G = r + gamma * discount * G of the step before, as in
+    Gymnasium's
+    NormalizeReward: a termination ends it, a time limit does not. The mean is left alone: taking it
+      away would change
     what is optimal.
     Has the methods of `FixedRewardScale`.
     """
@@ -57,7 +63,9 @@ class RunningRewardScale:
         Raises:
           ConfigurationError: a number out of range.
         """
-        require_number("RunningRewardScale.gamma", gamma, lambda x: 0 <= x <= 1, "a number from 0 to 1")
+        require_number(
+            "RunningRewardScale.gamma", gamma, lambda x: 0 <= x <= 1, "a number from 0 to 1"
+        )
         require_number("RunningRewardScale.epsilon", epsilon, lambda x: x > 0, "a number above 0")
         self._gamma, self._epsilon = gamma, epsilon
         self._moments = Moments(0.0, 0.0, 0.0)
@@ -68,7 +76,11 @@ class RunningRewardScale:
         returns = np.asarray(transition.reward, np.float64) + self._carried
         self._carried = self._gamma * transition.discount * returns
         self._set(
-            self._moments.join(Moments(float(len(returns)), float(returns.mean()), float(returns.var() * len(returns))))
+            self._moments.join(
+                Moments(
+                    float(len(returns)), float(returns.mean()), float(returns.var() * len(returns))
+                )
+            )
         )
 
     def apply(self, batch: Transition) -> Transition:

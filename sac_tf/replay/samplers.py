@@ -21,16 +21,18 @@ Feed = Callable[[tf.data.Dataset], Iterator]
 
 
 def fetched_ahead(dataset: tf.data.Dataset) -> Iterator:
-    """The `Feed` of one process: the next batch is on its way while the last one is learned from."""
+    """The `Feed` of one process: the next batch is on its way while the last one is learned
+    from."""
     return iter(dataset.prefetch(1))
 
 
 @gin.register
 class ResidentSampler:
-    """Uniform draws from a ring of rows in TensorFlow memory, which reads each row once from Reverb's queue.
+    """Uniform draws from a ring of rows in TensorFlow memory, which reads each row once from
+    Reverb's queue.
 
-    The cost of a batch does not grow with what Reverb asks for a sample, and the draws come from the run's own
-    generator, so the same seed gives the same batches. The default in one process.
+    The cost of a batch does not grow with what Reverb asks for a sample, and the draws come from
+    the run's own generator, so the same seed gives the same batches. The default in one process.
     """
 
     reads_queue, writes_priorities, new_priority = True, False, 1.0
@@ -43,10 +45,17 @@ class ResidentSampler:
         expected_rows: int,
         generator: tf.random.Generator,
     ):
-        """Makes an empty ring of `capacity` rows, or the `expected_rows` if fewer, fed by the one server given."""
+        """Makes an empty ring of `capacity` rows, or the `expected_rows` if fewer, fed by the one
+        server given."""
         (address,) = addresses
-        self._packer, self._generator, self._capacity = packer, generator, min(capacity, expected_rows)
-        self._rows = tf.Variable(tf.zeros([self._capacity, packer.width]), trainable=False, name="resident_rows")
+        self._packer, self._generator, self._capacity = (
+            packer,
+            generator,
+            min(capacity, expected_rows),
+        )
+        self._rows = tf.Variable(
+            tf.zeros([self._capacity, packer.width]), trainable=False, name="resident_rows"
+        )
         self._count = tf.Variable(0, dtype=tf.int64, name="resident_count")
         dataset = reverb.TrajectoryDataset(
             address,
@@ -73,7 +82,8 @@ class ResidentSampler:
                 raise RunError(f"Reverb's queue gave no rows for {TIMEOUT_S} s.") from error
 
     def sample(self, number: int) -> Transition:
-        """Returns `number` transitions, drawn with replacement; to be called inside a `tf.function`."""
+        """Returns `number` transitions, drawn with replacement; to be called inside a
+        `tf.function`."""
         size = tf.minimum(self._count, self._capacity)
         drawn = self._generator.uniform([number], maxval=size, dtype=tf.int64)
         return self._packer.unpack(tf.gather(self._rows, drawn))
@@ -84,9 +94,13 @@ class ResidentSampler:
     def save(self, folder: Path) -> None:
         """Writes the filled part of the ring to `folder`, a block at a time."""
         size = min(self.rows_received, self._capacity)
-        file = np.lib.format.open_memmap(folder / ROWS_FILE, "w+", np.float32, (size, self._rows.shape[1]))
+        file = np.lib.format.open_memmap(
+            folder / ROWS_FILE, "w+", np.float32, (size, self._rows.shape[1])
+        )
         for start in range(0, size, _IO_ROWS):
-            file[start : start + _IO_ROWS] = tf.gather(self._rows, tf.range(start, min(start + _IO_ROWS, size)))
+            file[start : start + _IO_ROWS] = tf.gather(
+                self._rows, tf.range(start, min(start + _IO_ROWS, size))
+            )
         file.flush()
 
     def restore(self, folder: Path, rows_received: int) -> None:
@@ -109,7 +123,8 @@ class ResidentSampler:
 class ReverbSampler:
     """Draws by Reverb's own sampler, from one server or evenly from several. Not repeatable.
 
-    Has the methods of `ResidentSampler`, but keeps no rows and so has none to receive, save or restore.
+    Has the methods of `ResidentSampler`, but keeps no rows and so has none to receive, save or
+    restore.
     """
 
     reads_queue, writes_priorities, new_priority = False, False, 1.0
@@ -123,7 +138,8 @@ class ReverbSampler:
         generator: tf.random.Generator,
         feed: Feed = fetched_ahead,
     ):
-        """Draws rows from the servers at `addresses`. Reverb draws with its own generator and its own capacity.
+        """Draws rows from the servers at `addresses`. Reverb draws with its own generator and its
+        own capacity.
 
         Args:
           addresses, packer: of the servers and of the task.
@@ -160,7 +176,10 @@ class ReverbSampler:
     def _batches(self, number: int) -> tf.data.Dataset:
         """Batches of `number` rows, an even part of each from every server."""
         ends = np.linspace(0, number, len(self._sources) + 1).astype(int)
-        parts = [s.batch(int(n), drop_remainder=True) for s, n in zip(self._sources, np.diff(ends), strict=True)]
+        parts = [
+            s.batch(int(n), drop_remainder=True)
+            for s, n in zip(self._sources, np.diff(ends), strict=True)
+        ]
         if len(parts) == 1:
             return parts[0]
         return tf.data.Dataset.zip(tuple(parts)).map(

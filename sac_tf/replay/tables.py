@@ -26,7 +26,9 @@ gin.external_configurable(reverb.checkpointers.DefaultCheckpointer, module="reve
 
 
 def _selector(name: str) -> Callable[[], object]:
-    constructor = getattr(reverb.selectors, name)  # native: gin can take it only inside a Python function
+    constructor = getattr(
+        reverb.selectors, name
+    )  # native: gin can take it only inside a Python function
     return gin.external_configurable(lambda: constructor(), name=name, module="reverb.selectors")
 
 
@@ -35,9 +37,13 @@ Uniform, Fifo, Lifo = _selector("Uniform"), _selector("Fifo"), _selector("Lifo")
 
 @gin.register(module="reverb.selectors")
 def Prioritized(priority_exponent: float = 0.6) -> object:
-    """Draws rows with probability priority^exponent / sum of all (1511.05952, eq. 1: alpha there)."""
+    """Draws rows with probability priority^exponent / sum of all (1511.05952, eq. 1: alpha
+    there)."""
     require_number(
-        "Prioritized.priority_exponent", priority_exponent, lambda value: value >= 0, "a number of at least 0"
+        "Prioritized.priority_exponent",
+        priority_exponent,
+        lambda value: value >= 0,
+        "a number of at least 0",
     )
     return reverb.selectors.Prioritized(priority_exponent)
 
@@ -63,23 +69,29 @@ def make_tables(
       capacity: rows kept in the replay table.
       minimum_size: rows before the replay table gives its first sample; called into `rate_limiter`.
       sampler, remover: Reverb selectors of the replay table.
-      rate_limiter: f(min_size_to_sample=minimum_size) of the replay table. One process that both inserts and samples
-        needs one that never blocks inserts.
+      rate_limiter: f(min_size_to_sample=minimum_size) of the replay table. One process that both
+        inserts and samples needs one that never blocks inserts.
     """
     require_count("make_tables.capacity", capacity)
     require_count("make_tables.minimum_size", minimum_size)
     row = {COLUMN: tf.TensorSpec([width], tf.float32)}
     block = {COLUMN: tf.TensorSpec([None, width], tf.float32)}
-    limiter, at_once = rate_limiter(min_size_to_sample=minimum_size), reverb.rate_limiters.MinSize(1)
+    limiter, at_once = (
+        rate_limiter(min_size_to_sample=minimum_size),
+        reverb.rate_limiters.MinSize(1),
+    )
     return [
         reverb.Table(REPLAY_TABLE, sampler(), remover(), capacity, limiter, signature=row),
-        reverb.Table(QUEUE_TABLE, Fifo(), Fifo(), capacity, at_once, max_times_sampled=1, signature=block),
+        reverb.Table(
+            QUEUE_TABLE, Fifo(), Fifo(), capacity, at_once, max_times_sampled=1, signature=block
+        ),
     ]
 
 
 @gin.register
 class ReplayServer:
-    """A Reverb server in this process, that starts from a checkpoint and writes checkpoints where it is told."""
+    """A Reverb server in this process, that starts from a checkpoint and writes checkpoints where
+    it is told."""
 
     def __init__(
         self,
@@ -93,7 +105,8 @@ class ReplayServer:
 
         Args:
           tables: what to serve; a checkpoint brings back its own rows and its own rate limiters.
-          staging: a folder for Reverb to write into before a checkpoint is moved to its place; emptied here.
+          staging: a folder for Reverb to write into before a checkpoint is moved to its place;
+            emptied here.
           restore_from: a folder that `checkpoint` wrote.
           port: to listen on; None takes a free one.
           checkpointer: f(path=, fallback_checkpoint_path=).
@@ -106,7 +119,9 @@ class ReplayServer:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         source = None if restore_from is None else str(restore_from)
-        self._server = reverb.Server(tables, port, checkpointer(path=str(staging), fallback_checkpoint_path=source))
+        self._server = reverb.Server(
+            tables, port, checkpointer(path=str(staging), fallback_checkpoint_path=source)
+        )
         self.client = self._server.localhost_client()
 
     @property
@@ -118,7 +133,8 @@ class ReplayServer:
         return int(self.client.server_info(timeout=TIMEOUT_S)[REPLAY_TABLE].current_size)
 
     def checkpoint(self, destination: Path) -> None:
-        """Writes all tables to the new folder `destination`, or raises OSError. Requests wait meanwhile."""
+        """Writes all tables to the new folder `destination`, or raises OSError. Requests wait
+        meanwhile."""
         try:
             written = self.client.checkpoint()
         except RuntimeError as error:
@@ -136,5 +152,6 @@ def _check_port(port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         if probe.connect_ex(("localhost", port)) == 0:
             raise ConfigurationError(
-                f"Port {port} is in use by another server; choose another (--port, or ReplayServer.port)."
+                f"Port {port} is in use by another server; choose another (--port, or "
+                f"ReplayServer.port)."
             )

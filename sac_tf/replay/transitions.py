@@ -11,10 +11,11 @@ from sac_tf.types import Nest, Step, Transition
 
 
 def to_transition(observation: Nest, action: np.ndarray, step: Step) -> Transition:
-    """Returns the E rows of one joint step: nest [E, ...], action [E, A] in [-1, 1] and what they led to.
+    """Returns the E rows of one joint step: nest [E, ...], action [E, A] in [-1, 1] and what they
+    led to.
 
-    `discount` is 0 only where the task itself ended. Truncation keeps 1: the value of a state does not drop
-    because a clock ran out (Pardo et al., 1712.00378).
+    `discount` is 0 only where the task itself ended. Truncation keeps 1: the value of a state does
+    not drop because a clock ran out (Pardo et al., 1712.00378).
     """
     discount = 1.0 - step.terminated.astype(np.float32)
     return Transition(observation, action, step.reward, discount, step.successor)
@@ -45,12 +46,16 @@ class OneStepRows:
 
 @gin.register
 class NStepRows:
-    """Folds up to n transitions of an episode into one row: the n-step return (1710.02298, section 3).
+    """Folds up to n transitions of an episode into one row: the n-step return (1710.02298, section
+    3).
 
-    The row that starts at s_t holds R = sum_k gamma^k r_(t+k), the discount gamma^(m-1) and the successor s_(t+m), so
-    that the one-step target R + gamma * discount * V(s_(t+m)) is the m-step target. m is n, or fewer where the episode
-    ends before: a truncated one bootstraps from its last successor, a terminated one has discount 0. There is one row
-    for each transition, up to n - 1 steps late. The rewards are those of the policy that collected: no correction.
+    The row that starts at s_t holds R = sum_k gamma^k r_(t+k), the discount gamma^(m-1) and the
+    successor s_(t+m), so that the one-step target R + gamma * discount * V(s_(t+m)) is the m-step
+    target. m is n, or fewer where the episode
+    ends before: a truncated one bootstraps from its last successor, a terminated one has discount
+      0. There is one row
+    for each transition, up to n - 1 steps late. The rewards are those of the policy that collected:
+    no correction.
     """
 
     def __init__(self, columns: Transition, gamma: float, n: int = 3):
@@ -58,13 +63,16 @@ class NStepRows:
 
         Args:
           columns: `Transition` of slices.
-          gamma: discount of a step, which must be the critic's; `gin_configs/n_step.gin` binds both to one macro.
+          gamma: discount of a step, which must be the critic's; `gin_configs/n_step.gin` binds both
+            to one macro.
           n: transitions in a row, at most.
 
         Raises:
           ConfigurationError: a number out of range.
         """
-        self._gamma = require_number("NStepRows.gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+        self._gamma = require_number(
+            "NStepRows.gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1"
+        )
         self._n = require_count("NStepRows.n", n)
         successor = tree.flatten(columns.next_observation)
         self._reward, self._discount = columns.reward, columns.discount
@@ -74,7 +82,9 @@ class NStepRows:
 
     def add(self, rows: np.ndarray, ended: Collection[int]) -> np.ndarray:
         """As `OneStepRows.add`. The rows of one environment keep their order."""
-        return np.concatenate([self._complete(copy, row, copy in ended) for copy, row in enumerate(rows)])
+        return np.concatenate(
+            [self._complete(copy, row, copy in ended) for copy, row in enumerate(rows)]
+        )
 
     def flush(self) -> np.ndarray:
         """As `OneStepRows.flush`: windows that are not full bootstrap from the last successor."""
@@ -82,7 +92,8 @@ class NStepRows:
         return np.concatenate([self._none, *unfinished])
 
     def _complete(self, copy: int, row: np.ndarray, ended: bool) -> np.ndarray:
-        """Folds `row` [W] into the open windows of environment `copy`; returns those that are complete [M, W]."""
+        """Folds `row` [W] into the open windows of environment `copy`; returns those that are
+        complete [M, W]."""
         windows = self._open.get(copy, self._none)
         reach = self._gamma * windows[:, self._discount]
         windows[:, self._reward] += reach * row[self._reward]

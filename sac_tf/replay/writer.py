@@ -20,7 +20,8 @@ _PENDING_ITEMS = 8 * BLOCK_ROWS
 
 
 class Wait(Protocol):
-    """Calls `attempt(seconds)` until it returns True, and then returns True; `what` says what for."""
+    """Calls `attempt(seconds)` until it returns True, and then returns True; `what` says what
+    for."""
 
     def __call__(self, attempt: Callable[[float], bool], what: str) -> bool: ...
 
@@ -33,7 +34,8 @@ def wait_once(attempt: Callable[[float], bool], what: str) -> bool:
     """
     if not attempt(TIMEOUT_S):
         raise RunError(
-            f"Waited {TIMEOUT_S} s for {what}; in one process use a limiter that never blocks inserts "
+            f"Waited {TIMEOUT_S} s for {what}; in one process use a limiter that never blocks "
+            f"inserts "
             "(make_tables.rate_limiter = @MinSize)."
         )
     return True
@@ -41,7 +43,8 @@ def wait_once(attempt: Callable[[float], bool], what: str) -> bool:
 
 @gin.register
 class TransitionWriter:
-    """Packs transitions, makes of them the rows to store, and writes these to one Reverb server or to several."""
+    """Packs transitions, makes of them the rows to store, and writes these to one Reverb server or
+    to several."""
 
     def __init__(
         self,
@@ -70,8 +73,11 @@ class TransitionWriter:
         """Rows that no sampler can see yet."""
         return sum(stream.unpublished for stream in self._streams)
 
-    def add(self, transition: Transition, step: int, ended: Collection[int] = (), priority: float = 1.0) -> None:
-        """Adds the E transitions of environment step `step`; those of the environments in `ended` end an episode.
+    def add(
+        self, transition: Transition, step: int, ended: Collection[int] = (), priority: float = 1.0
+    ) -> None:
+        """Adds the E transitions of environment step `step`; those of the environments in `ended`
+        end an episode.
 
         Raises:
           RunError: a value is not finite, and nothing is added; or as `wait`.
@@ -81,7 +87,8 @@ class TransitionWriter:
         self.add_rows(self._rows.add(rows, ended), priority)
 
     def add_rows(self, rows: np.ndarray, priority: float = 1.0) -> None:
-        """Adds packed rows [n, W] as they are, those that another replay saved for example. Raises as `wait`."""
+        """Adds packed rows [n, W] as they are, those that another replay saved for example. Raises
+        as `wait`."""
         for row in rows:
             stream = self._streams[self._next]
             stream.append(row, priority)
@@ -94,7 +101,8 @@ class TransitionWriter:
         self.add_rows(self._rows.flush(), priority)
 
     def publish(self) -> None:
-        """Sends what was added, full blocks or not, and waits until the servers have it. Raises as `wait`."""
+        """Sends what was added, full blocks or not, and waits until the servers have it. Raises as
+        `wait`."""
         begun = self._streams[self._next].unpublished > 0
         for stream in self._streams:
             stream.send(0)
@@ -106,11 +114,14 @@ class TransitionWriter:
 
 
 class _Stream:
-    """Rows to one server: to its replay table, and in order, a block at a time, to the queue beside it."""
+    """Rows to one server: to its replay table, and in order, a block at a time, to the queue beside
+    it."""
 
     def __init__(self, client: reverb.Client, with_queue: bool, wait: Wait):
         self._writer = client.trajectory_writer(num_keep_alive_refs=BLOCK_ROWS)
-        self._writer.configure((COLUMN,), num_keep_alive_refs=BLOCK_ROWS, max_chunk_length=BLOCK_ROWS)
+        self._writer.configure(
+            (COLUMN,), num_keep_alive_refs=BLOCK_ROWS, max_chunk_length=BLOCK_ROWS
+        )
         self._with_queue, self._wait = with_queue, wait
         self._what = f"room in the replay at {client.server_address}"
         self.unpublished = 0
@@ -124,7 +135,8 @@ class _Stream:
             self.send(_PENDING_ITEMS)
 
     def send(self, may_be_pending: int) -> None:
-        """Sends the rows of the block so far; returns when the server confirmed all but `may_be_pending` items."""
+        """Sends the rows of the block so far; returns when the server confirmed all but
+        `may_be_pending` items."""
         if self._with_queue and self.unpublished:
             block = self._writer.history[COLUMN][-self.unpublished :]
             self._writer.create_item(QUEUE_TABLE, 1.0, {COLUMN: block})
@@ -132,7 +144,9 @@ class _Stream:
 
         def flush(seconds: float) -> bool:
             try:
-                self._writer.flush(block_until_num_items=may_be_pending, timeout_ms=int(1000 * seconds))
+                self._writer.flush(
+                    block_until_num_items=may_be_pending, timeout_ms=int(1000 * seconds)
+                )
             except reverb.errors.DeadlineExceededError:
                 return False
             return True

@@ -28,16 +28,24 @@ class Format(NamedTuple):
     write: Writer
 
 
-def _write_saved_model(state: TrainState, spec: EnvironmentSpec, description: PolicySpec, folder: Path) -> None:
+def _write_saved_model(
+    state: TrainState, spec: EnvironmentSpec, description: PolicySpec, folder: Path
+) -> None:
     """Writes a SavedModel that TensorFlow alone loads, with the signatures of `make_signatures`."""
-    tf.saved_model.save(tf.Module(), str(folder), signatures=make_signatures(state, spec, description))
+    tf.saved_model.save(
+        tf.Module(), str(folder), signatures=make_signatures(state, spec, description)
+    )
 
 
-def _write_tflite(state: TrainState, spec: EnvironmentSpec, description: PolicySpec, folder: Path) -> None:
+def _write_tflite(
+    state: TrainState, spec: EnvironmentSpec, description: PolicySpec, folder: Path
+) -> None:
     """Writes `policy.tflite`, with the signature `serving_default`: built-in operations only."""
     with tempfile.TemporaryDirectory() as saved_model:
         _write_saved_model(state, spec, description, Path(saved_model))
-        converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=["serving_default"])
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            saved_model, signature_keys=["serving_default"]
+        )
         (folder / TFLITE_FILE).write_bytes(converter.convert())
 
 
@@ -52,7 +60,8 @@ def export(
     folder: Path,
     form: Format = SAVED_MODEL,
 ) -> None:
-    """Exports the policy of `state` to `folder`, replacing at once the exported policy that may be there.
+    """Exports the policy of `state` to `folder`, replacing at once the exported policy that may be
+    there.
 
     Args:
       state: whose policy.
@@ -71,14 +80,19 @@ def export(
         try:
             form.write(state, spec, description, unfinished)
         except tf.errors.OpError as error:
-            raise OSError(error.error_code, f"TensorFlow could not write the policy: {error.message}") from error
+            raise OSError(
+                error.error_code, f"TensorFlow could not write the policy: {error.message}"
+            ) from error
         description.save(unfinished, form.name)
 
     files.replace_folder(folder, write_all)
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Raises ConfigurationError if exporting to `folder` would delete something that is no exported policy."""
+    """Raises ConfigurationError if exporting to `folder` would delete something that is no exported
+    policy."""
     is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not is_free and not (folder / policy_spec.FILE_NAME).is_file():
-        raise ConfigurationError(f"{folder} holds something that is no exported policy; choose another folder.")
+        raise ConfigurationError(
+            f"{folder} holds something that is no exported policy; choose another folder."
+        )

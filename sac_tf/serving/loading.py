@@ -22,8 +22,8 @@ class ExportedPolicy(NamedTuple):
 
     Attributes:
       spec: what it takes and gives, and where it comes from.
-      act: observations (nest of float32 [B, ...]) -> mean actions [B, A] within the bounds of the task; raises
-        ConfigurationError for an observation of another structure, shape or dtype.
+      act: observations (nest of float32 [B, ...]) -> mean actions [B, A] within the bounds of the
+        task; raises ConfigurationError for an observation of another structure, shape or dtype.
     """
 
     spec: PolicySpec
@@ -31,23 +31,30 @@ class ExportedPolicy(NamedTuple):
 
 
 def load(folder: Path) -> ExportedPolicy:
-    """Reads what `export` wrote, whatever the format. Needs neither TF-Agents nor TensorFlow Probability.
+    """Reads what `export` wrote, whatever the format. Needs neither TF-Agents nor TensorFlow
+    Probability.
 
     Raises:
-      ConfigurationError: there is no exported policy in `folder`, not all of it, or its parts do not belong together.
+      ConfigurationError: there is no exported policy in `folder`, not all of it, or its parts do
+        not belong together.
     """
     spec, export_format = PolicySpec.load(folder)
     if export_format not in _OPENERS:
-        raise ConfigurationError(f"{folder} has the format {export_format!r}, which is none of {', '.join(_OPENERS)}.")
+        raise ConfigurationError(
+            f"{folder} has the format {export_format!r}, which is none of {', '.join(_OPENERS)}."
+        )
     try:
         call = _OPENERS[export_format](folder, spec)
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-        raise ConfigurationError(f"{folder} cannot be loaded ({str(error).splitlines()[0]}).") from error
+        raise ConfigurationError(
+            f"{folder} cannot be loaded ({str(error).splitlines()[0]})."
+        ) from error
     return ExportedPolicy(spec, lambda observation: call(spec.flatten(observation)))
 
 
 def require_fit(policy: ExportedPolicy) -> None:
-    """Raises ConfigurationError if this machine's environment for the policy's task is missing, or is another."""
+    """Raises ConfigurationError if this machine's environment for the policy's task is missing, or
+    is another."""
     try:
         environment = GymnasiumEnvironment(policy.spec.task)
     except ConfigurationError as error:
@@ -58,15 +65,22 @@ def require_fit(policy: ExportedPolicy) -> None:
 
 def _open_saved_model(folder: Path, spec: PolicySpec) -> _Call:
     signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    shapes = {name: tuple(leaf.shape[1:]) for name, leaf in signature.structured_input_signature[1].items()}
+    shapes = {
+        name: tuple(leaf.shape[1:])
+        for name, leaf in signature.structured_input_signature[1].items()
+    }
     _require_inputs(shapes, spec)
-    return lambda inputs: signature(**{name: tf.constant(x) for name, x in inputs.items()})["action"].numpy()
+    return lambda inputs: signature(**{name: tf.constant(x) for name, x in inputs.items()})[
+        "action"
+    ].numpy()
 
 
 def _open_tflite(folder: Path, spec: PolicySpec) -> _Call:
     runner = tf.lite.Interpreter(str(folder / TFLITE_FILE)).get_signature_runner("serving_default")
     details = runner.get_input_details()
-    _require_inputs({name: tuple(detail["shape_signature"][1:]) for name, detail in details.items()}, spec)
+    _require_inputs(
+        {name: tuple(detail["shape_signature"][1:]) for name, detail in details.items()}, spec
+    )
     return lambda inputs: runner(**inputs)["action"]
 
 
@@ -76,13 +90,21 @@ def _open_tf_agents(folder: Path, spec: PolicySpec) -> _Call:
     names = {leaf.name: "/".join(["0/observation", *leaf.path]) for leaf in spec.observation}
     inputs = model.signatures["action"].structured_input_signature[1].values()
     given = {leaf.name: tuple(leaf.shape[1:]) for leaf in inputs}
-    _require_inputs({ours: given[theirs] for ours, theirs in names.items() if theirs in given}, spec)
+    _require_inputs(
+        {ours: given[theirs] for ours, theirs in names.items() if theirs in given}, spec
+    )
 
     def call(inputs: dict[str, np.ndarray]) -> np.ndarray:
         rows = len(next(iter(inputs.values())))
-        step = {"0/step_type": tf.zeros([rows], tf.int32), "0/reward": tf.zeros([rows]), "0/discount": tf.ones([rows])}
+        step = {
+            "0/step_type": tf.zeros([rows], tf.int32),
+            "0/reward": tf.zeros([rows]),
+            "0/discount": tf.ones([rows]),
+        }
         observation = {names[name]: tf.constant(array) for name, array in inputs.items()}
-        return model.signatures["action"](**step, **observation)["action"].numpy()  # `model` keeps the weights alive
+        return model.signatures["action"](**step, **observation)[
+            "action"
+        ].numpy()  # `model` keeps the weights alive
 
     return call
 

@@ -30,8 +30,10 @@ class ObservationLeaf:
     """One array of an observation, and the signature input that takes it.
 
     Attributes:
-      name: of the input: the keys of the path joined with "_", or "observation" where there is no dict.
-      path: keys that lead to the array in a nested dict; empty where the observation is the array itself.
+      name: of the input: the keys of the path joined with "_", or "observation" where there is no
+        dict.
+      path: keys that lead to the array in a nested dict; empty where the observation is the array
+        itself.
       shape: without the batch dimension.
       dtype: of the input.
     """
@@ -54,7 +56,8 @@ class PolicySpec:
       observation: the inputs, in the order of `tf.nest.flatten`.
       action_low, action_high: A bounds of each action dimension, as the task has them.
       step: environment steps of training.
-      episode_return: mean undiscounted return of the evaluation at that step; None if there was none.
+      episode_return: mean undiscounted return of the evaluation at that step; None if there was
+        none.
     """
 
     task: str
@@ -65,13 +68,16 @@ class PolicySpec:
     episode_return: float | None
 
     @classmethod
-    def of(cls, task: str, spec: EnvironmentSpec, step: int, episode_return: float | None) -> "PolicySpec":
+    def of(
+        cls, task: str, spec: EnvironmentSpec, step: int, episode_return: float | None
+    ) -> "PolicySpec":
         """Describes a policy for the environments of `spec`."""
         low, high = (tuple(map(float, bound)) for bound in (spec.action_low, spec.action_high))
         return cls(task, _leaves(spec.observation), low, high, step, episode_return)
 
     def require_fit(self, spec: EnvironmentSpec) -> None:
-        """Raises ConfigurationError if environments with `spec` give or take something else than this policy."""
+        """Raises ConfigurationError if environments with `spec` give or take something else than
+        this policy."""
         for what, mine, theirs in (
             ("observations", self.observation, _leaves(spec.observation)),
             ("lower action bounds", self.action_low, tuple(map(float, spec.action_low))),
@@ -79,7 +85,8 @@ class PolicySpec:
         ):
             if mine != theirs:
                 raise ConfigurationError(
-                    f"The policy does not fit {self.task}: its {what} are ({', '.join(map(str, mine))}), "
+                    f"The policy does not fit {self.task}: its {what} are "
+                    f"({', '.join(map(str, mine))}), "
                     f"those of the environment ({', '.join(map(str, theirs))})."
                 )
 
@@ -92,16 +99,23 @@ class PolicySpec:
         return {leaf.name: _pick(leaf, observation) for leaf in self.observation}
 
     def save(self, folder: Path, export_format: str) -> None:
-        """Writes the file, which also lists the files now in `folder` with their sizes and checksums."""
+        """Writes the file, which also lists the files now in `folder` with their sizes and
+        checksums."""
         arrays = {"shape": [len(self.action_low)], "dtype": "float32"}
         content = {
             "format": export_format,
             "task": self.task,
             "observation": [dataclasses.asdict(leaf) for leaf in self.observation],
-            "action": {"name": "action", **arrays, "low": self.action_low, "high": self.action_high},
+            "action": {
+                "name": "action",
+                **arrays,
+                "low": self.action_low,
+                "high": self.action_high,
+            },
             "step": self.step,
             "return": self.episode_return,
-            "versions": {"python": platform.python_version()} | {p.__name__: p.__version__ for p in _PACKAGES},
+            "versions": {"python": platform.python_version()}
+            | {p.__name__: p.__version__ for p in _PACKAGES},
             "files": files.describe(folder, FILE_NAME),
         }
         (folder / FILE_NAME).write_text(json.dumps(content, indent=1) + "\n")
@@ -119,13 +133,21 @@ class PolicySpec:
             low, high = (tuple(map(float, content["action"][bound])) for bound in ("low", "high"))
             spec = cls(content["task"], leaves, low, high, content["step"], content["return"])
             found, export_format = files.describe(folder, FILE_NAME), content["format"]
-            damaged = sorted(name for name, file in content["files"].items() if found.get(name) != file)
+            damaged = sorted(
+                name for name, file in content["files"].items() if found.get(name) != file
+            )
         except OSError as error:
-            raise ConfigurationError(f"{folder} holds no exported policy ({FILE_NAME}: {error.strerror}).") from error
+            raise ConfigurationError(
+                f"{folder} holds no exported policy ({FILE_NAME}: {error.strerror})."
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigurationError(f"{folder / FILE_NAME} is damaged; export the policy again.") from error
+            raise ConfigurationError(
+                f"{folder / FILE_NAME} is damaged; export the policy again."
+            ) from error
         if damaged:
-            raise ConfigurationError(f"{folder} is half written or damaged ({damaged[0]}); export the policy again.")
+            raise ConfigurationError(
+                f"{folder} is half written or damaged ({damaged[0]}); export the policy again."
+            )
         return spec, export_format
 
 
@@ -144,7 +166,8 @@ def _leaf(name: str, path: Any, shape: Any, dtype: str) -> ObservationLeaf:
 
 
 def _input_name(path: tuple[str, ...]) -> str:
-    """A Python identifier: SavedModel signatures, TFLite and keyword arguments all keep these names as they are."""
+    """A Python identifier: SavedModel signatures, TFLite and keyword arguments all keep these names
+    as they are."""
     name = re.sub(r"\W", "_", "_".join(path)) or _WHOLE_OBSERVATION
     return f"_{name}" if name[0].isdigit() else name
 
@@ -152,14 +175,21 @@ def _input_name(path: tuple[str, ...]) -> str:
 def _pick(leaf: ObservationLeaf, observation: Nest) -> np.ndarray:
     for key in leaf.path:
         if not isinstance(observation, dict) or key not in observation:
-            raise ConfigurationError(f"The observation has no {'/'.join(leaf.path)!r}, which the policy takes.")
+            raise ConfigurationError(
+                f"The observation has no {'/'.join(leaf.path)!r}, which the policy takes."
+            )
         observation = observation[key]
     if isinstance(observation, dict):
         raise ConfigurationError(f"Observation {leaf.name!r} must be an array, not a dict.")
     array = np.asarray(observation)
-    if array.dtype != leaf.dtype or array.ndim != len(leaf.shape) + 1 or array.shape[1:] != leaf.shape:
+    if (
+        array.dtype != leaf.dtype
+        or array.ndim != len(leaf.shape) + 1
+        or array.shape[1:] != leaf.shape
+    ):
         wanted = ", ".join(["B", *map(str, leaf.shape)])
         raise ConfigurationError(
-            f"Observation {leaf.name!r} must be {leaf.dtype} [{wanted}], got {array.dtype} {list(array.shape)}."
+            f"Observation {leaf.name!r} must be {leaf.dtype} [{wanted}], got {array.dtype} "
+            f"{list(array.shape)}."
         )
     return array

@@ -12,9 +12,11 @@ from sac_tf.types import EnvironmentSpec, Nest
 
 
 def scale_to_task(action: tf.Tensor, spec: EnvironmentSpec) -> tf.Tensor:
-    """Returns actions [B, A] in [-1, 1] as actions within the bounds of the task, as the environment adapter does.
+    """Returns actions [B, A] in [-1, 1] as actions within the bounds of the task, as the
+    environment adapter does.
 
-    An operation that would change nothing is left out: each costs a few per cent of a call for one observation.
+    An operation that would change nothing is left out: each costs a few per cent of a call for one
+      observation.
     """
     low, high = spec.action_low, spec.action_high
     center, half_range = (high + low) / 2, (high - low) / 2
@@ -22,7 +24,9 @@ def scale_to_task(action: tf.Tensor, spec: EnvironmentSpec) -> tf.Tensor:
         action = half_range * action
     if np.any(center != 0):
         action = center + action
-    is_exact = np.array_equal(center + half_range, high) and np.array_equal(center - half_range, low)
+    is_exact = np.array_equal(center + half_range, high) and np.array_equal(
+        center - half_range, low
+    )
     return action if is_exact else tf.clip_by_value(action, low, high)
 
 
@@ -36,7 +40,10 @@ def make_signatures(
       sample: also takes seed, int64 scalar -> action [B, A], drawn; the same seed draws the same.
       distribution: -> loc, scale [B, A] of the Gaussian before it is squashed and scaled.
     """
-    observation = [tf.TensorSpec([None, *leaf.shape], leaf.dtype, leaf.name) for leaf in description.observation]
+    observation = [
+        tf.TensorSpec([None, *leaf.shape], leaf.dtype, leaf.name)
+        for leaf in description.observation
+    ]
     seed = tf.TensorSpec([], tf.int64, SEED)
 
     def nest(leaves: Sequence[tf.Tensor]) -> Nest:
@@ -64,16 +71,21 @@ def make_signatures(
 def _freeze(function: Callable[..., dict[str, tf.Tensor]], inputs: list[tf.TensorSpec]) -> Callable:
     """Compiles `function` with its variables as constants.
 
-    Calls are then faster, and a signature goes on working when the object that it was loaded with is gone.
+    Calls are then faster, and a signature goes on working when the object that it was loaded with
+    is gone.
     """
     concrete = tf.function(function, autograph=False).get_concrete_function(*inputs)
     frozen, names = convert_variables_to_constants_v2(concrete), sorted(concrete.structured_outputs)
     graph = frozen.graph.as_graph_def()
     _hide_constants(graph)
-    given, wanted = ([tensor.name for tensor in tensors] for tensors in (frozen.inputs, frozen.outputs))
+    given, wanted = (
+        [tensor.name for tensor in tensors] for tensors in (frozen.inputs, frozen.outputs)
+    )
 
     def call(*leaves: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = tf.graph_util.import_graph_def(graph, dict(zip(given, leaves, strict=True)), wanted, name="")
+        outputs = tf.graph_util.import_graph_def(
+            graph, dict(zip(given, leaves, strict=True)), wanted, name=""
+        )
         return dict(zip(names, outputs, strict=True))
 
     return tf.function(call, input_signature=inputs, autograph=False)
@@ -82,8 +94,9 @@ def _freeze(function: Callable[..., dict[str, tf.Tensor]], inputs: list[tf.Tenso
 def _hide_constants(graph: tf.compat.v1.GraphDef) -> None:
     """Puts each constant matrix behind a `PlaceholderWithDefault`, in place.
 
-    TensorFlow repacks the weights of a product that it knows to be constant, and the repacked product rounds
-    differently. A long episode would make another return of that. So the policy acts as in training, bit for bit.
+    TensorFlow repacks the weights of a product that it knows to be constant, and the repacked
+    product rounds differently. A long episode would make another return of that. So the policy acts
+    as in training, bit for bit.
     """
     for node in [node for node in graph.node if node.op == "Const"]:
         shape = node.attr["value"].tensor.tensor_shape
@@ -91,7 +104,9 @@ def _hide_constants(graph: tf.compat.v1.GraphDef) -> None:
             value = graph.node.add()
             value.CopyFrom(node)
             value.name = f"{node.name}/value"
-            hidden = tf.compat.v1.NodeDef(name=node.name, op="PlaceholderWithDefault", input=[value.name])
+            hidden = tf.compat.v1.NodeDef(
+                name=node.name, op="PlaceholderWithDefault", input=[value.name]
+            )
             hidden.attr["dtype"].CopyFrom(node.attr["dtype"])
             hidden.attr["shape"].shape.CopyFrom(shape)
             node.CopyFrom(hidden)

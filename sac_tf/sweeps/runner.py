@@ -1,4 +1,5 @@
-"""Many training runs side by side, each a process of its own in its own folder, and all of them resumable."""
+"""Many training runs side by side, each a process of its own in its own folder, and all of them
+resumable."""
 
 import contextlib
 import ctypes
@@ -58,7 +59,8 @@ class Run(NamedTuple):
         files.write_at_once(self.root_dir / _FINISHED, self._record())
 
     def _record(self) -> str:
-        """The bindings, and the text of the gin files and of what they include: a change of either is noticed."""
+        """The bindings, and the text of the gin files and of what they include: a change of either
+        is noticed."""
         texts: dict[str, str] = {}
         unread = list(self.gin_files)
         while unread:
@@ -66,13 +68,20 @@ class Run(NamedTuple):
             if path not in texts and Path(path).is_file():
                 texts[path] = Path(path).read_text()
                 unread += _INCLUDE.findall(texts[path])
-        return json.dumps({"gin_bindings": self.gin_bindings, "gin_files": texts}, indent=1, sort_keys=True)
+        return json.dumps(
+            {"gin_bindings": self.gin_bindings, "gin_files": texts}, indent=1, sort_keys=True
+        )
 
 
 def plan(
-    root_dir: Path, settings: Sequence[Setting], seeds: int, gin_files: Sequence[str], gin_bindings: Sequence[str]
+    root_dir: Path,
+    settings: Sequence[Setting],
+    seeds: int,
+    gin_files: Sequence[str],
+    gin_bindings: Sequence[str],
 ) -> list[Run]:
-    """Returns a run for each setting and seed, seed 0 of every setting first, so that a table fills evenly.
+    """Returns a run for each setting and seed, seed 0 of every setting first, so that a table fills
+    evenly.
 
     Args:
       root_dir: of all runs.
@@ -95,7 +104,8 @@ def plan(
 
 @contextlib.contextmanager
 def claim(root_dir: Path) -> Iterator[TextIO]:
-    """Holds the folder of a sweep for this process and the runs that it starts, which get the lock too.
+    """Holds the folder of a sweep for this process and the runs that it starts, which get the lock
+    too.
 
     Raises:
       ConfigurationError: another sweep, or a run that outlived its sweep, is at work there.
@@ -104,7 +114,9 @@ def claim(root_dir: Path) -> Iterator[TextIO]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ConfigurationError(f"--root_dir={root_dir} is in use by another sweep; wait for it.") from error
+            raise ConfigurationError(
+                f"--root_dir={root_dir} is in use by another sweep; wait for it."
+            ) from error
         yield lock
 
 
@@ -125,31 +137,42 @@ class Sweep:
     failed: dict[Run, str] = dataclasses.field(default_factory=dict)
 
     def run(self, interrupts: Interrupts) -> None:
-        """Does what is not finished. A run that fails stops no other; a signal lets all of them save and end."""
+        """Does what is not finished. A run that fails stops no other; a signal lets all of them
+        save and end."""
         waiting = [run for run in self.runs if not run.is_finished()]
         active: dict[Run, subprocess.Popen] = {}
         finished, stopping = len(self.runs) - len(waiting), False
-        with tqdm(total=len(self.runs), initial=finished, unit="run", desc="sweep", dynamic_ncols=True) as bar:
+        with tqdm(
+            total=len(self.runs), initial=finished, unit="run", desc="sweep", dynamic_ncols=True
+        ) as bar:
             try:
                 while active or (waiting and not stopping):
                     while waiting and len(active) < self.parallel and not stopping:
                         run = waiting.pop(0)
                         active[run] = self._start(run)
                     time.sleep(_POLL_S)
-                    for run in [run for run, process in active.items() if process.poll() is not None]:
+                    for run in [
+                        run for run, process in active.items() if process.poll() is not None
+                    ]:
                         self._note_end(run, active.pop(run).returncode, stopping, bar)
                     if interrupts.received is not None and not stopping:
                         stopping = True
-                        bar.write(f"Waiting for {len(active)} runs to save; a second signal ends them at once.")
+                        bar.write(
+                            f"Waiting for {len(active)} runs to save; a second signal ends them "
+                            f"at once."
+                        )
                         for process in active.values():
                             process.send_signal(signal.SIGTERM)
-                    bar.set_postfix_str("; ".join(f"{run.name} at {_step(run):,}" for run in active))
+                    bar.set_postfix_str(
+                        "; ".join(f"{run.name} at {_step(run):,}" for run in active)
+                    )
             finally:
                 for process in active.values():
                     process.kill()
 
     def _start(self, run: Run) -> subprocess.Popen:
-        """Starts a run in a session of its own, so that a Ctrl-C at the terminal does not reach it twice."""
+        """Starts a run in a session of its own, so that a Ctrl-C at the terminal does not reach it
+        twice."""
         run.root_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "binaries.train", f"--root_dir={run.root_dir}"]
         command += [f"--gin_file={file}" for file in run.gin_files]
@@ -163,7 +186,9 @@ class Sweep:
                 start_new_session=True,
                 pass_fds=[self.lock.fileno()],
                 env={**os.environ, "TQDM_DISABLE": "1"},
-                preexec_fn=lambda: libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM),  # a killed sweep leaves none
+                preexec_fn=lambda: libc.prctl(
+                    _SET_PARENT_DEATH_SIGNAL, signal.SIGTERM
+                ),  # a killed sweep leaves none
             )
 
     def _note_end(self, run: Run, code: int, stopping: bool, bar: tqdm) -> None:
@@ -171,7 +196,9 @@ class Sweep:
             run.note_finished()
             bar.update(1)
         elif not stopping:
-            self.failed[run] = f"killed by signal {-code}" if code < 0 else _last_line(run.root_dir / _LOG)
+            self.failed[run] = (
+                f"killed by signal {-code}" if code < 0 else _last_line(run.root_dir / _LOG)
+            )
             bar.write(f"{run.name} failed: {self.failed[run]}")
 
 

@@ -31,7 +31,8 @@ def grid(sweeps: Sequence[str]) -> list[Setting]:
     """Returns every combination of values, the last parameter varying fastest.
 
     Args:
-      sweeps: `name.parameter=[value, value]` each; a value is what gin takes: a literal, @reference or %macro.
+      sweeps: `name.parameter=[value, value]` each; a value is what gin takes: a literal, @reference
+        or %macro.
 
     Raises:
       ConfigurationError: a text that is none, or names that do not differ.
@@ -39,12 +40,16 @@ def grid(sweeps: Sequence[str]) -> list[Setting]:
     axes = [_parse_binding("sweep", text) for text in sweeps]
     for (key, values), text in zip(axes, sweeps, strict=True):
         if not isinstance(values, list | tuple) or not values:
-            raise ConfigurationError(f"--sweep={text} must give a list of values, {key}=[1, 2] for example.")
+            raise ConfigurationError(
+                f"--sweep={text} must give a list of values, {key}=[1, 2] for example."
+            )
     keys = [key for key, _ in axes]
     if len(set(keys)) < len(keys):
         raise ConfigurationError(f"--sweep names a parameter twice: {', '.join(keys)}.")
     parameters = [key.rpartition(".")[2] for key in keys]
-    labels = [p if parameters.count(p) == 1 else key for p, key in zip(parameters, keys, strict=True)]
+    labels = [
+        p if parameters.count(p) == 1 else key for p, key in zip(parameters, keys, strict=True)
+    ]
     combinations = itertools.product(*(values for _, values in axes))
     return _distinct([_combination(keys, labels, values) for values in combinations])
 
@@ -53,8 +58,8 @@ def variants(texts: Sequence[str]) -> list[Setting]:
     """Returns a setting for each text, in their order.
 
     Args:
-      texts: `name: item; item` each; an item is a gin binding, or a gin file that is read after the shared ones. A
-        variant without items is the shared configuration itself.
+      texts: `name: item; item` each; an item is a gin binding, or a gin file that is read after the
+        shared ones. A variant without items is the shared configuration itself.
 
     Raises:
       ConfigurationError: a text that is none, or names that do not differ.
@@ -64,14 +69,18 @@ def variants(texts: Sequence[str]) -> list[Setting]:
 
 def _combination(keys: Sequence[str], labels: Sequence[str], values: Sequence[Any]) -> Setting:
     name = ", ".join(f"{label}={value!r}" for label, value in zip(labels, values, strict=True))
-    return Setting(name, (), tuple(f"{key} = {value!r}" for key, value in zip(keys, values, strict=True)))
+    return Setting(
+        name, (), tuple(f"{key} = {value!r}" for key, value in zip(keys, values, strict=True))
+    )
 
 
 def _variant(text: str) -> Setting:
     name, colon, rest = text.partition(":")
     items = [item.strip() for item in rest.split(";") if item.strip()]
     if not colon or "=" in name:
-        raise ConfigurationError(f"--variant={text} must be a name, a colon and bindings: 'one critic: a.b=1; c.d=2'.")
+        raise ConfigurationError(
+            f"--variant={text} must be a name, a colon and bindings: 'one critic: a.b=1; c.d=2'."
+        )
     bindings = [_parse_binding("variant", item) for item in items if not item.endswith(".gin")]
     files = tuple(item for item in items if item.endswith(".gin"))
     return Setting(name.strip(), files, tuple(f"{key} = {value!r}" for key, value in bindings))
@@ -81,7 +90,9 @@ def _distinct(settings: list[Setting]) -> list[Setting]:
     folders = [setting.folder for setting in settings]
     for setting, folder in zip(settings, folders, strict=True):
         if not folder or folders.count(folder) > 1:
-            raise ConfigurationError(f"The setting {setting.name!r} needs a name of its own: its folder is {folder!r}.")
+            raise ConfigurationError(
+                f"The setting {setting.name!r} needs a name of its own: its folder is {folder!r}."
+            )
     return settings
 
 
@@ -106,9 +117,13 @@ def _parse_binding(flag: str, text: str) -> tuple[str, Any]:
     try:
         statements = list(config_parser.ConfigParser(text, _Literal()))
     except (SyntaxError, tokenize.TokenError) as error:
-        raise ConfigurationError(f"--{flag}: {text!r} is no gin binding: {error.args[0]}") from error
+        raise ConfigurationError(
+            f"--{flag}: {text!r} is no gin binding: {error.args[0]}"
+        ) from error
     if len(statements) != 1 or not isinstance(statements[0], config_parser.BindingStatement):
-        raise ConfigurationError(f"--{flag}: {text!r} is no gin binding, 'critic.ensemble_size=5' for example.")
+        raise ConfigurationError(
+            f"--{flag}: {text!r} is no gin binding, 'critic.ensemble_size=5' for example."
+        )
     key = text.partition("=")[0].strip()
     if key == SEED:
         raise ConfigurationError(f"--{flag} cannot set {SEED}, which --seeds does.")

@@ -1,4 +1,5 @@
-"""What the agent is made of: TF-Agents' networks where they are given, the core's where not, and one TrainState."""
+"""What the agent is made of: TF-Agents' networks where they are given, the core's where not, and
+one TrainState."""
 
 import functools
 import math
@@ -14,7 +15,13 @@ from sac_tf.agents.state import TrainState
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.networks.temperature import Temperature
 from sac_tf.tf_agents import specs
-from sac_tf.tf_agents.networks import ActorNetwork, CoreCritic, NetworkCritic, PolicyActor, PolicyDistribution
+from sac_tf.tf_agents.networks import (
+    ActorNetwork,
+    CoreCritic,
+    NetworkCritic,
+    PolicyActor,
+    PolicyDistribution,
+)
 from sac_tf.tf_agents.optimizers import optimizer_factory
 from sac_tf.types import Nest
 
@@ -34,14 +41,21 @@ def critics(
     Raises:
       ConfigurationError: a network that is none, or one that needs another which is not given.
     """
-    names = ("critic_network", "critic_network_2", "target_critic_network", "target_critic_network_2")
+    names = (
+        "critic_network",
+        "critic_network_2",
+        "target_critic_network",
+        "target_critic_network_2",
+    )
     for name, member in zip(names, (*given, *targets), strict=True):
         _check_network(name, member)
         if given[0] is None and member is not None:
             raise ConfigurationError(f"{name}={member.name!r} needs critic_network, which is None.")
     if given[0] is None:
         seed = _global_seed()
-        return CoreCritic(observation_spec, action_spec, seed), CoreCritic(observation_spec, action_spec, seed)
+        return CoreCritic(observation_spec, action_spec, seed), CoreCritic(
+            observation_spec, action_spec, seed
+        )
     inputs = (observation_spec, action_spec)
     second = given[1] or given[0].copy(name="CriticNetwork2")
     members, copies = [given[0], second], []
@@ -56,7 +70,9 @@ def critics(
     return NetworkCritic(members), NetworkCritic(copies)
 
 
-def actor_network(observation_spec: Nest, action_spec: Nest, given: network.Network | None) -> network.Network:
+def actor_network(
+    observation_spec: Nest, action_spec: Nest, given: network.Network | None
+) -> network.Network:
     """Returns the actor network, with variables."""
     _check_network("actor_network", given)
     actor = given or ActorNetwork(observation_spec, action_spec, _global_seed())
@@ -83,11 +99,15 @@ def train_state(
       initial_log_alpha: log of the temperature.
       target_entropy: in units of the bounds. None: -A in units of [-1, 1].
     """
-    initial_log_alpha = number("initial_log_alpha", initial_log_alpha, lambda x: abs(x) < 80, "between -80 and 80")
+    initial_log_alpha = number(
+        "initial_log_alpha", initial_log_alpha, lambda x: abs(x) < 80, "between -80 and 80"
+    )
     spec = specs.environment_spec(observation_spec, action_spec)
     if target_entropy is None:
         target_entropy = specs.log_volume(action_spec) - spec.action_dimensions
-    target_entropy = number("target_entropy", target_entropy, math.isfinite, "a finite number or None")
+    target_entropy = number(
+        "target_entropy", target_entropy, math.isfinite, "a finite number or None"
+    )
     critic, target = critic_and_target
     return TrainState(
         spec,
@@ -96,26 +116,35 @@ def train_state(
         critic=lambda *_: critic,
         target_critic=lambda *_: target,
         **{name: optimizer_factory(name, optimizer) for name, optimizer in optimizers.items()},
-        temperature=functools.partial(Temperature, math.exp(initial_log_alpha), target_entropy=target_entropy),
+        temperature=functools.partial(
+            Temperature, math.exp(initial_log_alpha), target_entropy=target_entropy
+        ),
         distribution=lambda distributions: PolicyDistribution(distributions, action_spec),
     )
 
 
 def number(name: str, value: Any, accept: Callable[[float], bool], wanted: str) -> float:
     """`require_number`, which also takes NumPy's."""
-    return require_number(name, value.item() if isinstance(value, np.generic) else value, accept, wanted)
+    return require_number(
+        name, value.item() if isinstance(value, np.generic) else value, accept, wanted
+    )
 
 
 def positive_or_none(name: str, value: Any) -> float | None:
     """Returns a number above 0, or None; raises ConfigurationError otherwise."""
-    return None if value is None else number(name, value, lambda x: x > 0, "a number above 0 or None")
+    return (
+        None if value is None else number(name, value, lambda x: x > 0, "a number above 0 or None")
+    )
 
 
 def target_rule(gamma: Any, tau: Any, period: Any) -> dict[str, Any]:
-    """Returns the arguments of `critic_step` that make targets; raises ConfigurationError naming those of the agent."""
+    """Returns the arguments of `critic_step` that make targets; raises ConfigurationError naming
+    those of the agent."""
     return {
         "gamma": number("gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1"),
-        "tau": number("target_update_tau", tau, lambda value: 0 < value <= 1, "a number above 0 and at most 1"),
+        "tau": number(
+            "target_update_tau", tau, lambda value: 0 < value <= 1, "a number above 0 and at most 1"
+        ),
         "target_period": require_count("target_update_period", period),
     }
 

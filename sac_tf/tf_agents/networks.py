@@ -1,7 +1,9 @@
-"""The core's networks where TF-Agents expects its own, and TF-Agents' networks where the core expects its own.
+"""The core's networks where TF-Agents expects its own, and TF-Agents' networks where the core
+expects its own.
 
-In this package the core's "observation" is a whole TimeStep, because TF-Agents' policies and networks take one; the
-steps pass it through. Actions are in the bounds of the action spec, and so is the density of log pi.
+In this package the core's "observation" is a whole TimeStep, because TF-Agents' policies and
+networks take one; the steps pass it through. Actions are in the bounds of the action spec, and so
+is the density of log pi.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,21 +27,30 @@ tfb = tfp.bijectors
 
 
 class BoundedSquashedGaussian(tfp.distributions.TransformedDistribution):
-    """The squashed Gaussian of the core, stretched to the bounds and the shape of an action spec."""
+    """The squashed Gaussian of the core, stretched to the bounds and the shape of an action
+    spec."""
 
     def __init__(
-        self, loc: tf.Tensor, log_std: tf.Tensor, spec: tensor_spec.BoundedTensorSpec, name: str = "bounded_gaussian"
+        self,
+        loc: tf.Tensor,
+        log_std: tf.Tensor,
+        spec: tensor_spec.BoundedTensorSpec,
+        name: str = "bounded_gaussian",
     ):
-        """Takes `loc` and `log_std` [B, A] before squashing, and the spec of A numbers in any shape."""
+        """Takes `loc` and `log_std` [B, A] before squashing, and the spec of A numbers in any
+        shape."""
         parameters = {"loc": loc, "log_std": log_std, "spec": spec, "name": name}
         size, shape = spec.shape.num_elements(), spec.shape.as_list()
         mean, magnitude = (
-            tf.reshape(tf.broadcast_to(x, shape), [size]) for x in common.spec_means_and_magnitudes(spec)
+            tf.reshape(tf.broadcast_to(x, shape), [size])
+            for x in common.spec_means_and_magnitudes(spec)
         )
         chain = [tfb.Shift(mean), tfb.Scale(magnitude)]
         if len(shape) != 1:
             chain.insert(0, tfb.Reshape(event_shape_out=shape, event_shape_in=[size]))
-        super().__init__(squashed_gaussian(loc, log_std), tfb.Chain(chain), parameters=parameters, name=name)
+        super().__init__(
+            squashed_gaussian(loc, log_std), tfb.Chain(chain), parameters=parameters, name=name
+        )
 
     @classmethod
     def _parameter_properties(cls, dtype: tf.DType, num_classes: int | None = None) -> dict:  # noqa: ARG003
@@ -52,21 +63,32 @@ class BoundedSquashedGaussian(tfp.distributions.TransformedDistribution):
 
 
 class ActorNetwork(network.Network):
-    """The core's actor (gin: `actor`) as a TF-Agents network: observation -> (nest of distributions, state)."""
+    """The core's actor (gin: `actor`) as a TF-Agents network: observation -> (nest of
+    distributions, state)."""
 
-    def __init__(self, input_tensor_spec: Nest, action_spec: Nest, seed: int, name: str = "ActorNetwork"):
+    def __init__(
+        self, input_tensor_spec: Nest, action_spec: Nest, seed: int, name: str = "ActorNetwork"
+    ):
         """Takes the specs of one observation and of one action, without a batch dimension."""
         super().__init__(input_tensor_spec=input_tensor_spec, state_spec=(), name=name)
         self._action_spec = action_spec
         self._model = make_actor(environment_spec(input_tensor_spec, action_spec), seed)
 
-    def call(self, observation: Nest, step_type: Nest = (), network_state: Nest = (), training: bool = False) -> tuple:
+    def call(
+        self,
+        observation: Nest,
+        step_type: Nest = (),
+        network_state: Nest = (),
+        training: bool = False,
+    ) -> tuple:
         """Takes observations [B, ...]; the step type is not looked at."""
         del step_type
         loc, log_std = self._model([network_inputs(observation)], training=training)
         leaves = tf.nest.flatten(self._action_spec)
         sizes = [leaf.shape.num_elements() for leaf in leaves]
-        parts = zip(tf.split(loc, sizes, axis=-1), tf.split(log_std, sizes, axis=-1), leaves, strict=True)
+        parts = zip(
+            tf.split(loc, sizes, axis=-1), tf.split(log_std, sizes, axis=-1), leaves, strict=True
+        )
         distributions = [BoundedSquashedGaussian(*part) for part in parts]
         return tf.nest.pack_sequence_as(self._action_spec, distributions), network_state
 
@@ -82,7 +104,8 @@ class CoreCritic(tf.Module):
     def __call__(self, inputs: Sequence, training: bool = False) -> tf.Tensor:
         time_step, action = inputs
         return self.model(
-            [network_inputs(time_step.observation), to_unit(action, self._action_spec)], training=training
+            [network_inputs(time_step.observation), to_unit(action, self._action_spec)],
+            training=training,
         )
 
     @property
@@ -108,13 +131,16 @@ class NetworkCritic(tf.Module):
     def __call__(self, inputs: Sequence, training: bool = False) -> tf.Tensor:
         time_step, action = inputs
         values = [
-            member((time_step.observation, action), step_type=time_step.step_type, training=training)[0]
+            member(
+                (time_step.observation, action), step_type=time_step.step_type, training=training
+            )[0]
             for member in self._networks
         ]
         for value, member in zip(values, self._networks, strict=True):
             if value.shape.rank != time_step.step_type.shape.rank:
                 raise ConfigurationError(
-                    f"critic_network must return one Q value per row, shape {time_step.step_type.shape}; "
+                    f"critic_network must return one Q value per row, shape "
+                    f"{time_step.step_type.shape}; "
                     f"{member.name} returned shape {value.shape}."
                 )
         return tf.stack(values)
@@ -125,7 +151,9 @@ class NetworkCritic(tf.Module):
 
     @property
     def trainable_variables(self) -> list[tf.Variable]:
-        return _distinct(variable for member in self._networks for variable in member.trainable_variables)
+        return _distinct(
+            variable for member in self._networks for variable in member.trainable_variables
+        )
 
     @property
     def losses(self) -> list[tf.Tensor]:
@@ -133,9 +161,12 @@ class NetworkCritic(tf.Module):
 
 
 class PolicyActor(tf.Module):
-    """TF-Agents' policies as the actor of the core: [TimeStep] -> what `PolicyDistribution` takes."""
+    """TF-Agents' policies as the actor of the core: [TimeStep] -> what `PolicyDistribution`
+    takes."""
 
-    def __init__(self, actor: network.Network, policy: tf_policy.TFPolicy, train_policy: tf_policy.TFPolicy):
+    def __init__(
+        self, actor: network.Network, policy: tf_policy.TFPolicy, train_policy: tf_policy.TFPolicy
+    ):
         """Takes the actor network, and the policies made of it that act and that train."""
         super().__init__(name="policy_actor")
         self._network, self._policy, self._train_policy = actor, policy, train_policy
@@ -168,11 +199,14 @@ class PolicyDistribution:
     def sample_action(self, seed: tf.Tensor) -> tuple[Nest, tf.Tensor]:
         """Returns actions (nest of [B, ...]) and log pi [B].
 
-        The distributions of TF-Agents' networks draw from the global seed of TensorFlow, as everything else does there;
-        `seed` is not used. The inverse is not computed: bijectors remember the noise that a sample came from.
+        The distributions of TF-Agents' networks draw from the global seed of TensorFlow, as
+        everything else does there; `seed` is not used. The inverse is not computed: bijectors
+        remember the noise that a sample came from.
         """
         del seed
-        actions = tf.nest.map_structure(lambda distribution: distribution.sample(), self._distributions)
+        actions = tf.nest.map_structure(
+            lambda distribution: distribution.sample(), self._distributions
+        )
         return actions, common.log_probability(self._distributions, actions, self._action_spec)
 
 

@@ -1,4 +1,5 @@
-"""From losses per row to what TF-Agents optimizes: weights, regularization, clipped gradients, and their summaries."""
+"""From losses per row to what TF-Agents optimizes: weights, regularization, clipped gradients, and
+their summaries."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -11,8 +12,11 @@ from sac_tf import devices
 from sac_tf.agents import optimizers
 
 
-def total_loss(rows: tf.Tensor, weights: tf.Tensor | float | None, regularization: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Returns rows whose mean is the weighted loss plus its regularization, for this replica's share of the batch.
+def total_loss(
+    rows: tf.Tensor, weights: tf.Tensor | float | None, regularization: Sequence[tf.Tensor]
+) -> tf.Tensor:
+    """Returns rows whose mean is the weighted loss plus its regularization, for this replica's
+    share of the batch.
 
     Args:
       rows: loss per row, [B], or [B, T] of sequences, which are summed over time.
@@ -31,9 +35,11 @@ def total_loss(rows: tf.Tensor, weights: tf.Tensor | float | None, regularizatio
 
 
 def row_weights(time_step: ts.TimeStep, weights: tf.Tensor | float | None) -> tf.Tensor:
-    """Returns weights [B] (or [B, T]) that leave out boundary rows, and with which the mean is over the others.
+    """Returns weights [B] (or [B, T]) that leave out boundary rows, and with which the mean is over
+    the others.
 
-    A row that starts at the last step of an episode joins it to the first of the next: there was no such transition.
+    A row that starts at the last step of an episode joins it to the first of the next: there was no
+      such transition.
     """
     is_real = tf.cast(tf.logical_not(time_step.is_last()), tf.float32)
     is_real *= tf.math.divide_no_nan(tf.cast(tf.size(is_real), tf.float32), tf.reduce_sum(is_real))
@@ -42,7 +48,8 @@ def row_weights(time_step: ts.TimeStep, weights: tf.Tensor | float | None) -> tf
 
 @dataclasses.dataclass(frozen=True)
 class Minimizer:
-    """`optimizers.minimize` with weights, regularization, clipping and summaries; a step of the core takes it.
+    """`optimizers.minimize` with weights, regularization, clipping and summaries; a step of the
+    core takes it.
 
     Attributes:
       scale: factor of the loss.
@@ -61,9 +68,14 @@ class Minimizer:
     counter: tf.Variable
 
     def __call__(
-        self, loss: Callable[[], tuple[tf.Tensor, tf.Tensor]], optimizer: optimizers.Optimizer, variables: Sequence
+        self,
+        loss: Callable[[], tuple[tf.Tensor, tf.Tensor]],
+        optimizer: optimizers.Optimizer,
+        variables: Sequence,
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        replicas = devices.replicas()  # of which `minimize` takes the mean, and TF-Agents adds up shares
+        replicas = (
+            devices.replicas()
+        )  # of which `minimize` takes the mean, and TF-Agents adds up shares
 
         def weighted() -> tuple[tf.Tensor, tf.Tensor]:
             rows, extra = loss()
@@ -73,7 +85,9 @@ class Minimizer:
         metrics, extra = optimizers.minimize(weighted, optimizer, variables, self._transform)
         return {**metrics, "loss": metrics["loss"] / replicas}, extra
 
-    def _transform(self, gradients: list[tf.Tensor], variables: Sequence[tf.Variable]) -> list[tf.Tensor]:
+    def _transform(
+        self, gradients: list[tf.Tensor], variables: Sequence[tf.Variable]
+    ) -> list[tf.Tensor]:
         pairs = list(zip(gradients, variables, strict=True))
         if self.gradient_clipping is not None:
             pairs = eager_utils.clip_gradient_norms(pairs, self.gradient_clipping)
@@ -84,7 +98,8 @@ class Minimizer:
 
 
 def write_summaries(values: dict[str, tf.Tensor], counter: tf.Variable) -> None:
-    """Writes histogram, mean, extremes and deviation of each tensor to the current summary writer."""
+    """Writes histogram, mean, extremes and deviation of each tensor to the current summary
+    writer."""
     for name, value in values.items():
         common.generate_tensor_summaries(name, value, counter)
 
@@ -93,4 +108,8 @@ def _like_rows(weights: tf.Tensor | float, rows: tf.Tensor) -> tf.Tensor:
     """Returns weights that broadcast against rows [B] or [B, T] from the left."""
     weights = tf.convert_to_tensor(weights, rows.dtype)
     missing = rows.shape.rank - weights.shape.rank if weights.shape.rank else 0
-    return tf.reshape(weights, tf.concat([tf.shape(weights), [1] * missing], 0)) if missing else weights
+    return (
+        tf.reshape(weights, tf.concat([tf.shape(weights), [1] * missing], 0))
+        if missing
+        else weights
+    )

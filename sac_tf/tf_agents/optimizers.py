@@ -15,7 +15,8 @@ def optimizer_factory(name: str, optimizer: Any) -> Callable[[], Any]:
 
     Args:
       name: of the argument, for messages.
-      optimizer: a Keras optimizer (old or new class), one of tf.compat.v1.train, or None for the core's Adam.
+      optimizer: a Keras optimizer (old or new class), one of tf.compat.v1.train, or None for the
+        core's Adam.
 
     Raises:
       ConfigurationError: none of these.
@@ -28,7 +29,9 @@ def optimizer_factory(name: str, optimizer: Any) -> Callable[[], Any]:
         return lambda: tf.keras.__internal__.optimizers.convert_to_legacy_optimizer(optimizer)
     if isinstance(optimizer, tf.compat.v1.train.Optimizer):
         return lambda: Version1Optimizer(optimizer)
-    raise ConfigurationError(f"{name} must be an optimizer such as tf.keras.optimizers.Adam(3e-4), got {optimizer!r}.")
+    raise ConfigurationError(
+        f"{name} must be an optimizer such as tf.keras.optimizers.Adam(3e-4), got {optimizer!r}."
+    )
 
 
 class Version1Optimizer(tf.Module):
@@ -45,10 +48,12 @@ class Version1Optimizer(tf.Module):
         gradients_and_variables: Sequence[tuple[tf.Tensor, tf.Variable]],
         experimental_aggregate_gradients: bool = True,
     ) -> None:
-        """Takes one step, but for the first call (of each replica), where the core wants slots made by zero gradients.
+        """Takes one step, but for the first call (of each replica), where the core wants slots made
+        by zero gradients.
 
-        That call would count as a step in the bias correction of Adam. These optimizers make their slots in the first
-        real step, also while it is traced. They always add up the gradients of replicas.
+        That call would count as a step in the bias correction of Adam. These optimizers make their
+        slots in the first real step, also while it is traced. They always add up the gradients of
+        replicas.
         """
         if self._calls_to_skip:
             self._calls_to_skip -= 1

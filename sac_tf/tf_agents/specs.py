@@ -1,4 +1,5 @@
-"""TF-Agents' specs on one side, the library's conventions on the other: flat float32 actions in [-1, 1]."""
+"""TF-Agents' specs on one side, the library's conventions on the other: flat float32 actions in
+[-1, 1]."""
 
 from typing import Any
 
@@ -20,11 +21,17 @@ def tensor_specs(time_step_spec: ts.TimeStep, action_spec: Nest) -> tuple[ts.Tim
     """
     if not isinstance(time_step_spec, ts.TimeStep):
         raise ConfigurationError(
-            f"time_step_spec must be a TimeStep of specs, as environment.time_step_spec() is, got {time_step_spec!r}."
+            f"time_step_spec must be a TimeStep of specs, as environment.time_step_spec() is, got "
+            f"{time_step_spec!r}."
         )
-    for name, spec in (("time_step_spec.observation", time_step_spec.observation), ("action_spec", action_spec)):
+    for name, spec in (
+        ("time_step_spec.observation", time_step_spec.observation),
+        ("action_spec", action_spec),
+    ):
         leaves = tf.nest.flatten(spec)
-        if not leaves or not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves):
+        if not leaves or not all(
+            hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves
+        ):
             raise ConfigurationError(f"{name} must be a spec or a nest of specs, got {spec!r}.")
     action_spec = tensor_spec.from_spec(action_spec)
     for leaf in tf.nest.flatten(action_spec):
@@ -53,7 +60,8 @@ def environment_spec(observation_spec: Nest, action_spec: Nest) -> EnvironmentSp
 
 
 def network_inputs(observation: Nest) -> Nest:
-    """Returns an observation as `environment_spec` describes it: float32, one tensor or a flat dict."""
+    """Returns an observation as `environment_spec` describes it: float32, one tensor or a flat
+    dict."""
     leaves = {
         path or "observation": tf.cast(leaf, tf.float32)
         for path, leaf in nest_utils.flatten_with_joined_paths(observation)
@@ -65,14 +73,17 @@ def action_bounds(action_spec: Nest) -> tuple[np.ndarray, np.ndarray]:
     """Returns the lower and the upper bounds of all leaves, each float32 [A]."""
     leaves = tf.nest.flatten(action_spec)
     flat = [
-        np.concatenate([np.broadcast_to(bound(leaf), leaf.shape.as_list()).reshape(-1) for leaf in leaves])
+        np.concatenate(
+            [np.broadcast_to(bound(leaf), leaf.shape.as_list()).reshape(-1) for leaf in leaves]
+        )
         for bound in (lambda leaf: leaf.minimum, lambda leaf: leaf.maximum)
     ]
     return flat[0].astype(np.float32), flat[1].astype(np.float32)
 
 
 def log_volume(action_spec: Nest) -> float:
-    """Returns sum log((high - low) / 2): how much smaller log pi is in the units of the bounds than in [-1, 1]."""
+    """Returns sum log((high - low) / 2): how much smaller log pi is in the units of the bounds than
+    in [-1, 1]."""
     low, high = action_bounds(action_spec)
     return float(np.sum(np.log((high.astype(np.float64) - low) / 2)))
 
@@ -90,8 +101,12 @@ def _check_action(spec: Any) -> None:
     if spec.dtype != tf.float32:
         raise ConfigurationError(f"action_spec must be continuous (float32), got {spec}.")
     if not isinstance(spec, tensor_spec.BoundedTensorSpec):
-        raise ConfigurationError(f"action_spec must be bounded (a BoundedTensorSpec or BoundedArraySpec), got {spec}.")
+        raise ConfigurationError(
+            f"action_spec must be bounded (a BoundedTensorSpec or BoundedArraySpec), got {spec}."
+        )
     with np.errstate(over="ignore"):
         width = np.float32(spec.maximum) - np.float32(spec.minimum)
     if not np.all(np.isfinite(width) & (width > 0)):
-        raise ConfigurationError(f"action_spec must have finite bounds, minimum below maximum, got {spec}.")
+        raise ConfigurationError(
+            f"action_spec must have finite bounds, minimum below maximum, got {spec}."
+        )

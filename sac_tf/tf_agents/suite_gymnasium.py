@@ -30,19 +30,24 @@ def load(
     num_environments: int | None = None,
     seed: int | None = None,
 ) -> py_environment.PyEnvironment:
-    """Makes an environment, or a batch of copies; the arguments it shares with `suite_gym.load` mean the same.
+    """Makes an environment, or a batch of copies; the arguments it shares with `suite_gym.load`
+    mean the same.
 
     Args:
       environment_name: a registered id, or `module:id` for an id that importing `module` registers.
       discount: of each step but a terminal one, whose discount is 0. A time limit keeps it.
       max_episode_steps: the one time limit. None: the registered one. 0: none.
-      gym_env_wrappers, env_wrappers: applied in turn to the Gymnasium environment, to each PyEnvironment.
+      gym_env_wrappers, env_wrappers: applied in turn to the Gymnasium environment, to each
+        PyEnvironment.
       gym_kwargs: for the environment, such as {"render_mode": "rgb_array"}.
-      num_environments: E copies, stepped together as one batched environment. None: one, without a batch.
-      seed: of the first episode (copy i: seed + i); the following ones go on from there. None: unseeded.
+      num_environments: E copies, stepped together as one batched environment. None: one, without a
+        batch.
+      seed: of the first episode (copy i: seed + i); the following ones go on from there. None:
+        unseeded.
 
     Raises:
-      ConfigurationError: an environment that cannot be made or has a space that no spec describes, or a wrong number.
+      ConfigurationError: an environment that cannot be made or has a space that no spec describes,
+        or a wrong number.
     """
     require_count("max_episode_steps", max_episode_steps or 0, minimum=0)
     require_count("num_environments", 1 if num_environments is None else num_environments)
@@ -58,15 +63,20 @@ def load(
 
     if num_environments is None:
         return make(0)
-    # One thread: most simulators are faster than a hand-over between threads, and hold Python's lock anyway.
-    return batched_py_environment.BatchedPyEnvironment([make(i) for i in range(num_environments)], multithreading=False)
+    # One thread: most simulators are faster than a hand-over between threads, and hold Python's
+    # lock anyway.
+    return batched_py_environment.BatchedPyEnvironment(
+        [make(i) for i in range(num_environments)], multithreading=False
+    )
 
 
 class GymnasiumWrapper(py_environment.PyEnvironment):
-    """A Gymnasium environment as a PyEnvironment: float32, and a termination told from a truncation."""
+    """A Gymnasium environment as a PyEnvironment: float32, and a termination told from a
+    truncation."""
 
     def __init__(self, environment: gymnasium.Env, discount: float = 1.0, seed: int | None = None):
-        """Takes the environment with its time limit, the discount of its steps, and the seed of the first episode."""
+        """Takes the environment with its time limit, the discount of its steps, and the seed of the
+        first episode."""
         super().__init__(handle_auto_reset=True)
         require_number("discount", discount, lambda value: 0 <= value <= 1, "a number from 0 to 1")
         self._environment, self._discount, self._seed = environment, np.float32(discount), seed
@@ -95,11 +105,13 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
         return seed
 
     def render(self, mode: str = "rgb_array") -> np.ndarray | None:
-        """Returns a picture, uint8 [height, width, 3]; the environment must have been made with this mode."""
+        """Returns a picture, uint8 [height, width, 3]; the environment must have been made with
+        this mode."""
         if self._environment.render_mode != mode:
             raise ConfigurationError(
                 f"mode={mode!r} cannot be rendered by an environment made with render_mode="
-                f"{self._environment.render_mode!r}; load it with gym_kwargs={{'render_mode': {mode!r}}}."
+                f"{self._environment.render_mode!r}; load it with gym_kwargs={{'render_mode': "
+                f"{mode!r}}}."
             )
         return self._environment.render()
 
@@ -123,7 +135,10 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
 
     def _cast(self, observation: Nest) -> Nest:
         return tree.map_structure_up_to(
-            self._observation_spec, lambda spec, leaf: np.asarray(leaf, spec.dtype), self._observation_spec, observation
+            self._observation_spec,
+            lambda spec, leaf: np.asarray(leaf, spec.dtype),
+            self._observation_spec,
+            observation,
         )
 
 
@@ -133,7 +148,9 @@ def _make(name: str, max_episode_steps: int | None, arguments: dict[str, Any]) -
         if separator:
             importlib.import_module(module)
         # Gymnasium applies the limit itself, and -1 is its word for none.
-        return gymnasium.make(name, max_episode_steps=-1 if max_episode_steps == 0 else max_episode_steps, **arguments)
+        return gymnasium.make(
+            name, max_episode_steps=-1 if max_episode_steps == 0 else max_episode_steps, **arguments
+        )
     except (gymnasium.error.Error, ImportError, AssertionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(
@@ -151,20 +168,29 @@ def _spec(space: gymnasium.Space, name: str) -> Nest:
         return tuple(_spec(sub, f"{name}/{number}") for number, sub in enumerate(space.spaces))
     if isinstance(space, spaces.Box):
         dtype = np.float32 if np.issubdtype(space.dtype, np.floating) else space.dtype
-        with np.errstate(over="ignore"):  # float64's largest numbers stand for no bound, and become infinite
+        with np.errstate(
+            over="ignore"
+        ):  # float64's largest numbers stand for no bound, and become infinite
             low, high = space.low.astype(dtype), space.high.astype(dtype)
         return array_spec.BoundedArraySpec(space.shape, dtype, low, high, name)
     if isinstance(space, spaces.Discrete):
-        return array_spec.BoundedArraySpec((), np.int64, space.start, space.start + space.n - 1, name)
+        return array_spec.BoundedArraySpec(
+            (), np.int64, space.start, space.start + space.n - 1, name
+        )
     if isinstance(space, spaces.MultiDiscrete):
-        return array_spec.BoundedArraySpec(space.shape, np.int64, space.start, space.start + space.nvec - 1, name)
+        return array_spec.BoundedArraySpec(
+            space.shape, np.int64, space.start, space.start + space.nvec - 1, name
+        )
     if isinstance(space, spaces.MultiBinary):
         return array_spec.BoundedArraySpec(space.shape, space.dtype, 0, 1, name)
-    raise ConfigurationError(f"The {name} space {space} has no array spec; wrap the environment (gym_env_wrappers).")
+    raise ConfigurationError(
+        f"The {name} space {space} has no array spec; wrap the environment (gym_env_wrappers)."
+    )
 
 
 def _to_space(action: Nest, space: gymnasium.Space) -> Any:
-    """Returns an action in the types of the space, pulled into its bounds where float32 rounded them outwards."""
+    """Returns an action in the types of the space, pulled into its bounds where float32 rounded
+    them outwards."""
     if isinstance(space, gymnasium.spaces.Dict):
         return {key: _to_space(action[key], sub) for key, sub in space.items()}
     if isinstance(space, gymnasium.spaces.Tuple):

@@ -22,7 +22,9 @@ def uniform_actions(spec: EnvironmentSpec, num_environments: int, seed: int) -> 
 def exploring_actions(state: TrainState, spec: EnvironmentSpec, num_environments: int) -> Act:
     """Returns an `Act` that draws from the policy with the state's exploration generator."""
     generator = state.exploration_generator
-    return _compile(lambda o: state.policy(o).sample(seed=draw_seed(generator)), spec, num_environments)
+    return _compile(
+        lambda o: state.policy(o).sample(seed=draw_seed(generator)), spec, num_environments
+    )
 
 
 def mean_actions(state: TrainState, spec: EnvironmentSpec, num_environments: int) -> Act:
@@ -30,20 +32,25 @@ def mean_actions(state: TrainState, spec: EnvironmentSpec, num_environments: int
     return _compile(lambda o: state.policy(o).mean_action(), spec, num_environments)
 
 
-def _compile(function: Callable[[Nest], tf.Tensor], spec: EnvironmentSpec, num_environments: int) -> Act:
+def _compile(
+    function: Callable[[Nest], tf.Tensor], spec: EnvironmentSpec, num_environments: int
+) -> Act:
     """Compiles for one batch size and binds to it: no shape is looked up when acting.
 
-    A concrete function that is called as an operation takes a third of the time of the same function called in Python,
-    which binds arguments anew each time.
+    A concrete function that is called as an operation takes a third of the time of the same
+    function called in Python, which binds arguments anew each time.
     """
     batched = tf.nest.map_structure(
-        lambda leaf: tf.TensorSpec([num_environments, *leaf.shape], leaf.dtype, leaf.name), spec.observation
+        lambda leaf: tf.TensorSpec([num_environments, *leaf.shape], leaf.dtype, leaf.name),
+        spec.observation,
     )
     concrete = tf.function(function, autograph=False).get_concrete_function(batched)
 
     def act(observation: Nest) -> np.ndarray:
         arguments = [tf.constant(leaf) for leaf in tf.nest.flatten(observation)]
         arguments += concrete.captured_inputs
-        return tf.raw_ops.StatefulPartitionedCall(args=arguments, Tout=[tf.float32], f=concrete)[0].numpy()
+        return tf.raw_ops.StatefulPartitionedCall(args=arguments, Tout=[tf.float32], f=concrete)[
+            0
+        ].numpy()
 
     return act

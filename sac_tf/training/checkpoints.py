@@ -1,4 +1,5 @@
-"""A folder of checkpoints that a crash cannot spoil: written aside, described by a manifest, then renamed."""
+"""A folder of checkpoints that a crash cannot spoil: written aside, described by a manifest, then
+renamed."""
 
 import dataclasses
 import json
@@ -42,7 +43,8 @@ class CheckpointStore:
         Args:
           step: environment step, part of the name.
           write: fills the folder. If it raises, the checkpoints of before are untouched.
-          prefix: any but "step" makes a checkpoint that is for looking at only: `latest` ignores it.
+          prefix: any but "step" makes a checkpoint that is for looking at only: `latest` ignores
+            it.
 
         Returns: the finished checkpoint.
         """
@@ -60,7 +62,8 @@ class CheckpointStore:
         return destination
 
     def latest(self) -> Path | None:
-        """Returns the newest checkpoint that is whole, with a warning for each newer one that is not.
+        """Returns the newest checkpoint that is whole, with a warning for each newer one that is
+        not.
 
         Raises:
           RunError: there are checkpoints, and none is whole.
@@ -71,7 +74,9 @@ class CheckpointStore:
                 return candidate
             logging.warning("Checkpoint %s is damaged; trying the one before.", candidate)
         if candidates:
-            raise RunError(f"No checkpoint in {self._folder} is whole; start again in a new --root_dir.")
+            raise RunError(
+                f"No checkpoint in {self._folder} is whole; start again in a new --root_dir."
+            )
         return None
 
     def _newest_first(self) -> list[Path]:

@@ -12,15 +12,19 @@ from sac_tf.types import Transition
 
 
 class Episode(NamedTuple):
-    """A finished episode: its undiscounted return, its length in steps, and which of the E copies played it."""
+    """A finished episode: its undiscounted return, its length in steps, and which of the E copies
+    played it."""
 
     total_reward: float
     length: int
     copy: int
 
 
-def collect(environment: GymnasiumEnvironment, act: Act, seed: int) -> Iterator[tuple[Transition, list[Episode]]]:
-    """Yields the E transitions of each joint step, and the episodes that ended with it, starting from fresh episodes.
+def collect(
+    environment: GymnasiumEnvironment, act: Act, seed: int
+) -> Iterator[tuple[Transition, list[Episode]]]:
+    """Yields the E transitions of each joint step, and the episodes that ended with it, starting
+    from fresh episodes.
 
     Args:
       environment: reset here with `seed`, then stepped once for each item taken.

@@ -23,7 +23,9 @@ def read_curve(root_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     """Returns steps [n] and mean returns [n] from the evaluations of a run."""
     path = root_dir / "evaluations.csv"
     if not path.exists():
-        raise ConfigurationError(f"{root_dir} holds no evaluations.csv, so it is not the --root_dir of a run.")
+        raise ConfigurationError(
+            f"{root_dir} holds no evaluations.csv, so it is not the --root_dir of a run."
+        )
     with path.open(newline="") as file:
         rows = [(int(row["step"]), float(row["return_mean"])) for row in csv.DictReader(file)]
     if not rows:
@@ -33,14 +35,21 @@ def read_curve(root_dir: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def group_by_configuration(root_dirs: list[Path]) -> dict[str, list[Path]]:
-    """Returns {label: runs} where runs that differ only by seed share a label: the task, and the folder if need be."""
+    """Returns {label: runs} where runs that differ only by seed share a label: the task, and the
+    folder if need be."""
     groups: dict[tuple, list[Path]] = {}
     for root_dir in root_dirs:
         bindings = configuration.operative_bindings(_configuration_of(root_dir))
-        key = (bindings[_TASK].strip("'"), tuple(sorted((k, v) for k, v in bindings.items() if k != _SEED)))
+        key = (
+            bindings[_TASK].strip("'"),
+            tuple(sorted((k, v) for k, v in bindings.items() if k != _SEED)),
+        )
         groups.setdefault(key, []).append(root_dir)
     tasks = [task for task, _ in groups]
-    return {task if tasks.count(task) == 1 else f"{task} {runs[0].name}": runs for (task, _), runs in groups.items()}
+    return {
+        task if tasks.count(task) == 1 else f"{task} {runs[0].name}": runs
+        for (task, _), runs in groups.items()
+    }
 
 
 def _configuration_of(root_dir: Path) -> str:
@@ -53,7 +62,8 @@ def _configuration_of(root_dir: Path) -> str:
 
 
 def read_curves(root_dirs: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the steps [n] at which all of the runs were evaluated, and their mean returns [runs, n] there."""
+    """Returns the steps [n] at which all of the runs were evaluated, and their mean returns [runs,
+    n] there."""
     curves = [dict(zip(*read_curve(root_dir), strict=True)) for root_dir in root_dirs]
     steps = sorted(set.intersection(*(set(curve) for curve in curves)))
     return np.array(steps), np.array([[curve[step] for step in steps] for curve in curves])
@@ -62,10 +72,12 @@ def read_curves(root_dirs: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
 def draw(root_dirs: list[Path], output: Path) -> None:
     """Draws the evaluation returns of runs over environment steps into a picture.
 
-    Runs that differ only by seed become one line, their mean, with the range between the lowest and the highest seed
-    shaded, over the steps at which all of them were evaluated.
+    Runs that differ only by seed become one line, their mean, with the range between the lowest and
+    the highest seed shaded, over the steps at which all of them were evaluated.
     """
-    draw_groups(group_by_configuration(root_dirs), output, lambda returns: (returns.min(0), returns.max(0)))
+    draw_groups(
+        group_by_configuration(root_dirs), output, lambda returns: (returns.min(0), returns.max(0))
+    )
 
 
 def draw_groups(groups: Mapping[str, Sequence[Path]], output: Path, band: Band) -> None:

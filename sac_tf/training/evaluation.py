@@ -25,7 +25,8 @@ class Evaluation(NamedTuple):
 
 @gin.register
 class Evaluator:
-    """Plays whole episodes with the mean action in environments of its own, all episodes side by side."""
+    """Plays whole episodes with the mean action in environments of its own, all episodes side by
+    side."""
 
     def __init__(self, environment_id: str, state: TrainState, episodes: int = 10):
         """Makes `episodes` environments, so that one policy call serves all of them."""
@@ -34,7 +35,8 @@ class Evaluator:
         self._act = mean_actions(state, self._environment.spec, episodes)
 
     def evaluate(self, seed: int) -> Evaluation:
-        """Returns the result of one episode in each environment; the same seed gives the same first states."""
+        """Returns the result of one episode in each environment; the same seed gives the same first
+        states."""
         return summarize(play(self._environment, self._act, seed))
 
     def close(self) -> None:

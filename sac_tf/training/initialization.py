@@ -1,4 +1,5 @@
-"""What a new run takes over from another one: weights, the optimizers behind them, collected rows."""
+"""What a new run takes over from another one: weights, the optimizers behind them, collected
+rows."""
 
 import functools
 import tempfile
@@ -17,7 +18,8 @@ from sac_tf.training.checkpoints import CheckpointStore, Progress
 from sac_tf.training.learner import Learner
 
 PARTS = {"actor": ("actor",), "critic": ("critic", "target_critic"), "alpha": ("log_alpha",)}
-"""What of the `TrainState` belongs to a part. Targets go with their critics: fresh ones would pull them back."""
+"""What of the `TrainState` belongs to a part. Targets go with their critics: fresh ones would pull
+them back."""
 
 _BLOCK_ROWS = 65_536
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -26,10 +28,11 @@ _SLOT = ".OPTIMIZER_SLOT/state/"
 
 @gin.register
 class Initialization:
-    """Starts a run from another one. It acts once: a run that has a checkpoint of its own goes on from that.
+    """Starts a run from another one. It acts once: a run that has a checkpoint of its own goes on
+    from that.
 
-    Counters, random generators and `train.random_steps` stay those of the new run, so an actor that is taken over acts
-    from the first step on only with `train.random_steps = 0`.
+    Counters, random generators and `train.random_steps` stay those of the new run, so an actor that
+    is taken over acts from the first step on only with `train.random_steps = 0`.
     """
 
     def __init__(
@@ -39,28 +42,43 @@ class Initialization:
         optimizers: bool = False,
         replay: bool = False,
     ):
-        """Checks the settings and looks at nothing: a run that goes on does not need the other one any more.
+        """Checks the settings and looks at nothing: a run that goes on does not need the other one
+        any more.
 
         Args:
           root_dir: of the other run; its newest whole checkpoint is used.
           parts: which weights: any of "actor", "critic" (targets included) and "alpha".
-          optimizers: whether the moments and step counts of these parts come along; their rates are the new run's.
-          replay: whether the rows come along, the newest if the new replay is smaller. They are taken as they are.
+          optimizers: whether the moments and step counts of these parts come along; their rates are
+            the new run's.
+          replay: whether the rows come along, the newest if the new replay is smaller. They are
+            taken as they are.
 
         Raises:
           ConfigurationError: a part that does not exist, or nothing to take over.
         """
-        self._root_dir, self._parts, self._optimizers, self._replay = root_dir, parts, optimizers, replay
+        self._root_dir, self._parts, self._optimizers, self._replay = (
+            root_dir,
+            parts,
+            optimizers,
+            replay,
+        )
         if not isinstance(root_dir, str):
-            raise ConfigurationError(f"train.initialize_from must be the folder of a run, got {root_dir!r}.")
+            raise ConfigurationError(
+                f"train.initialize_from must be the folder of a run, got {root_dir!r}."
+            )
         if not isinstance(parts, list | tuple) or not set(parts) <= set(PARTS):
-            raise ConfigurationError(f"Initialization.parts must be a sequence of {', '.join(PARTS)}, got {parts!r}.")
+            raise ConfigurationError(
+                f"Initialization.parts must be a sequence of {', '.join(PARTS)}, got {parts!r}."
+            )
         if not isinstance(optimizers, bool) or not isinstance(replay, bool):
             raise ConfigurationError(
-                f"Initialization.optimizers and .replay must be True or False, got {optimizers!r} and {replay!r}."
+                f"Initialization.optimizers and .replay must be True or False, got {optimizers!r} "
+                f"and {replay!r}."
             )
         if not parts and (optimizers or not replay):
-            raise ConfigurationError("Initialization.parts is empty; then set replay = True and optimizers = False.")
+            raise ConfigurationError(
+                "Initialization.parts is empty; then set replay = True and optimizers = False."
+            )
 
     @property
     def expected_rows(self) -> int:
@@ -68,7 +86,8 @@ class Initialization:
         return sum(map(len, self._rows))
 
     def apply(self, learner: Learner) -> str:
-        """Copies everything into a learner that has done nothing yet, and returns a sentence about it.
+        """Copies everything into a learner that has done nothing yet, and returns a sentence about
+        it.
 
         Raises:
           ConfigurationError: the other run does not exist, has no checkpoint, or does not fit.
@@ -77,7 +96,11 @@ class Initialization:
             self._copy_weights(learner.state)
         if self._replay:
             self._copy_rows(learner.replay)
-        taken = [*self._parts, *(["optimizers"] if self._optimizers else []), *(["replay"] if self._replay else [])]
+        taken = [
+            *self._parts,
+            *(["optimizers"] if self._optimizers else []),
+            *(["replay"] if self._replay else []),
+        ]
         step = Progress.load(self._checkpoint).step
         return f"Starting with {', '.join(taken)} of {self._root_dir} at step {step:,}."
 
@@ -100,18 +123,21 @@ class Initialization:
         rows = saved_rows(self._checkpoint / "replay")
         if rows is None:
             raise self._refusal(
-                "keeps its rows in Reverb alone (BatchReader.sampler), which cannot list them; leave "
+                "keeps its rows in Reverb alone (BatchReader.sampler), which cannot list them; "
+                "leave "
                 "Initialization.replay at False"
             )
         return rows
 
     def _copy_rows(self, replay: Replay) -> None:
-        """Adds the newest rows that the replay can hold, oldest first, as if they were collected now."""
+        """Adds the newest rows that the replay can hold, oldest first, as if they were collected
+        now."""
         skipped = max(0, self.expected_rows - replay.capacity)
         for rows in self._rows:
             if rows.shape[1] != replay.packer.width:
                 raise self._refusal(
-                    f"does not fit: a row of its replay has {rows.shape[1]} numbers, and one here {replay.packer.width}"
+                    f"does not fit: a row of its replay has {rows.shape[1]} numbers, and one here "
+                    f"{replay.packer.width}"
                 )
             for start in range(min(skipped, len(rows)), len(rows), _BLOCK_ROWS):
                 replay.add_rows(np.array(rows[start : start + _BLOCK_ROWS]))
@@ -128,7 +154,9 @@ class Initialization:
         optimizers = [getattr(state, name) for name in names if name.endswith("_optimizer")]
         rates = [optimizer.get_config() for optimizer in optimizers]
         path = str(self._checkpoint / "state")
-        tf.train.Checkpoint(state=wanted).read(path).assert_existing_objects_matched().expect_partial()
+        tf.train.Checkpoint(state=wanted).read(
+            path
+        ).assert_existing_objects_matched().expect_partial()
         for optimizer, config in zip(optimizers, rates, strict=True):
             _set_rates(optimizer, config)
 
@@ -145,7 +173,8 @@ class Initialization:
                 differing.setdefault(name.partition("/")[0], f"{name} is {shapes}")
         if differing:
             raise self._refusal(
-                f"does not fit: {'; '.join(differing.values())}; build the same networks, or leave these parts out of "
+                f"does not fit: {'; '.join(differing.values())}; build the same networks, or "
+                f"leave these parts out of "
                 "Initialization.parts"
             )
 
@@ -154,9 +183,12 @@ class Initialization:
 
 
 def _shapes(checkpoint: Path, names: Sequence[str]) -> dict[str, list[int]]:
-    """Returns {name: shape} of the variables below `names` and, of optimizers, what belongs to a variable."""
+    """Returns {name: shape} of the variables below `names` and, of optimizers, what belongs to a
+    variable."""
     found = {}
-    for key, shape in tf.train.load_checkpoint(str(checkpoint / "state")).get_variable_to_shape_map().items():
+    for key, shape in (
+        tf.train.load_checkpoint(str(checkpoint / "state")).get_variable_to_shape_map().items()
+    ):
         name = key.removeprefix("state/").removesuffix(_VALUE)
         owner = (name.partition(_SLOT)[2] or name).partition("/")[0]
         is_rate = owner.endswith("_optimizer") and _SLOT not in name
@@ -166,7 +198,8 @@ def _shapes(checkpoint: Path, names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _set_rates(optimizer: Optimizer, config: dict[str, object]) -> None:
-    """Puts back the numbers that Keras keeps as variables, and so restores, though they are settings."""
+    """Puts back the numbers that Keras keeps as variables, and so restores, though they are
+    settings."""
     for name, value in config.items():
         if isinstance(value, float | np.floating):
             setattr(optimizer, name, value)

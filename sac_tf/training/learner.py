@@ -1,4 +1,5 @@
-"""What learns: the state, the replay it learns from, and the compiled update, saved and restored together."""
+"""What learns: the state, the replay it learns from, and the compiled update, saved and restored
+together."""
 
 import math
 from collections.abc import Callable, Collection
@@ -53,16 +54,22 @@ class Learner:
           random_steps: environment steps before the first update.
           checkpoint: a folder that `save` wrote.
           state, replay, update: what to build it from.
-          updates_per_step: critic updates for each environment step after `random_steps`; 20 or 0.25 are fine too.
+          updates_per_step: critic updates for each environment step after `random_steps`; 20 or
+            0.25 are fine too.
         """
         self._updates_per_step = require_number(
-            "learner.updates_per_step", updates_per_step, lambda ratio: 0 < ratio < math.inf, "a number above 0"
+            "learner.updates_per_step",
+            updates_per_step,
+            lambda ratio: 0 < ratio < math.inf,
+            "a number above 0",
         )
         self._random_steps = random_steps
         self.state = state(spec, seed)
         source = None if checkpoint is None else checkpoint / "replay"
         self.replay = replay(spec, self.state.generator, staging, expected_rows, source)
-        self._observe = make_observer([self.state.actor, self.state.critic, self.state.target_critic])
+        self._observe = make_observer(
+            [self.state.actor, self.state.critic, self.state.target_critic]
+        )
         self._update = update(self.state, self._sample, self.replay.learned_from)
         if self._update.batch_size > self.replay.capacity:
             raise ConfigurationError(
@@ -72,7 +79,8 @@ class Learner:
         self.metric_names, self.updates = self._update.metric_names, 0
 
     def add(self, transition: Transition, step: int, ended: Collection[int]) -> None:
-        """Adds the E transitions of a step to the replay, raw, and to what normalises observations; as `Replay.add`."""
+        """Adds the E transitions of a step to the replay, raw, and to what normalises observations;
+        as `Replay.add`."""
         self.replay.add(transition, step, ended)
         self._observe(transition.observation)
 
@@ -136,12 +144,14 @@ def restore_state(state: TrainState, folder: Path) -> None:
     """Reads the state, and not the replay, from a folder that `Learner.save` wrote.
 
     Raises:
-      RunError: it holds other variables. The configuration is known to be the same, so other code has written it.
+      RunError: it holds other variables. The configuration is known to be the same, so other code
+        has written it.
     """
     try:
         tf.train.Checkpoint(state=state).read(str(folder / "state")).assert_consumed()
     except (AssertionError, ValueError) as error:
         raise RunError(
-            f"{folder} does not fit the networks and optimizers that its configuration makes now: another version of "
+            f"{folder} does not fit the networks and optimizers that its configuration makes now: "
+            f"another version of "
             "sac_tf wrote it. Go on with that version, or start in a new --root_dir."
         ) from error

@@ -1,4 +1,5 @@
-"""One process, from the first step to the trained policy: collect, learn, evaluate, log, save, and go on later."""
+"""One process, from the first step to the trained policy: collect, learn, evaluate, log, save, and
+go on later."""
 
 import dataclasses
 import signal
@@ -82,7 +83,9 @@ class Training:
 
     def __post_init__(self) -> None:
         if not isinstance(self.environment, str):
-            raise ConfigurationError(f"train.environment must be a string, got {self.environment!r}.")
+            raise ConfigurationError(
+                f"train.environment must be a string, got {self.environment!r}."
+            )
         for name in ("total_steps", "evaluation_period", "checkpoint_period", "num_environments"):
             require_count(f"train.{name}", getattr(self, name))
         for name in ("random_steps", "seed"):
@@ -118,16 +121,27 @@ class _Run:
         self._store = CheckpointStore(root_dir / "checkpoints")
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
-        source = None if settings.initialize_from is None else settings.initialization(settings.initialize_from)
+        source = (
+            None
+            if settings.initialize_from is None
+            else settings.initialization(settings.initialize_from)
+        )
         if checkpoint is not None:
             source = None  # made all the same, so that its settings stay part of the configuration
-        staging, rows = root_dir / "checkpoints" / ".reverb", max(0, settings.total_steps - self._progress.step) + size
+        staging, rows = (
+            root_dir / "checkpoints" / ".reverb",
+            max(0, settings.total_steps - self._progress.step) + size,
+        )
         rows += 0 if source is None else source.expected_rows
-        self._learner = settings.learner(spec, settings.seed, staging, rows, settings.random_steps, checkpoint)
+        self._learner = settings.learner(
+            spec, settings.seed, staging, rows, settings.random_steps, checkpoint
+        )
         origin = None if source is None else source.apply(self._learner)
         self._evaluator = settings.evaluator(settings.environment, self._learner.state)
         self._explore = exploring_actions(self._learner.state, spec, size)
-        self._log = settings.log(root_dir, settings.total_steps, self._learner.metric_names, self._progress)
+        self._log = settings.log(
+            root_dir, settings.total_steps, self._learner.metric_names, self._progress
+        )
         configuration.refuse_idle_bindings()
         configuration.refuse_unequal_gammas()
         configuration.save_or_compare(root_dir)
@@ -146,25 +160,37 @@ class _Run:
                 self._go_to_checkpoint(interrupts)
                 self._save()
             if interrupts.received is None:
-                export_policy(self._learner.state, self._environment.spec, settings, progress.step, self._root_dir)
+                export_policy(
+                    self._learner.state,
+                    self._environment.spec,
+                    settings,
+                    progress.step,
+                    self._root_dir,
+                )
         return Outcome(progress.step, self._evaluation, interrupts.received)
 
     def _go_to_checkpoint(self, interrupts: Interrupts) -> None:
         """Collects and learns until a checkpoint is due.
 
-        Every checkpoint period starts with fresh episodes and its own seeds. So a run that goes on from a
-        checkpoint does exactly what the run that was not interrupted does: no simulator state has to be saved.
+        Every checkpoint period starts with fresh episodes and its own seeds. So a run that goes on
+        from a
+        checkpoint does exactly what the run that was not interrupted does: no simulator state has
+          to be saved.
         """
         settings = self._settings
         metrics: dict[str, float] = {}
         for transition, episodes in self._experience():
-            self._learner.add(transition, self._progress.step + 1, [episode.copy for episode in episodes])
+            self._learner.add(
+                transition, self._progress.step + 1, [episode.copy for episode in episodes]
+            )
             self._progress.step += settings.num_environments
             metrics = self._learner.learn(self._progress.step) or metrics
             self._log.advance(settings.num_environments, episodes)
             ended = self._progress.step >= settings.total_steps
             if self._is_due(self._log.period):
-                self._log.metrics(self._progress.step, metrics, self._learner.replay.size, self._learner.updates)
+                self._log.metrics(
+                    self._progress.step, metrics, self._learner.replay.size, self._learner.updates
+                )
             if ended or self._is_due(settings.evaluation_period):
                 self._evaluate()
             if ended or self._is_due(settings.checkpoint_period) or interrupts.received is not None:
@@ -175,7 +201,9 @@ class _Run:
         uniform = uniform_actions(spec, size, self._seed(_EXPLORATION))
 
         def act(observation: np.ndarray) -> np.ndarray:
-            return (uniform if self._progress.step < self._settings.random_steps else self._explore)(observation)
+            return (
+                uniform if self._progress.step < self._settings.random_steps else self._explore
+            )(observation)
 
         return collect(self._environment, act, self._seed(_TRAINING))
 
@@ -189,10 +217,14 @@ class _Run:
 
     def _is_due(self, period: int) -> bool:
         """Whether the last joint step reached or crossed a multiple of `period`."""
-        return self._progress.step // period > (self._progress.step - self._settings.num_environments) // period
+        return (
+            self._progress.step // period
+            > (self._progress.step - self._settings.num_environments) // period
+        )
 
     def _seed(self, stream: int) -> int:
-        """Returns a seed for `stream` from here on, the same whenever the run comes to this step."""
+        """Returns a seed for `stream` from here on, the same whenever the run comes to this
+        step."""
         sequence = np.random.SeedSequence([self._settings.seed, stream, self._progress.step])
         return int(sequence.generate_state(1)[0] >> 1)
 
@@ -203,7 +235,9 @@ class _Run:
         self._environment.close()
 
 
-def save_run(store: CheckpointStore, learner: Learner, progress: Progress, prefix: str = "step") -> Path:
+def save_run(
+    store: CheckpointStore, learner: Learner, progress: Progress, prefix: str = "step"
+) -> Path:
     """Makes a checkpoint of `learner` at `progress`, and returns its folder; raises OSError."""
 
     def write(folder: Path) -> None:
@@ -215,11 +249,14 @@ def save_run(store: CheckpointStore, learner: Learner, progress: Progress, prefi
 
 @contextmanager
 def saving_on_error(root_dir: Path, save: Callable[[str], Path]) -> Iterator[None]:
-    """Saves by `save(prefix)` what the run in `root_dir` has when something breaks, and says in RunError where."""
+    """Saves by `save(prefix)` what the run in `root_dir` has when something breaks, and says in
+    RunError where."""
     try:
         yield
     except OSError as error:
-        raise RunError(f"Cannot write in {root_dir} ({error}); its checkpoints are as they were.") from error
+        raise RunError(
+            f"Cannot write in {root_dir} ({error}); its checkpoints are as they were."
+        ) from error
     except Exception as error:
         kept = save("diverged" if isinstance(error, Diverged) else "step")
         if isinstance(error, RunError):
@@ -227,7 +264,10 @@ def saving_on_error(root_dir: Path, save: Callable[[str], Path]) -> Iterator[Non
         raise
 
 
-def export_policy(state: TrainState, spec: EnvironmentSpec, settings: Training, step: int, root_dir: Path) -> None:
-    """Writes the final policy of a run into its folder, with the return that evaluations.csv has for `step`."""
+def export_policy(
+    state: TrainState, spec: EnvironmentSpec, settings: Training, step: int, root_dir: Path
+) -> None:
+    """Writes the final policy of a run into its folder, with the return that evaluations.csv has
+    for `step`."""
     description = PolicySpec.of(settings.environment, spec, step, evaluated_return(root_dir, step))
     export(state, spec, description, root_dir / POLICY_FOLDER)

@@ -25,7 +25,8 @@ EVALUATION_COLUMNS = ("step", "wall_time", "return_mean", "return_std", "episode
 
 
 class CsvLog:
-    """A CSV file with fixed columns that is complete after each row, and goes on after a restart."""
+    """A CSV file with fixed columns that is complete after each row, and goes on after a
+    restart."""
 
     def __init__(self, path: Path, columns: Sequence[str], step: float):
         """Opens `path`; rows beyond `step`, which a restart will write again, are dropped."""
@@ -43,7 +44,9 @@ class CsvLog:
 
     def write(self, **row: float) -> None:
         """Appends a row; columns that are not given stay empty."""
-        self._writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+        self._writer.writerow(
+            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+        )
 
     def close(self) -> None:
         self._file.close()
@@ -56,7 +59,8 @@ def say(text: str) -> None:
 
 
 def progress_bar(total: int | None, name: str, initial: int = 0) -> tqdm:
-    """Returns a bar on a terminal; elsewhere, in the log of a service for example, a line every ten seconds."""
+    """Returns a bar on a terminal; elsewhere, in the log of a service for example, a line every ten
+    seconds."""
     is_terminal = sys.stderr.isatty()
     return tqdm(
         total=total,
@@ -83,7 +87,9 @@ class _Lines(io.TextIOBase):
         self._stream.flush()
 
 
-def summarize(writer: tf.summary.SummaryWriter, step: int, group: str, values: dict[str, float]) -> None:
+def summarize(
+    writer: tf.summary.SummaryWriter, step: int, group: str, values: dict[str, float]
+) -> None:
     """Writes scalars `group/name` to TensorBoard, at once."""
     with writer.as_default(step=step):
         for name, value in values.items():
@@ -92,12 +98,15 @@ def summarize(writer: tf.summary.SummaryWriter, step: int, group: str, values: d
 
 
 def evaluated_return(root_dir: Path, step: int) -> float | None:
-    """Returns the mean return that evaluations.csv of a run has for `step`; None if it has none, or no finite one."""
+    """Returns the mean return that evaluations.csv of a run has for `step`; None if it has none, or
+    no finite one."""
     path = root_dir / EVALUATIONS_FILE
     if not path.exists():
         return None
     with path.open(newline="") as file:
-        found = [float(row["return_mean"]) for row in csv.DictReader(file) if int(row["step"]) == step]
+        found = [
+            float(row["return_mean"]) for row in csv.DictReader(file) if int(row["step"]) == step
+        ]
     return found[-1] if found and math.isfinite(found[-1]) else None
 
 
@@ -161,7 +170,8 @@ class RunLog:
         return time.monotonic() - self._started
 
     def go_on(self, updates: int, checkpoint: Path) -> None:
-        """Says that the run goes on from `checkpoint`, with `updates` done before: the next speeds count from here."""
+        """Says that the run goes on from `checkpoint`, with `updates` done before: the next speeds
+        count from here."""
         _, step, _ = self._last
         self._last = (self.elapsed, step, updates)
         say(f"Going on from step {step:,} ({checkpoint}).")
@@ -174,7 +184,8 @@ class RunLog:
             self._bar.set_postfix_str(f"return {episodes[-1].total_reward:.1f}", refresh=False)
 
     def metrics(self, step: int, metrics: dict[str, float], replay_size: int, updates: int) -> None:
-        """Writes a row: the learner's newest metrics, the episodes since the last row, and speeds since then."""
+        """Writes a row: the learner's newest metrics, the episodes since the last row, and speeds
+        since then."""
         elapsed, (last_elapsed, last_step, last_updates) = self.elapsed, self._last
         seconds = max(elapsed - last_elapsed, 1e-9)
         row = dict(metrics)
@@ -182,7 +193,9 @@ class RunLog:
         row["updates_per_second"] = (updates - last_updates) / seconds
         row["replay_size"] = replay_size
         if self._episodes:
-            row["episode_return"] = float(np.mean([episode.total_reward for episode in self._episodes]))
+            row["episode_return"] = float(
+                np.mean([episode.total_reward for episode in self._episodes])
+            )
             row["episode_length"] = float(np.mean([episode.length for episode in self._episodes]))
         self._last, self._episodes = (elapsed, step, updates), []
         self._metrics.write(step=step, wall_time=elapsed, **row)

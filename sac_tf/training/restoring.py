@@ -33,7 +33,8 @@ class RestoredRun:
 
 
 def restore(root_dir: Path) -> RestoredRun:
-    """Returns the state of the newest whole checkpoint in `root_dir`. gin must hold the run's configuration.
+    """Returns the state of the newest whole checkpoint in `root_dir`. gin must hold the run's
+    configuration.
 
     Raises:
       ConfigurationError: there is no checkpoint yet.
@@ -41,7 +42,9 @@ def restore(root_dir: Path) -> RestoredRun:
     """
     checkpoint = CheckpointStore(root_dir / "checkpoints").latest()
     if checkpoint is None:
-        raise ConfigurationError(f"--root_dir={root_dir} holds no checkpoint yet; wait for the first one.")
+        raise ConfigurationError(
+            f"--root_dir={root_dir} holds no checkpoint yet; wait for the first one."
+        )
     environment_id = gin.query_parameter("train.environment")
     spec = spec_of(environment_id)
     state = gin.get_configurable("TrainState")(spec, seed=0)

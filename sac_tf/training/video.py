@@ -25,7 +25,9 @@ def film(environment_id: str, act: Act, seed: int, path: Path, scale_actions: bo
     Raises:
       RunError: the environment cannot be rendered on this machine, or the file cannot be written.
     """
-    environment = GymnasiumEnvironment(environment_id, render_mode="rgb_array", scale_actions=scale_actions)
+    environment = GymnasiumEnvironment(
+        environment_id, render_mode="rgb_array", scale_actions=scale_actions
+    )
     frames = 0
     try:
         with imageio.v2.get_writer(path, fps=_FRAMES_PER_SECOND, macro_block_size=2) as writer:

@@ -24,11 +24,18 @@ crossq_state = functools.partial(TrainState, actor=actor, critic=critic, target_
 
 def _batch(rows=8) -> Transition:
     normal = functools.partial(tf.random.stateless_normal, seed=[1, 2])
-    return Transition(normal([rows, 3]), tf.tanh(normal([rows, 2])), normal([rows]), tf.ones([rows]), normal([rows, 3]))
+    return Transition(
+        normal([rows, 3]),
+        tf.tanh(normal([rows, 2])),
+        normal([rows]),
+        tf.ones([rows]),
+        normal([rows, 3]),
+    )
 
 
 class _CenteringCritic(tf.Module):
-    """Q = weight * (a - mean of the batch's a): linear, with the part of batch normalisation that mixes rows."""
+    """Q = weight * (a - mean of the batch's a): linear, with the part of batch normalisation that
+    mixes rows."""
 
     def __init__(self, weight):
         super().__init__()
@@ -41,10 +48,12 @@ class _CenteringCritic(tf.Module):
 
 
 def test_one_step_by_hand():
-    """(s, a) has a = 1 and (s', a') has a' = 3, so the joint mean is 2: Q = -w and Q' = w, at w = 2.
+    """(s, a) has a = 1 and (s', a') has a' = 3, so the joint mean is 2: Q = -w and Q' = w, at w =
+    2.
 
     V = 2 - 0.5 * 0.5 = 1.75, y = 1 + 0.5 * 1.75 = 1.875, and the gradient of (Q - y)^2 / 2 is
-    (-2 - 1.875) * -1 = 3.875: through y it would be 3.875 * 1.5. Gradient descent by 0.1 gives w = 1.6125.
+    (-2 - 1.875) * -1 = 3.875: through y it would be 3.875 * 1.5. Gradient descent by 0.1 gives w =
+    1.6125.
     """
     toy = _CenteringCritic(2.0)
     policy = SimpleNamespace(sample_action=lambda seed: (tf.constant([[3.0]]), tf.constant([0.5])))
@@ -52,15 +61,25 @@ def test_one_step_by_hand():
         critic=toy,
         target_critic=None,
         critic_optimizer=tf.keras.optimizers.legacy.SGD(0.1),
-        policy=lambda observation, training=False: pytest.fail("running statistics") if training else policy,
+        policy=lambda observation, training=False: (
+            pytest.fail("running statistics") if training else policy
+        ),
         alpha=tf.constant(0.5),
         generator=tf.random.Generator.from_seed(0),
     )
-    batch = Transition(tf.zeros([1, 1]), tf.constant([[1.0]]), tf.constant([1.0]), tf.constant([1.0]), tf.zeros([1, 1]))
+    batch = Transition(
+        tf.zeros([1, 1]),
+        tf.constant([[1.0]]),
+        tf.constant([1.0]),
+        tf.constant([1.0]),
+        tf.zeros([1, 1]),
+    )
     metrics, td_error = crossq_step(state, batch, gamma=0.5)
     assert toy.weight.numpy()[0] == pytest.approx(1.6125)
     assert toy.calls == [(2, True)]
-    assert float(metrics["critic_loss"]) == pytest.approx(3.875**2 / 2) and td_error.numpy() == pytest.approx([3.875])
+    assert float(metrics["critic_loss"]) == pytest.approx(
+        3.875**2 / 2
+    ) and td_error.numpy() == pytest.approx([3.875])
 
 
 def _moving(model):
@@ -97,9 +116,15 @@ def test_a_saved_and_an_exported_policy_act_by_the_moving_statistics(spec, tmp_p
 
 
 def test_steps_and_targets_that_do_not_fit_are_refused(spec):
-    with pytest.raises(ConfigurationError, match="crossq_step learns without target critics: set TrainState"):
+    with pytest.raises(
+        ConfigurationError, match="crossq_step learns without target critics: set TrainState"
+    ):
         crossq_step(TrainState(spec, 0, actor=actor, critic=critic), _batch())
-    with pytest.raises(ConfigurationError, match="critic_step needs target critics: TrainState.target_critic"):
+    with pytest.raises(
+        ConfigurationError, match="critic_step needs target critics: TrainState.target_critic"
+    ):
         sac.critic_step(crossq_state(spec, 0), _batch())
-    with pytest.raises(ConfigurationError, match="crossq_step.gamma must be a number from 0 to 1, got 2"):
+    with pytest.raises(
+        ConfigurationError, match="crossq_step.gamma must be a number from 0 to 1, got 2"
+    ):
         crossq_step(crossq_state(spec, 0), _batch(), gamma=2)

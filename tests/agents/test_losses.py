@@ -24,18 +24,27 @@ def test_subset_is_drawn_without_replacement_once_for_all_rows():
     q = tf.constant([[1.0, 6.0], [2.0, 5.0], [3.0, 4.0]])
     generator = tf.random.Generator.from_seed(0)
     drawn = [tuple(losses.subset_minimum_q(q, generator, size=2).numpy()) for _ in range(60)]
-    # Pairs (0, 1), (0, 2), (1, 2), each a third of the time; with replacement (2, 2) would give (3, 4).
-    assert {pair: drawn.count(pair) > 10 for pair in drawn} == {(1.0, 5.0): True, (1.0, 4.0): True, (2.0, 4.0): True}
+    # Pairs (0, 1), (0, 2), (1, 2), each a third of the time; with replacement (2, 2) would give (3,
+    # 4).
+    assert {pair: drawn.count(pair) > 10 for pair in drawn} == {
+        (1.0, 5.0): True,
+        (1.0, 4.0): True,
+        (2.0, 4.0): True,
+    }
     np.testing.assert_allclose(losses.subset_minimum_q(q, generator, size=3), [1.0, 4.0])
 
 
 def test_a_subset_larger_than_the_ensemble_is_refused():
-    with pytest.raises(ConfigurationError, match=r"subset_minimum_q.size=3 is more than critic.ensemble_size=2\."):
+    with pytest.raises(
+        ConfigurationError, match=r"subset_minimum_q.size=3 is more than critic.ensemble_size=2\."
+    ):
         losses.subset_minimum_q(tf.zeros([2, 4]), tf.random.Generator.from_seed(0), size=3)
 
 
 def test_td_target_bootstraps_only_where_the_discount_says_so():
-    target = losses.td_target(tf.constant([1.0, 2.0]), tf.constant([1.0, 0.0]), 0.9, tf.constant([10.0, 10.0]))
+    target = losses.td_target(
+        tf.constant([1.0, 2.0]), tf.constant([1.0, 0.0]), 0.9, tf.constant([10.0, 10.0])
+    )
     np.testing.assert_allclose(target, [1.0 + 9.0, 2.0])
 
 

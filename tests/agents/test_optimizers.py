@@ -17,11 +17,14 @@ def _step(optimizer, variable, gradient):
 
 
 def test_adamw_takes_rate_times_decay_of_the_variable_and_the_step_of_adam():
-    """Adam's first step is the rate times the sign of the gradient, its second here the same (equal gradients)."""
+    """Adam's first step is the rate times the sign of the gradient, its second here the same (equal
+    gradients)."""
     variable = tf.Variable([2.0, -1.0])
     optimizer = with_slots(adam(learning_rate=0.1, weight_decay=0.5), [variable])
     np.testing.assert_array_equal(variable, [2.0, -1.0])  # slots are made without a step
-    np.testing.assert_allclose(_step(optimizer, variable, [3.0, 4.0]), [2 - 0.1 - 0.1, -1 - 0.1 + 0.05], rtol=1e-5)
+    np.testing.assert_allclose(
+        _step(optimizer, variable, [3.0, 4.0]), [2 - 0.1 - 0.1, -1 - 0.1 + 0.05], rtol=1e-5
+    )
     np.testing.assert_allclose(
         _step(optimizer, variable, [3.0, 4.0]), [1.8 - 0.1 - 0.09, -1.05 - 0.1 + 0.0525], rtol=1e-5
     )
@@ -81,7 +84,9 @@ def test_a_clipped_step_applies_what_was_clipped_and_reports_the_norm_before():
 
 def test_gin_gives_each_part_its_own_rate_decay_and_clipping():
     gin.parse_config_file("gin_configs/adamw.gin")
-    gin.parse_config("critic/cosine_decay.learning_rate = 1e-3\ncritic/clip_by_global_norm.norm = 2.0")
+    gin.parse_config(
+        "critic/cosine_decay.learning_rate = 1e-3\ncritic/clip_by_global_norm.norm = 2.0"
+    )
     made = {part: gin.get_configurable(f"{part}/adam")() for part in ("actor", "critic", "alpha")}
     assert float(made["alpha"].learning_rate) == pytest.approx(3e-4)
     assert type(made["alpha"]) is tf.keras.optimizers.legacy.Adam
@@ -90,7 +95,9 @@ def test_gin_gives_each_part_its_own_rate_decay_and_clipping():
     for name, moved in (("critic/minimize", 2.0), ("actor/minimize", 1.0)):
         variable = tf.Variable(0.0)
         sgd = tf.keras.optimizers.legacy.SGD(1.0)
-        gin.get_configurable(name)(lambda v=variable: (tf.reshape(7 * v, [1]), None), sgd, [variable])
+        gin.get_configurable(name)(
+            lambda v=variable: (tf.reshape(7 * v, [1]), None), sgd, [variable]
+        )
         assert float(variable) == pytest.approx(-moved)
 
 
@@ -98,9 +105,18 @@ def test_gin_gives_each_part_its_own_rate_decay_and_clipping():
     ("make", "words"),
     [
         (lambda: adam(learning_rate=0), "adam.learning_rate must be a number above 0"),
-        (lambda: adam(learning_rate="fast"), "adam.learning_rate must be a number above 0.*got 'fast'"),
-        (lambda: adam(weight_decay=-0.1), "adam.weight_decay must be a number from 0 to below 1, got -0.1"),
-        (lambda: clip_by_global_norm([], [], norm=0), "clip_by_global_norm.norm must be a number above 0, got 0"),
+        (
+            lambda: adam(learning_rate="fast"),
+            "adam.learning_rate must be a number above 0.*got 'fast'",
+        ),
+        (
+            lambda: adam(weight_decay=-0.1),
+            "adam.weight_decay must be a number from 0 to below 1, got -0.1",
+        ),
+        (
+            lambda: clip_by_global_norm([], [], norm=0),
+            "clip_by_global_norm.norm must be a number above 0, got 0",
+        ),
     ],
 )
 def test_bad_numbers_are_refused(make, words):

@@ -27,7 +27,9 @@ def _state(spec, seed=0, **settings) -> TrainState:
 def _batch(rows=8) -> Transition:
     normal = functools.partial(tf.random.stateless_normal, seed=[1, 2])
     ends = tf.cast(tf.range(rows) % 4 != 0, tf.float32)
-    return Transition(normal([rows, 3]), tf.tanh(normal([rows, 2])), normal([rows]), ends, normal([rows, 3]) + 1.0)
+    return Transition(
+        normal([rows, 3]), tf.tanh(normal([rows, 2])), normal([rows]), ends, normal([rows, 3]) + 1.0
+    )
 
 
 def _weights(model):
@@ -43,7 +45,9 @@ def test_target_starts_equal_and_follows_by_tau(spec):
     before = _weights(state.target_critic)
     assert not _moved(_weights(state.critic), state.target_critic)
     sac.critic_step(state, _batch(), tau=0.25)
-    for old, new, target in zip(before, state.critic.get_weights(), state.target_critic.get_weights(), strict=True):
+    for old, new, target in zip(
+        before, state.critic.get_weights(), state.target_critic.get_weights(), strict=True
+    ):
         np.testing.assert_allclose(target, 0.75 * old + 0.25 * new, rtol=1e-5, atol=1e-7)
 
 
@@ -56,7 +60,9 @@ def test_critic_step_descends_to_the_reward_where_nothing_is_bootstrapped(spec):
     for _ in range(500):
         last, _ = step()
     assert float(last["critic_loss"]) < 0.01 * first
-    np.testing.assert_allclose(state.critic([batch.observation, batch.action])[0], batch.reward, atol=0.2)
+    np.testing.assert_allclose(
+        state.critic([batch.observation, batch.action])[0], batch.reward, atol=0.2
+    )
     assert not _moved(actor, state.actor)
 
 
@@ -85,9 +91,14 @@ def test_alpha_grows_where_entropy_is_below_its_target(spec, loss, log_prob, gro
 
 
 def test_the_temperature_stays_in_its_bounds_and_leaves_them_at_once(spec):
-    """Log pi = 5 drives it up, -5 down, in steps that are wider than the bounds: nothing may wind up beyond them."""
-    bounded = functools.partial(Temperature, 0.5, minimum=0.4, maximum=0.6, parametrization=softplus)
-    state = _state(spec, temperature=bounded, alpha_optimizer=lambda: tf.keras.optimizers.legacy.SGD(1.0))
+    """Log pi = 5 drives it up, -5 down, in steps that are wider than the bounds: nothing may wind
+    up beyond them."""
+    bounded = functools.partial(
+        Temperature, 0.5, minimum=0.4, maximum=0.6, parametrization=softplus
+    )
+    state = _state(
+        spec, temperature=bounded, alpha_optimizer=lambda: tf.keras.optimizers.legacy.SGD(1.0)
+    )
     seen = []
     for log_prob in (5.0, 5.0, -5.0, -5.0, 5.0):
         sac.alpha_step(state, _batch(), tf.fill([8], log_prob), loss=losses.alpha_loss)
@@ -98,7 +109,9 @@ def test_the_temperature_stays_in_its_bounds_and_leaves_them_at_once(spec):
 def test_one_call_of_many_updates_is_many_calls_of_one(spec):
     one, many = _state(spec), _state(spec)
     single = make_update(one, lambda number: _batch(8), batch_size=8, updates_per_call=1)
-    joint = make_update(many, lambda number: _repeat(_batch(8), 3), batch_size=8, updates_per_call=3)
+    joint = make_update(
+        many, lambda number: _repeat(_batch(8), 3), batch_size=8, updates_per_call=3
+    )
     for _ in range(3):
         last = single.run()
     metrics = joint.run()
@@ -132,8 +145,12 @@ def test_actor_follows_every_so_many_critic_steps(spec, settings, actor_rows):
         seen["actor"].append(batch.reward.shape[0])
         return sac.actor_step(state, batch)
 
-    steps = _steps(critic_steps_per_actor_step=3, critic_step=critic_step, actor_step=actor_step, **settings)
-    make_update(_state(spec), lambda number: _batch(number), batch_size=4, updates_per_call=6, steps=steps)
+    steps = _steps(
+        critic_steps_per_actor_step=3, critic_step=critic_step, actor_step=actor_step, **settings
+    )
+    make_update(
+        _state(spec), lambda number: _batch(number), batch_size=4, updates_per_call=6, steps=steps
+    )
     assert seen == {"critic": [4] * 6, "actor": actor_rows}
 
 
@@ -146,8 +163,19 @@ def test_the_actor_learns_from_the_batches_since_its_last_step(spec):
 
     batches = [_batch(2)._replace(reward=tf.fill([2], float(number))) for number in range(4)]
     for choose in (sac.last_batch, sac.whole_batch):
-        sac.sac_steps(_state(spec), batches, critic_steps_per_actor_step=2, actor_batch=choose, actor_step=actor_step)
-    assert [batch.reward.numpy().tolist() for batch in seen] == [[1, 1], [3, 3], [0, 0, 1, 1], [2, 2, 3, 3]]
+        sac.sac_steps(
+            _state(spec),
+            batches,
+            critic_steps_per_actor_step=2,
+            actor_batch=choose,
+            actor_step=actor_step,
+        )
+    assert [batch.reward.numpy().tolist() for batch in seen] == [
+        [1, 1],
+        [3, 3],
+        [0, 0, 1, 1],
+        [2, 2, 3, 3],
+    ]
 
 
 def test_update_tells_the_errors_of_the_rows_that_it_drew(spec):
@@ -166,7 +194,11 @@ def test_update_tells_the_errors_of_the_rows_that_it_drew(spec):
 def test_without_an_alpha_step_alpha_stays(spec):
     state = _state(spec, temperature=functools.partial(Temperature, 0.2))
     update = make_update(
-        state, lambda number: _batch(number), batch_size=4, updates_per_call=2, steps=_steps(alpha_step=None)
+        state,
+        lambda number: _batch(number),
+        batch_size=4,
+        updates_per_call=2,
+        steps=_steps(alpha_step=None),
     )
     before = _weights(state.actor)
     assert float(update.run()["alpha"]) == pytest.approx(0.2)
@@ -181,7 +213,9 @@ def test_xla_gives_the_same_critics_where_no_draw_matters(spec):
         def sample(number):
             return _batch(number)._replace(discount=tf.zeros([number]))
 
-        update = make_update(state, sample, batch_size=4, updates_per_call=1, jit_compile=jit_compile)
+        update = make_update(
+            state, sample, batch_size=4, updates_per_call=1, jit_compile=jit_compile
+        )
         update.run()
         results.append(state.critic.get_weights())
     for a, b in zip(*results, strict=True):
@@ -191,10 +225,15 @@ def test_xla_gives_the_same_critics_where_no_draw_matters(spec):
 def test_same_seed_same_state_and_same_actions(spec):
     first, again, other = _state(spec, 5), _state(spec, 5), _state(spec, 6)
     observation = np.ones((2, 3), np.float32)
-    draws = [[exploring_actions(state, spec, 2)(observation) for _ in range(2)] for state in (first, again, other)]
+    draws = [
+        [exploring_actions(state, spec, 2)(observation) for _ in range(2)]
+        for state in (first, again, other)
+    ]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert (draws[0][0] != draws[2][0]).any() and (draws[0][0] != draws[0][1]).any()
-    np.testing.assert_array_equal(mean_actions(first, spec, 2)(observation), mean_actions(again, spec, 2)(observation))
+    np.testing.assert_array_equal(
+        mean_actions(first, spec, 2)(observation), mean_actions(again, spec, 2)(observation)
+    )
     uniform = uniform_actions(spec, 2, seed=1)(observation)
     np.testing.assert_array_equal(uniform, uniform_actions(spec, 2, seed=1)(observation))
     assert uniform.shape == (2, 2) and np.abs(uniform).max() <= 1
@@ -204,10 +243,19 @@ def test_same_seed_same_state_and_same_actions(spec):
     ("settings", "words"),
     [
         ({"batch_size": 0}, "make_update.batch_size must be an integer of at least 1, got 0"),
-        ({"updates_per_call": 2.5}, "make_update.updates_per_call must be an integer of at least 1, got 2.5"),
+        (
+            {"updates_per_call": 2.5},
+            "make_update.updates_per_call must be an integer of at least 1, got 2.5",
+        ),
         ({"steps": _steps(critic_steps_per_actor_step=3)}, "must be a multiple of"),
-        ({"steps": _steps(critic_step=functools.partial(sac.critic_step, gamma=1.5))}, "critic_step.gamma must be"),
-        ({"steps": _steps(critic_step=functools.partial(sac.critic_step, tau=0))}, "critic_step.tau must be"),
+        (
+            {"steps": _steps(critic_step=functools.partial(sac.critic_step, gamma=1.5))},
+            "critic_step.gamma must be",
+        ),
+        (
+            {"steps": _steps(critic_step=functools.partial(sac.critic_step, tau=0))},
+            "critic_step.tau must be",
+        ),
     ],
 )
 def test_bad_numbers_are_refused(spec, settings, words):
@@ -223,7 +271,9 @@ def test_a_delayed_actor_stands_still_between_its_steps(spec):
         weights.append([*_weights(state.actor), state.log_alpha.numpy()])
 
     def critic_step(state, batch):
-        assert not _moved(weights[-1][:-1], state.actor) and state.log_alpha.numpy() == weights[-1][-1]
+        assert (
+            not _moved(weights[-1][:-1], state.actor) and state.log_alpha.numpy() == weights[-1][-1]
+        )
         return sac.critic_step(state, batch)
 
     sac.sac_steps(state, [_batch()] * 2, critic_steps_per_actor_step=2, critic_step=critic_step)

@@ -1,4 +1,5 @@
-"""What every variant of networks and steps owes: repeatable, resumable, and learning through its gin file."""
+"""What every variant of networks and steps owes: repeatable, resumable, and learning through its
+gin file."""
 
 import functools
 
@@ -35,7 +36,9 @@ def _make(spec, name, seed):
 
     def sample(rows):
         normal = state.generator.normal
-        return Transition(normal([rows, 3]), normal([rows, 2]), normal([rows]), tf.ones([rows]), normal([rows, 3]))
+        return Transition(
+            normal([rows, 3]), normal([rows, 2]), normal([rows]), tf.ones([rows]), normal([rows, 3])
+        )
 
     steps = functools.partial(sac.sac_steps, critic_step=critic_step)
     return state, make_update(state, sample, batch_size=8, updates_per_call=1, steps=steps)
@@ -81,8 +84,16 @@ def test_critics_and_targets_draw_masks_of_their_own(spec):
 
 
 SMALL = ["actor.hidden_units=(64, 64)", "critic.hidden_units=(64, 64)"]
-FEWER = ["learner.updates_per_step=10", "make_update.updates_per_call=10", "sac_steps.critic_steps_per_actor_step=5"]
-SERL = ["linear_warmup.learning_rate=1e-3", "linear_warmup.warmup_steps=100", "learner.updates_per_step=4"]
+FEWER = [
+    "learner.updates_per_step=10",
+    "make_update.updates_per_call=10",
+    "sac_steps.critic_steps_per_actor_step=5",
+]
+SERL = [
+    "linear_warmup.learning_rate=1e-3",
+    "linear_warmup.warmup_steps=100",
+    "learner.updates_per_step=4",
+]
 SIMBA = ["actor.hidden_units=(32,)", "critic.hidden_units=(32,)", "make_update.updates_per_call=2"]
 
 
@@ -100,5 +111,7 @@ def test_it_learns_pendulum(tmp_path, file, steps, bindings):
     """From below -1000 without learning; smaller networks than in the gin file."""
     bindings = [*bindings, f"train.total_steps={steps}", "adam.learning_rate=1e-3"]
     bindings += ["train.evaluation_period=5000", "train.checkpoint_period=5000"]
-    gin.parse_config_files_and_bindings(["gin_configs/tasks/pendulum.gin", f"gin_configs/{file}.gin"], bindings)
+    gin.parse_config_files_and_bindings(
+        ["gin_configs/tasks/pendulum.gin", f"gin_configs/{file}.gin"], bindings
+    )
     assert Training().run(str(tmp_path)).evaluation.return_mean > -700

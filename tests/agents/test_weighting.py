@@ -19,7 +19,9 @@ ROWS = 6
 
 
 def _state(spec) -> TrainState:
-    actor, critic = (functools.partial(make, hidden_units=(8,)) for make in (make_actor, make_critic))
+    actor, critic = (
+        functools.partial(make, hidden_units=(8,)) for make in (make_actor, make_critic)
+    )
     return TrainState(spec, 0, actor=actor, critic=critic)
 
 
@@ -28,7 +30,11 @@ def _batch(weight, changed=0.0) -> WeightedTransition:
     normal = functools.partial(tf.random.stateless_normal, seed=[1, 2])
     last = tf.constant([0.0] * (ROWS - 2) + [changed] * 2)
     rows = Transition(
-        normal([ROWS, 3]) + last[:, None], tf.tanh(normal([ROWS, 2])), last, tf.ones([ROWS]), normal([ROWS, 3])
+        normal([ROWS, 3]) + last[:, None],
+        tf.tanh(normal([ROWS, 2])),
+        last,
+        tf.ones([ROWS]),
+        normal([ROWS, 3]),
     )
     return WeightedTransition(*rows, tf.constant(weight, tf.float32), tf.range(ROWS))
 
@@ -63,17 +69,27 @@ def test_weights_of_one_change_nothing(spec, take):
 
 @pytest.mark.parametrize("take", [_critic, _actor, _alpha])
 def test_a_row_counts_by_its_weight(spec, take):
-    """A batch whose last two rows weigh nothing is the others' mean times 4 / 6, and learns nothing from the two."""
+    """A batch whose last two rows weigh nothing is the others' mean times 4 / 6, and learns nothing
+    from the two."""
     weight = [0.5, 1, 1, 0.5, 0, 0]
-    first, again = (take(_state(spec), _batch(weight, changed), _weighted) for changed in (0.0, 7.0))
-    assert _same(first[1], again[1]) and not _same(first[1], take(_state(spec), _batch([1] * 6, 7), _weighted)[1])
-    single = [float(take(_state(spec), _batch(np.eye(ROWS)[i]), _weighted)[0]) * ROWS for i in range(ROWS)]
-    assert float(first[0]) == pytest.approx(float(np.mean(np.multiply(weight, single))), rel=1e-5, abs=1e-6)
+    first, again = (
+        take(_state(spec), _batch(weight, changed), _weighted) for changed in (0.0, 7.0)
+    )
+    assert _same(first[1], again[1]) and not _same(
+        first[1], take(_state(spec), _batch([1] * 6, 7), _weighted)[1]
+    )
+    single = [
+        float(take(_state(spec), _batch(np.eye(ROWS)[i]), _weighted)[0]) * ROWS for i in range(ROWS)
+    ]
+    assert float(first[0]) == pytest.approx(
+        float(np.mean(np.multiply(weight, single))), rel=1e-5, abs=1e-6
+    )
 
 
 def test_a_batch_without_weights_is_refused(spec):
     plain = Transition(*_batch([1.0] * ROWS)[:5])
     with pytest.raises(
-        ConfigurationError, match="no weights in its batch; use BatchReader.sampler=@PrioritizedSampler"
+        ConfigurationError,
+        match="no weights in its batch; use BatchReader.sampler=@PrioritizedSampler",
     ):
         weighted_step(_state(spec), plain, step=sac.critic_step)

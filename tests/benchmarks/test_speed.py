@@ -16,11 +16,16 @@ from sac_tf.training.loop import Training
 
 def samples(what: str, **peers: list[float]) -> list[Sample]:
     """Returns a sample for each peer and round."""
-    return [Sample(p, what, i, value, "1.0") for p, rates in peers.items() for i, value in enumerate(rates)]
+    return [
+        Sample(p, what, i, value, "1.0")
+        for p, rates in peers.items()
+        for i, value in enumerate(rates)
+    ]
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"), [([3.0], (3, 3, 3)), ([4.0, 1.0, 2.0], (2, 1, 4)), ([1.0, 2.0, 4.0, 8.0], (3, 1, 8))]
+    ("values", "expected"),
+    [([3.0], (3, 3, 3)), ([4.0, 1.0, 2.0], (2, 1, 4)), ([1.0, 2.0, 4.0, 8.0], (3, 1, 8))],
 )
 def test_summary_is_median_least_greatest(values, expected):
     assert results.summarize(values) == expected
@@ -53,18 +58,28 @@ def test_lines_name_what_was_measured_and_nothing_else():
 
 
 def test_file_says_what_made_it(tmp_path):
-    results.write(tmp_path / "speed.csv", samples("redq_update", ours=[1.5]), "abc123", "command; machine")
+    results.write(
+        tmp_path / "speed.csv", samples("redq_update", ours=[1.5]), "abc123", "command; machine"
+    )
     comment, *rows = (tmp_path / "speed.csv").read_text().splitlines()
     assert comment == "# command; machine"
     assert list(csv.DictReader(rows)) == [
-        {"peer": "ours", "what": "redq_update", "repeat": "0", "value": "1.5", "versions": "1.0", "commit": "abc123"}
+        {
+            "peer": "ours",
+            "what": "redq_update",
+            "repeat": "0",
+            "value": "1.5",
+            "versions": "1.0",
+            "commit": "abc123",
+        }
     ]
 
 
 def test_an_update_is_sixteen_hidden_passes():
     products = update_products(sizes.HALF_CHEETAH)
     hidden = [product for product in products if {product.m, product.k, product.n} == {256}]
-    # Critic step: policy 1, target critics 2, critics 2, back 4; actor step: policy 1, critics 2, back 2, policy back 2
+    # Critic step: policy 1, target critics 2, critics 2, back 4; actor step: policy 1, critics 2,
+    # back 2, policy back 2
     assert len(hidden) == 16
     assert sum(product.operations for product in hidden) == 16 * 2 * 256**3
 
@@ -96,7 +111,9 @@ def test_products_count_every_critic():
 def test_rate_is_taken_from_the_first_update_to_the_last_row(tmp_path):
     path = tmp_path / "metrics.csv"
     assert read_metrics(path) == []
-    path.write_text("step,wall_time,critic_loss\n1252,1.0,\n5008,2.5,0.5\n6260,7.5,0.4\n7512,10.5,0.3\n")
+    path.write_text(
+        "step,wall_time,critic_loss\n1252,1.0,\n5008,2.5,0.5\n6260,7.5,0.4\n7512,10.5,0.3\n"
+    )
     assert steps_per_second(read_metrics(path)) == (7512 - 5008) / 8.0
     with pytest.raises(BenchmarkError, match="1 rows"):
         steps_per_second(read_metrics(path)[:1])
@@ -113,7 +130,10 @@ def test_schedule_has_a_row_at_the_first_update_and_one_at_the_end(size):
 
 
 def test_copies_of_our_defaults_are_our_defaults():
-    assert inspect.signature(make_update).parameters["updates_per_call"].default == sizes.UPDATES_PER_CALL
+    assert (
+        inspect.signature(make_update).parameters["updates_per_call"].default
+        == sizes.UPDATES_PER_CALL
+    )
     assert Training.random_steps == sizes.RANDOM_STEPS
 
 

@@ -19,7 +19,9 @@ SHORT = [
 
 def start_binary(binary, *arguments, **settings):
     command = [sys.executable, "-m", f"binaries.{binary}", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings
+    )
 
 
 def run_binary(binary, *arguments, **settings):

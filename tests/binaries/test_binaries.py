@@ -1,4 +1,5 @@
-"""The programs as a user starts them: exit codes, files, what is printed, and a policy that has learned."""
+"""The programs as a user starts them: exit codes, files, what is printed, and a policy that has
+learned."""
 
 import csv
 import resource
@@ -29,19 +30,34 @@ def finished(tmp_path_factory):
 def test_train_prints_what_it_made_and_nothing_else(finished):
     root, out, err = finished
     lines = out.splitlines()
-    assert lines[0].startswith("step 300: evaluation return -") and lines[1].startswith("step 600: evaluation return -")
+    assert lines[0].startswith("step 300: evaluation return -") and lines[1].startswith(
+        "step 600: evaluation return -"
+    )
     assert lines[2].startswith("Done: 600 steps. Evaluation return -")
-    for name in ("learning_curve.png", "checkpoints", "metrics.csv", "evaluations.csv", "tensorboard"):
+    for name in (
+        "learning_curve.png",
+        "checkpoints",
+        "metrics.csv",
+        "evaluations.csv",
+        "tensorboard",
+    ):
         assert (root / name).exists() and f"{root}/{name}" in out
-    assert lines[-1] == f"Next: python -m binaries.evaluate --root_dir={root} --video={root}/policy.mp4"
-    assert all("600" in line or not line.strip() for line in err.replace("\r", "\n").splitlines()), err  # the bar alone
+    assert (
+        lines[-1]
+        == f"Next: python -m binaries.evaluate --root_dir={root} --video={root}/policy.mp4"
+    )
+    assert all(
+        "600" in line or not line.strip() for line in err.replace("\r", "\n").splitlines()
+    ), err  # the bar alone
 
 
 def test_updates_happened(finished):
     with (finished[0] / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["200", "400", "600"]
-    assert rows[0]["critic_loss"] == "" and float(rows[0]["updates_per_second"]) == 0  # random exploration
+    assert (
+        rows[0]["critic_loss"] == "" and float(rows[0]["updates_per_second"]) == 0
+    )  # random exploration
     for row in rows[1:]:
         assert float(row["critic_loss"]) > 0 and float(row["updates_per_second"]) > 0
     assert float(rows[1]["alpha"]) > float(rows[2]["alpha"])
@@ -64,7 +80,9 @@ def test_plot(finished, tmp_path):
 
 @pytest.mark.parametrize("binary", ["train", "evaluate", "plot"])
 def test_help_needs_no_tensorflow(binary):
-    code, out, err = run_binary(binary, "--help", env={"PATH": "", "PYTHONPATH": "", "PYTHONVERBOSE": "1"})
+    code, out, err = run_binary(
+        binary, "--help", env={"PATH": "", "PYTHONPATH": "", "PYTHONVERBOSE": "1"}
+    )
     assert code == 0 and "--" in out
     assert "import 'gin" in err and "tensorflow" not in err and "reverb" not in err
 
@@ -76,9 +94,17 @@ def test_help_needs_no_tensorflow(binary):
         ("train", ["--root_dir={tmp}/a", "--no_such_flag=1"], "no_such_flag"),
         ("train", ["--root_dir={tmp}/a", "stray"], "Unexpected argument 'stray'"),
         ("train", ["--root_dir=/dev/null/a", *SHORT], "--root_dir=/dev/null/a cannot be written"),
-        ("train", ["--root_dir={tmp}/a", "--gin_file=nowhere.gin"], "--gin_file=nowhere.gin does not exist"),
+        (
+            "train",
+            ["--root_dir={tmp}/a", "--gin_file=nowhere.gin"],
+            "--gin_file=nowhere.gin does not exist",
+        ),
         ("train", ["--root_dir={tmp}/a"], "Give train.environment"),
-        ("train", ["--root_dir={tmp}/a", *SHORT, "--gin_bindings=train.total_stps=3"], "named 'total_stps'"),
+        (
+            "train",
+            ["--root_dir={tmp}/a", *SHORT, "--gin_bindings=train.total_stps=3"],
+            "named 'total_stps'",
+        ),
         (
             "train",
             ["--root_dir={tmp}/a", *SHORT, "--gin_bindings=set_runtime.inter_op=-2"],
@@ -89,7 +115,11 @@ def test_help_needs_no_tensorflow(binary):
             ["--root_dir={tmp}/a", *SHORT, "--gin_bindings=actor.activation='rely'"],
             "actor: Unknown activation function",
         ),
-        ("train", ["--root_dir={finished}", *SHORT, "--gin_bindings=train.seed=1"], "train.seed was 0, now 1"),
+        (
+            "train",
+            ["--root_dir={finished}", *SHORT, "--gin_bindings=train.seed=1"],
+            "train.seed was 0, now 1",
+        ),
         ("evaluate", ["--root_dir={tmp}/a"], "holds no run"),
         ("evaluate", ["--root_dir={finished}", "--episodes=0"], "--episodes"),
         ("evaluate", ["--root_dir={finished}", "--video=film.avi"], "must end in .mp4"),
@@ -102,9 +132,16 @@ def test_a_mistake_gets_one_sentence_and_exit_code_2(finished, tmp_path, binary,
     filled = [argument.format(tmp=tmp_path, finished=finished[0]) for argument in arguments]
     code, out, err = run_binary(binary, *filled)
     assert code == 2 and words in err and out == ""
-    assert len([line for line in err.replace("\r", "\n").splitlines() if line.strip() and "step/s" not in line]) == 1, (
-        err
-    )
+    assert (
+        len(
+            [
+                line
+                for line in err.replace("\r", "\n").splitlines()
+                if line.strip() and "step/s" not in line
+            ]
+        )
+        == 1
+    ), err
 
 
 def test_kill_9_and_the_same_command_goes_on(finished, tmp_path):
@@ -134,7 +171,9 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(finished, tmp_
 
 def test_sigterm_saves_and_says_so(tmp_path):
     root = tmp_path / "stopped"
-    process = start_binary("train", f"--root_dir={root}", *SHORT, "--gin_bindings=train.total_steps=100_000")
+    process = start_binary(
+        "train", f"--root_dir={root}", *SHORT, "--gin_bindings=train.total_steps=100_000"
+    )
     _wait_for(lambda: list(root.glob("checkpoints/step-*")), process)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
@@ -143,7 +182,8 @@ def test_sigterm_saves_and_says_so(tmp_path):
 
 
 def test_a_full_disk_is_one_sentence_and_the_checkpoints_stay(finished, tmp_path):
-    """No file may grow beyond 100 kB here, which is enough for the CSV files and too little for a checkpoint."""
+    """No file may grow beyond 100 kB here, which is enough for the CSV files and too little for a
+    checkpoint."""
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # noqa: E731
     code, _, err = run_binary("train", f"--root_dir={tmp_path}/full", *SHORT, preexec_fn=limit)
     assert code == 1
@@ -154,12 +194,18 @@ def test_a_full_disk_is_one_sentence_and_the_checkpoints_stay(finished, tmp_path
 
 def test_the_quickstart_learns(tmp_path):
     """Pendulum's uniform policy is at about -1,200; a solved one between -100 and -200."""
-    code, _, err = run_binary("train", f"--root_dir={tmp_path}", "--gin_file=gin_configs/tasks/pendulum.gin")
+    code, _, err = run_binary(
+        "train", f"--root_dir={tmp_path}", "--gin_file=gin_configs/tasks/pendulum.gin"
+    )
     assert code == 0, err
     assert _evaluations(tmp_path)[-1][0] == 10_000 and _evaluations(tmp_path)[-1][1] >= -250
     with (tmp_path / "metrics.csv").open() as file:
         last = list(csv.DictReader(file))[-1]
-    assert float(last["critic_loss"]) > 0 and float(last["alpha"]) < 0.5 and int(last["replay_size"]) == 10_000
+    assert (
+        float(last["critic_loss"]) > 0
+        and float(last["alpha"]) < 0.5
+        and int(last["replay_size"]) == 10_000
+    )
 
 
 def _wait_for(condition, process):

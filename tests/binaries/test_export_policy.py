@@ -36,7 +36,11 @@ def test_training_ends_with_a_policy_that_evaluates_like_its_checkpoint(run):
     assert _return(out) == expected
     spec = _spec(root / "policy")
     last = (root / "evaluations.csv").read_text().splitlines()[-1].split(",")
-    assert (spec["task"], spec["step"], spec["return"]) == ("Pendulum-v1", int(last[0]), float(last[2]))
+    assert (spec["task"], spec["step"], spec["return"]) == (
+        "Pendulum-v1",
+        int(last[0]),
+        float(last[2]),
+    )
 
 
 @pytest.mark.parametrize("export_format", ["tflite", "tf_agents"])
@@ -45,10 +49,19 @@ def test_the_other_formats_are_exported_and_evaluated(run, tmp_path, export_form
     out_dir = tmp_path / "out"
     shutil.copytree(root / "policy", out_dir)  # an export of another format, to be replaced
     code, out, err = run_binary(
-        "export_policy", f"--root_dir={root}", f"--export_dir={out_dir}", f"--format={export_format}"
+        "export_policy",
+        f"--root_dir={root}",
+        f"--export_dir={out_dir}",
+        f"--format={export_format}",
     )
-    assert code == 0 and f"policy of step 600 ({root}/checkpoints/step-000000600) is in {out_dir}" in out, err
-    assert _spec(out_dir) | {"files": 0} == _spec(root / "policy") | {"files": 0, "format": export_format}
+    assert (
+        code == 0
+        and f"policy of step 600 ({root}/checkpoints/step-000000600) is in {out_dir}" in out
+    ), err
+    assert _spec(out_dir) | {"files": 0} == _spec(root / "policy") | {
+        "files": 0,
+        "format": export_format,
+    }
     code, out, err = run_binary("evaluate", f"--policy={out_dir}", "--episodes=3")
     assert code == 0, err
     assert _return(out) == pytest.approx(expected, abs=0.2)
@@ -59,14 +72,31 @@ def test_the_other_formats_are_exported_and_evaluated(run, tmp_path, export_form
     [
         ("evaluate", [], "Give --root_dir or --policy, and not both"),
         ("evaluate", ["--policy={half}"], "is half written or damaged (saved_model.pb)"),
-        ("evaluate", ["--policy={other_task}"], "The policy does not fit tests.toy:Counter-v0: its observations are"),
+        (
+            "evaluate",
+            ["--policy={other_task}"],
+            "The policy does not fit tests.toy:Counter-v0: its observations are",
+        ),
         ("export_policy", ["--root_dir={tmp}/no", "--export_dir={tmp}/out"], "holds no run"),
-        ("export_policy", ["--root_dir={root}", "--export_dir={root}"], "no exported policy; choose another folder"),
-        ("export_policy", ["--root_dir={root}", "--export_dir=/dev/null/out"], "/dev/null/out cannot be written"),
+        (
+            "export_policy",
+            ["--root_dir={root}", "--export_dir={root}"],
+            "no exported policy; choose another folder",
+        ),
+        (
+            "export_policy",
+            ["--root_dir={root}", "--export_dir=/dev/null/out"],
+            "/dev/null/out cannot be written",
+        ),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_exit_code_2(run, tmp_path, binary, arguments, words):
-    folders = {"root": run[0], "tmp": tmp_path, "half": tmp_path / "half", "other_task": tmp_path / "other_task"}
+    folders = {
+        "root": run[0],
+        "tmp": tmp_path,
+        "half": tmp_path / "half",
+        "other_task": tmp_path / "other_task",
+    }
     for name in ("half", "other_task"):
         shutil.copytree(run[0] / "policy", folders[name])
     (folders["half"] / "saved_model.pb").write_bytes(b"half")

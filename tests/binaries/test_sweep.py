@@ -28,11 +28,23 @@ def _newest(root_dir):
     return int(max(root_dir.glob("checkpoints/step-*")).name.removeprefix("step-"))
 
 
-def test_two_settings_with_two_seeds_are_stopped_gone_on_with_and_reported_though_one_run_fails(tmp_path):
-    arguments = [f"--root_dir={tmp_path}", *TINY, "--sweep=critic.ensemble_size=[1, 2]", "--seeds=2", "--parallel=2"]
-    folders = [tmp_path / f"ensemble_size={size}" / f"seed-{seed}" for seed in (0, 1) for size in (1, 2)]
+def test_two_settings_with_two_seeds_are_stopped_gone_on_with_and_reported_though_one_run_fails(
+    tmp_path,
+):
+    arguments = [
+        f"--root_dir={tmp_path}",
+        *TINY,
+        "--sweep=critic.ensemble_size=[1, 2]",
+        "--seeds=2",
+        "--parallel=2",
+    ]
+    folders = [
+        tmp_path / f"ensemble_size={size}" / f"seed-{seed}" for seed in (0, 1) for size in (1, 2)
+    ]
     folders[3].mkdir(parents=True)
-    (folders[3] / "config.gin").write_text("train.seed = 5\n")  # somebody else's run: this one must fail
+    (folders[3] / "config.gin").write_text(
+        "train.seed = 5\n"
+    )  # somebody else's run: this one must fail
 
     process = start_binary("sweep", *arguments, "--gin_bindings=train.total_steps=100_000")
     deadline = time.monotonic() + 120
@@ -42,7 +54,10 @@ def test_two_settings_with_two_seeds_are_stopped_gone_on_with_and_reported_thoug
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT, err
-    assert out.splitlines()[-1].startswith("Stopped by SIGINT; 0 of 4 runs are done") and "Traceback" not in err
+    assert (
+        out.splitlines()[-1].startswith("Stopped by SIGINT; 0 of 4 runs are done")
+        and "Traceback" not in err
+    )
     for folder in folders[:2]:
         assert "Stopped by SIGTERM at step" in (folder / "sweep.log").read_text().splitlines()[-1]
     assert not folders[2].exists() and not (folders[3] / "sweep.log").exists()
@@ -55,15 +70,22 @@ def test_two_settings_with_two_seeds_are_stopped_gone_on_with_and_reported_thoug
         assert f"Going on from step {step:,}" in (folder / "sweep.log").read_text()
     assert all(_newest(folder) == total and (folder / "policy").is_dir() for folder in folders[:3])
     losses = [float(_rows(folder / "metrics.csv")[-1]["critic_loss"]) for folder in folders[:3]]
-    assert min(losses) > 0 and len(set(losses)) == 3  # updates happened, and settings and seeds differ
-    returns = [float(_rows(folder / "evaluations.csv")[-1]["return_mean"]) for folder in folders[:3]]
+    assert (
+        min(losses) > 0 and len(set(losses)) == 3
+    )  # updates happened, and settings and seeds differ
+    returns = [
+        float(_rows(folder / "evaluations.csv")[-1]["return_mean"]) for folder in folders[:3]
+    ]
     table = _rows(tmp_path / "table.csv")
     settings = [("ensemble_size=1", "2", str(total)), ("ensemble_size=2", "1", str(total))]
     assert [(row["setting"], row["seeds"], row["step"]) for row in table] == settings
     assert float(table[0]["mean"]) == pytest.approx((returns[0] + returns[2]) / 2, rel=1e-4)
     assert float(table[1]["mean"]) == pytest.approx(returns[1], rel=1e-4)
     assert (tmp_path / "learning_curves.png").stat().st_size > 10_000
-    words = "Failed: ensemble_size=2/seed-1: --root_dir=.* holds a run with another configuration (train.seed was 5"
+    words = (
+        "Failed: ensemble_size=2/seed-1: --root_dir=.* holds a run with another configuration "
+        "(train.seed was 5"
+    )
     assert out.splitlines()[-1].startswith(words.replace(".*", str(folders[3])))
 
 

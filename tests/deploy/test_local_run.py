@@ -26,14 +26,17 @@ _ENDS = "touch complete.$$; exit 0"
 _COMPLETE = {
     "learn": _ENDS,
     "collect": _ENDS,
-    "evaluate": "until [ $(ls complete.* | wc -l) = 3 ]; do sleep 0.1; done; sleep 1; echo last evaluation; exit 0",
+    "evaluate": "until [ $(ls complete.* | wc -l) = 3 ]; do sleep 0.1; done; sleep 1; echo last "
+    "evaluation; exit 0",
 }
-"""The evaluator is the last, as in a run: on a busy machine the others may need a while to get as far."""
+"""The evaluator is the last, as in a run: on a busy machine the others may need a while to get as
+far."""
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts the Procfile's programs, each a script that waits for SIGTERM, or first does what `scripts` say."""
+    """Starts the Procfile's programs, each a script that waits for SIGTERM, or first does what
+    `scripts` say."""
     runners = []
 
     def start_all(scripts=None, collectors=2):
@@ -50,8 +53,18 @@ def start(tmp_path):
             "RUN_FLAGS": "--gin_file=one.gin --gin_bindings=train.seed=1",
             "PYTHONUNBUFFERED": "",  # whatever it is outside, the runner's output is its own
         }
-        command = [sys.executable, "deploy/start.py", "start", "-f", "deploy/Procfile", "-c", f"collector={collectors}"]
-        runners.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+        command = [
+            sys.executable,
+            "deploy/start.py",
+            "start",
+            "-f",
+            "deploy/Procfile",
+            "-c",
+            f"collector={collectors}",
+        ]
+        runners.append(
+            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        )
         return runners[-1]
 
     yield start_all
@@ -68,7 +81,8 @@ def _wait_until_running(folder, programs=_PROGRAMS):
 
 
 def _wait_until_full(pipe):
-    """Waits until a pipe holds all it can, and so the program that writes it hangs in the midst of a line."""
+    """Waits until a pipe holds all it can, and so the program that writes it hangs in the midst of
+    a line."""
     deadline, held, before = time.monotonic() + 60, 0, -1
     while held < 60_000 or held != before:
         assert time.monotonic() < deadline, f"the pipe was not full within 60 s: {held} bytes"
@@ -97,7 +111,9 @@ def test_every_program_gets_the_folder_the_address_and_the_settings(start):
     output, _ = start(_COMPLETE).communicate(timeout=60)
     settings = "--gin_file=one.gin --gin_bindings=train.seed=1"
     client = f"--root_dir=runs/a b --replay_address=localhost:8123 {settings}"
-    assert _labels(output, f"-m binaries.replay_server --root_dir=runs/a b --port=8123 {settings}") == ["server.1"]
+    assert _labels(
+        output, f"-m binaries.replay_server --root_dir=runs/a b --port=8123 {settings}"
+    ) == ["server.1"]
     assert _labels(output, f"-m binaries.learn {client}") == ["learner.1"]
     assert _labels(output, f"-m binaries.collect {client}") == ["collector.1", "collector.2"]
     assert _labels(output, f"-m binaries.evaluate --follow {client}") == ["evaluator.1"]
@@ -152,7 +168,10 @@ def test_wrong_configuration_stops_all_with_its_exit_code(start, tmp_path):
 
 
 def test_killed_program_starts_again(start):
-    killed_once = "[ -e killed ] || { touch killed; kill -9 $$; }; until [ -e complete ]; do sleep 0.1; done; exit 0"
+    killed_once = (
+        "[ -e killed ] || { touch killed; kill -9 $$; }; "
+        "until [ -e complete ]; do sleep 0.1; done; exit 0"
+    )
     learn = "until [ -e killed ]; do sleep 0.1; done; sleep 2; touch complete; exit 0"
     evaluate = "until [ -e complete ]; do sleep 0.1; done; sleep 1; exit 0"
     runner = start({"collect": killed_once, "learn": learn, "evaluate": evaluate}, collectors=1)
@@ -167,7 +186,9 @@ def test_signal_that_comes_before_the_program_has_started_keeps_it_from_starting
     clock.write_text('#!/bin/sh\ntouch "$STUBS/runs.date"\nsleep 60\n')
     clock.chmod(0o755)
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STUBS": str(tmp_path)}
-    keeper = subprocess.Popen(["deploy/keep.sh", "sleep", "60"], env=environment, start_new_session=True)
+    keeper = subprocess.Popen(
+        ["deploy/keep.sh", "sleep", "60"], env=environment, start_new_session=True
+    )
     _wait_until_running(tmp_path, ["date"])
     os.killpg(keeper.pid, signal.SIGTERM)
     assert keeper.wait(timeout=30) == -signal.SIGTERM

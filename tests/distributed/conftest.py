@@ -12,7 +12,9 @@ def serve(tmp_path):
 
     def start(limiter=None, restore_from=None, port=None, width=COLUMNS, **settings):
         tables = make_run_tables(width, limiter or free_ratio(1.0, 1), **settings)
-        servers.append(ReplayServer(tables, tmp_path / f"staging{len(servers)}", restore_from, port))
+        servers.append(
+            ReplayServer(tables, tmp_path / f"staging{len(servers)}", restore_from, port)
+        )
         return servers[-1]
 
     yield start

@@ -54,7 +54,9 @@ class Running(subprocess.Popen):
 
     def wait_for(self, text: str, seconds: float = 60) -> None:
         """Waits until the process has printed `text`."""
-        wait_until(lambda: text in self.output or self.poll() is not None, seconds, lambda: self.output)
+        wait_until(
+            lambda: text in self.output or self.poll() is not None, seconds, lambda: self.output
+        )
         assert text in self.output, self.output
 
     def end(self, seconds: float = 20) -> int:
@@ -75,7 +77,13 @@ def wait_until(condition, seconds=60.0, words=lambda: ""):
 class Cluster:
     """The processes of a run in `folder`."""
 
-    def __init__(self, folder: Path, servers: int = 1, gin_files: tuple[str, ...] = ("gin_configs/sac.gin",), **task):
+    def __init__(
+        self,
+        folder: Path,
+        servers: int = 1,
+        gin_files: tuple[str, ...] = ("gin_configs/sac.gin",),
+        **task,
+    ):
         self.folder, self.ports = folder, [free_port() for _ in range(servers)]
         settings = {**TASK, "replay_server.servers": servers, **task}
         self._gin = [f"--gin_file={file}" for file in gin_files]
@@ -105,13 +113,21 @@ class Cluster:
 
     def serve(self, number: int = 0, **bindings) -> Running:
         folder = self.folder if number == 0 else self.folder / f"shard-{number}"
-        return self.start("replay_server", f"--root_dir={folder}", f"--port={self.ports[number]}", **bindings)
+        return self.start(
+            "replay_server", f"--root_dir={folder}", f"--port={self.ports[number]}", **bindings
+        )
 
     def learn(self, **bindings) -> Running:
-        return self.start("learn", f"--root_dir={self.folder}", f"--replay_address={self.addresses}", **bindings)
+        return self.start(
+            "learn", f"--root_dir={self.folder}", f"--replay_address={self.addresses}", **bindings
+        )
 
     def collect(self, name: str, **bindings) -> Running:
-        given = (f"--root_dir={self.folder}", f"--replay_address={self.addresses}", f"--collector_id={name}")
+        given = (
+            f"--root_dir={self.folder}",
+            f"--replay_address={self.addresses}",
+            f"--collector_id={name}",
+        )
         return self.start("collect", *given, **bindings)
 
     def follow(self, **bindings) -> Running:
@@ -136,7 +152,9 @@ class Cluster:
         return self.process("learner").get("updates", 0)
 
     def words(self) -> str:
-        return "\n".join(f"--- {process.args[2]}\n{process.output[-2000:]}" for process in self._processes)
+        return "\n".join(
+            f"--- {process.args[2]}\n{process.output[-2000:]}" for process in self._processes
+        )
 
     def wait_until(self, condition, seconds: float = 60):
         return wait_until(condition, seconds, self.words)

@@ -28,7 +28,9 @@ class Clock:
 
 def make_run_tables(width, limiter, capacity=100, **settings):
     """Returns the tables of a replay server."""
-    replay = make_tables(width, capacity=capacity, rate_limiter=lambda min_size_to_sample: limiter, **settings)[0]
+    replay = make_tables(
+        width, capacity=capacity, rate_limiter=lambda min_size_to_sample: limiter, **settings
+    )[0]
     return [replay, *exchange_tables()]
 
 
@@ -53,7 +55,8 @@ def replay_info(server):
 
 
 def eventually(condition, seconds: float = 20.0):
-    """Returns what `condition()` returns once it is true; fails if that takes longer than `seconds`."""
+    """Returns what `condition()` returns once it is true; fails if that takes longer than
+    `seconds`."""
     ends = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < ends, "it did not come about"

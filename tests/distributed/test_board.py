@@ -6,10 +6,28 @@ from sac_tf.distributed.board import Board, all_lines, counts, one_line, send_he
 from sac_tf.distributed.exchange import BOARD_TABLE, HEARTBEAT_TABLE, hear, tell
 from tests.distributed.served import Clock, eventually, insert_rows, sample_rows
 
-LEARNER = {"kind": "learner", "updates": 12_000, "updates_per_second": 99.6, "waiting_for": None, "heard": 9997.0}
-COLLECTOR = {"kind": "collector", "steps": 5000, "last_return": -301.26, "waiting_for": None, "heard": 9999.0}
+LEARNER = {
+    "kind": "learner",
+    "updates": 12_000,
+    "updates_per_second": 99.6,
+    "waiting_for": None,
+    "heard": 9997.0,
+}
+COLLECTOR = {
+    "kind": "collector",
+    "steps": 5000,
+    "last_return": -301.26,
+    "waiting_for": None,
+    "heard": 9999.0,
+}
 COLLECTOR |= {"policy_updates": 11_900, "policy_age": 2.2}
-WAITING = {"kind": "collector", "steps": 0, "last_return": None, "waiting_for": "room in the replay", "heard": 9880.0}
+WAITING = {
+    "kind": "collector",
+    "steps": 0,
+    "last_return": None,
+    "waiting_for": "room in the replay",
+    "heard": 9880.0,
+}
 WAITING |= {"policy_updates": None, "policy_age": None}
 CONTENT = {
     "task": {"environment": "Pendulum-v1"},
@@ -101,7 +119,9 @@ def test_a_process_is_on_the_board_until_it_is_silent(shown, clock):
 def test_heartbeats_tell_how_the_process_is_now(shown):
     shown, client = shown
     reports = iter(range(1, 100))
-    heartbeats = send_heartbeats(client, "evaluator", lambda: {"kind": "evaluator", "beat": next(reports)})
+    heartbeats = send_heartbeats(
+        client, "evaluator", lambda: {"kind": "evaluator", "beat": next(reports)}
+    )
     eventually(lambda: shown.refresh() and shown.content["processes"])
     heartbeats.stop(20)
     shown.refresh()
@@ -113,21 +133,41 @@ def test_heartbeats_tell_how_the_process_is_now(shown):
 def test_numbers_go_to_tensorboard(shown, clock, tmp_path):
     shown, client = shown
     insert_rows(client, 7)
-    for who, message in (("learner", LEARNER), ("collector 0", COLLECTOR), ("collector 1", WAITING)):
+    for who, message in (
+        ("learner", LEARNER),
+        ("collector 0", COLLECTOR),
+        ("collector 1", WAITING),
+    ):
         tell(client, HEARTBEAT_TABLE, {"who": who, **message})
     shown.refresh()
     shown.summarize()
     shown.close()
     (file,) = (tmp_path / "tensorboard").iterdir()
-    events = [tf.compat.v1.Event.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(file))]
-    values = {v.tag: (event.step, float(tf.make_ndarray(v.tensor))) for event in events for v in event.summary.value}
+    events = [
+        tf.compat.v1.Event.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset(str(file))
+    ]
+    values = {
+        v.tag: (event.step, float(tf.make_ndarray(v.tensor)))
+        for event in events
+        for v in event.summary.value
+    }
     expected = {"rows_inserted": 7, "rows_sampled": 0, "rows_kept": 7, "inserted_per_second": 0}
-    expected |= {"sampled_per_second": 0, "collectors": 2, "processes_waiting": 1, "oldest_policy_age": 2.2}
-    assert values == {f"replay_server/{name}": (7, pytest.approx(value)) for name, value in expected.items()}
+    expected |= {
+        "sampled_per_second": 0,
+        "collectors": 2,
+        "processes_waiting": 1,
+        "oldest_policy_age": 2.2,
+    }
+    assert values == {
+        f"replay_server/{name}": (7, pytest.approx(value)) for name, value in expected.items()
+    }
 
 
 def test_one_line_with_all_that_there_is():
-    assert one_line(CONTENT) == ("6,000 of 20,000 rows, 50/s in, 12,346/s out; 2 collectors; waiting: collector 1")
+    assert one_line(CONTENT) == (
+        "6,000 of 20,000 rows, 50/s in, 12,346/s out; 2 collectors; waiting: collector 1"
+    )
 
 
 def test_one_line_without_anybody():
@@ -140,11 +180,13 @@ def test_all_lines_with_all_that_there_is(clock):
     clock.now = 10_000
     assert all_lines("host:8000", CONTENT) == [
         "host:8000  Pendulum-v1, up 1.5 h",
-        "  replay      4,000 rows of 4,000; 6,000 ever inserted, 20,000 asked for; 17 lost by a restart",
+        "  replay      4,000 rows of 4,000; 6,000 ever inserted, 20,000 asked for; 17 lost by a "
+        "restart",
         "  rates       49.6 rows/s in, 12,346 rows/s out",
         "  limiter     256 samples for each row after the first 1,000, so far 256.0",
         "  checkpoint  5,500 rows, 2.5 min ago",
-        "  collector 0               5,000 steps; policy of update 11,900, 2 s old; last return -301.3; heard 1 s ago",
+        "  collector 0               5,000 steps; policy of update 11,900, 2 s old; last return "
+        "-301.3; heard 1 s ago",
         "  collector 1               0 steps; WAITING for room in the replay; heard 2.0 min ago",
         "  learner                   12,000 updates, 100/s; heard 3 s ago",
     ]

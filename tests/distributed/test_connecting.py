@@ -71,7 +71,9 @@ def test_addresses(text, addresses):
     ],
 )
 def test_what_is_no_address_is_refused(text):
-    with pytest.raises(ConfigurationError, match="--replay_address=.* must be HOST:PORT, or several with commas"):
+    with pytest.raises(
+        ConfigurationError, match="--replay_address=.* must be HOST:PORT, or several with commas"
+    ):
         parse_addresses(text)
 
 
@@ -81,7 +83,11 @@ def test_an_address_given_twice_is_refused():
 
 
 def test_a_task_is_what_two_processes_must_agree_on(spec, nested_spec):
-    assert describe_task("X-v0", spec) == {"environment": "X-v0", "observation": {"": [3]}, "action": 2}
+    assert describe_task("X-v0", spec) == {
+        "environment": "X-v0",
+        "observation": {"": [3]},
+        "action": 2,
+    }
     nested = {"hand/force": [1], "hand/grid": [2, 2], "position": [2]}
     assert describe_task("X-v0", nested_spec)["observation"] == nested
 
@@ -94,7 +100,10 @@ def test_clients_come_in_the_order_of_the_addresses(serve, patience):
 def test_nothing_listens(patience):
     address = f"localhost:{_free_port()}"
     for call in (lambda: connect([address], TASK, patience), lambda: look(address)):
-        with pytest.raises(RunError, match=f"No replay server answers at {address} .*refused.* or give connect.wait_s"):
+        with pytest.raises(
+            RunError,
+            match=f"No replay server answers at {address} .*refused.* or give connect.wait_s",
+        ):
             bounded(call, 20)
 
 
@@ -102,7 +111,9 @@ def test_nothing_listens(patience):
 def test_there_is_no_such_host(patience, wait_s, monkeypatch):
     monkeypatch.setattr(connecting.time, "sleep", lambda seconds: None)
     host = ".".join(["a" * 60] * 5)  # too long: nobody on the network is asked
-    with pytest.raises(ConfigurationError, match=f"--replay_address={host}:80: there is no host {host}"):
+    with pytest.raises(
+        ConfigurationError, match=f"--replay_address={host}:80: there is no host {host}"
+    ):
         bounded(lambda: connect([f"{host}:80"], TASK, patience, wait_s), 30)
 
 
@@ -132,12 +143,18 @@ def test_a_reverb_server_with_other_tables(tmp_path, patience):
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"task": TASK | {"environment": "Hopper-v5"}}, r"is for Hopper-v5 \(.*\), and this process for Pendulum-v1"),
+        (
+            {"task": TASK | {"environment": "Hopper-v5"}},
+            r"is for Hopper-v5 \(.*\), and this process for Pendulum-v1",
+        ),
         (
             {"task": TASK | {"action": 2}},
             r"\{'': \[3\]\}, 2 actions\), and .* \(observation \{'': \[3\]\}, 1 actions\)",
         ),
-        ({"servers": 2}, r"is one of 2 \(replay_server.servers\), and --replay_address names 1; name all of them"),
+        (
+            {"servers": 2},
+            r"is one of 2 \(replay_server.servers\), and --replay_address names 1; name all",
+        ),
     ],
 )
 def test_a_server_of_another_run(serve, patience, facts, words):
@@ -147,18 +164,24 @@ def test_a_server_of_another_run(serve, patience, facts, words):
 
 @pytest.mark.parametrize("wait_s", [-1, "1", None])
 def test_a_bad_wait_is_refused(patience, wait_s):
-    with pytest.raises(ConfigurationError, match="connect.wait_s must be a number of seconds of at least 0"):
+    with pytest.raises(
+        ConfigurationError, match="connect.wait_s must be a number of seconds of at least 0"
+    ):
         connect([], TASK, patience, wait_s)
 
 
 def test_it_waits_for_a_server_that_starts_later(serve, patience):
     """And for its board, which comes a moment after its port."""
     port, seen = _free_port(), []
-    thread = threading.Thread(target=lambda: seen.extend(connect([f"localhost:{port}"], TASK, patience, wait_s=30)))
+    thread = threading.Thread(
+        target=lambda: seen.extend(connect([f"localhost:{port}"], TASK, patience, wait_s=30))
+    )
     thread.start()
     eventually(lambda: patience.waiting_for == f"the replay server at localhost:{port}")
     server = serve(port=port)
-    eventually(lambda: patience.waiting_for == f"the board of the replay server at localhost:{port}")
+    eventually(
+        lambda: patience.waiting_for == f"the board of the replay server at localhost:{port}"
+    )
     _with_board(server)
     thread.join(20)
     assert [client.server_address for client in seen] == [f"localhost:{port}"]

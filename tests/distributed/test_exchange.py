@@ -46,7 +46,11 @@ def test_heartbeats_are_heard_once_in_their_order_and_from_whoever_sends(serve):
     assert hear(client, HEARTBEAT_TABLE) == []
     before = time.time()
     for number in range(40):
-        tell(reverb.Client(client.server_address), HEARTBEAT_TABLE, {"who": f"collector {number % 2}", "steps": number})
+        tell(
+            reverb.Client(client.server_address),
+            HEARTBEAT_TABLE,
+            {"who": f"collector {number % 2}", "steps": number},
+        )
     heard = hear(client, HEARTBEAT_TABLE)
     assert [(m["who"], m["steps"]) for m in heard] == [(f"collector {n % 2}", n) for n in range(40)]
     assert all(before <= message["time"] <= time.time() for message in heard)
@@ -108,7 +112,8 @@ def test_a_policy_of_another_size_is_refused_in_a_sentence(spec):
     actor = make_actor(spec, 1, hidden_units=(8,))
     before = actor_values(actor)
     with pytest.raises(
-        ConfigurationError, match=r"^The published policy has 69 numbers, and one built .* 68; give all"
+        ConfigurationError,
+        match=r"^The published policy has 69 numbers, and one built .* 68; give all",
     ):
         set_actor_values(actor, np.zeros(69, np.float32))
     np.testing.assert_array_equal(actor_values(actor), before)

@@ -20,13 +20,18 @@ def _step_of_going_on(process) -> int:
 
 def _newest_checkpoint(folder) -> int:
     """The environment step of the learner's newest checkpoint; 0 if there is none."""
-    return max((int(path.name.removeprefix("step-")) for path in (folder / "checkpoints").glob("step-*")), default=0)
+    return max(
+        (int(path.name.removeprefix("step-")) for path in (folder / "checkpoints").glob("step-*")),
+        default=0,
+    )
 
 
 def _wait_until_it_waits(cluster, name) -> None:
     """Returns when a process has told that it waits, some seconds from now."""
     soon = time.time() + 3
-    cluster.wait_until(lambda: cluster.process(name)["waiting_for"] and cluster.process(name)["time"] > soon)
+    cluster.wait_until(
+        lambda: cluster.process(name)["waiting_for"] and cluster.process(name)["time"] > soon
+    )
 
 
 def test_a_learner_that_is_paused_or_dies_goes_on_and_the_replay_is_untouched(tmp_path):
@@ -54,11 +59,16 @@ def test_a_learner_that_is_paused_or_dies_goes_on_and_the_replay_is_untouched(tm
         step = _step_of_going_on(cluster.learn())
         assert 500 <= step <= rows
         cluster.wait_until(lambda: cluster.inserted() > rows + 500 and cluster.updates() > step)
-        assert cluster.board()["rows_gone"] == 0 and cluster.board()["rows"]["kept"] == cluster.inserted() > rows
+        assert (
+            cluster.board()["rows_gone"] == 0
+            and cluster.board()["rows"]["kept"] == cluster.inserted() > rows
+        )
         assert collector.poll() is None
 
 
-def test_a_replay_server_that_dies_comes_back_with_its_last_checkpoint_and_everybody_reconnects(tmp_path):
+def test_a_replay_server_that_dies_comes_back_with_its_last_checkpoint_and_everybody_reconnects(
+    tmp_path,
+):
     with Cluster(tmp_path, **{"replay_server.checkpoint_period": 4}) as cluster:
         server, learner, collector = cluster.serve(), cluster.learn(), cluster.collect("a")
         saved = cluster.wait_until(
@@ -71,15 +81,21 @@ def test_a_replay_server_that_dies_comes_back_with_its_last_checkpoint_and_every
         learner.wait_for("Waiting for rows from the replay servers")
         again = cluster.serve()
         again.wait_for("Serving")
-        line = next(line for line in again.output.splitlines() if line.startswith("Going on with the "))
+        line = next(
+            line for line in again.output.splitlines() if line.startswith("Going on with the ")
+        )
         kept, gone = (
             int(line.split(word)[0].split()[-1].replace(",", ""))
             for word in (" rows inserted until", " rows inserted later")
         )
         assert kept >= 500 and gone > 0 and cluster.board()["rows_gone"] == gone
         updates = cluster.updates()
-        cluster.wait_until(lambda: cluster.inserted() > kept + 500 and cluster.updates() > updates + 500)
-        cluster.wait_until(lambda: _newest_checkpoint(tmp_path) > newest + 500)  # lost rows stay counted as steps
+        cluster.wait_until(
+            lambda: cluster.inserted() > kept + 500 and cluster.updates() > updates + 500
+        )
+        cluster.wait_until(
+            lambda: _newest_checkpoint(tmp_path) > newest + 500
+        )  # lost rows stay counted as steps
         assert _newest_checkpoint(tmp_path) <= cluster.inserted() + gone
         assert learner.poll() is None and collector.poll() is None
         assert cluster.board()["rows"]["kept"] == cluster.board()["rows"]["inserted"]
@@ -90,8 +106,16 @@ def test_a_collector_that_dies_does_no_harm_and_a_new_one_joins_with_the_current
     n_step = ("gin_configs/sac.gin", "gin_configs/n_step.gin")
     with Cluster(tmp_path, gin_files=n_step) as cluster:
         cluster.serve()
-        learner, dying, staying = cluster.learn(), cluster.collect("dying"), cluster.collect("staying")
-        cluster.wait_until(lambda: cluster.updates() > 100 and cluster.process("collector dying").get("policy_updates"))
+        learner, dying, staying = (
+            cluster.learn(),
+            cluster.collect("dying"),
+            cluster.collect("staying"),
+        )
+        cluster.wait_until(
+            lambda: (
+                cluster.updates() > 100 and cluster.process("collector dying").get("policy_updates")
+            )
+        )
         dying.kill()
         rows = cluster.inserted()
         cluster.wait_until(lambda: cluster.inserted() > rows + 500)
@@ -110,7 +134,9 @@ def test_a_collector_that_dies_does_no_harm_and_a_new_one_joins_with_the_current
         assert all(np.isfinite(float(row["critic_loss"])) for row in csv.DictReader(file))
 
 
-def test_a_server_that_is_gone_for_good_ends_the_others_with_a_sentence_and_a_signal_ends_them_at_once(tmp_path):
+def test_processes_exit_when_the_server_is_gone_or_a_signal_comes(
+    tmp_path,
+):
     with Cluster(tmp_path, **{"Patience.limit_s": 30}) as cluster:
         server = cluster.serve()
         server.wait_for("Serving")

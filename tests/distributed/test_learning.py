@@ -1,4 +1,5 @@
-"""What a learner makes of the boards of its servers; whole learners are in test_processes.py and test_faults.py."""
+"""What a learner makes of the boards of its servers; whole learners are in test_processes.py and
+test_faults.py."""
 
 import pytest
 
@@ -9,7 +10,8 @@ from tests.distributed.served import Clock
 
 @pytest.fixture
 def servers(serve, monkeypatch):
-    """A function that changes the boards of two servers, and one that makes what a learner of 1,000 steps knows."""
+    """A function that changes the boards of two servers, and one that makes what a learner of 1,000
+    steps knows."""
     clients = [serve().client, serve().client]
     clock = Clock()
     monkeypatch.setattr(exchange, "time", clock)
@@ -39,7 +41,11 @@ def test_a_run_is_complete_when_all_steps_are_done_and_all_samples_of_them_given
         show(0, inserted, sampled)
         show(1, inserted, sampled)
         known = make()
-        assert (known.steps, known.kept, known.is_complete) == (2 * inserted, 2 * inserted, is_complete)
+        assert (known.steps, known.kept, known.is_complete) == (
+            2 * inserted,
+            2 * inserted,
+            is_complete,
+        )
 
 
 def test_steps_count_what_a_server_lost_also_without_its_folder(servers):

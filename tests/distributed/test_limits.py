@@ -7,14 +7,26 @@ from sac_tf.distributed.limits import carry_over, free_ratio, held_ratio
 from sac_tf.distributed.waiting import bounded
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.tables import Prioritized, make_tables
-from tests.distributed.served import COLUMNS, eventually, insert_rows, make_run_tables, replay_info, sample_rows
+from tests.distributed.served import (
+    COLUMNS,
+    eventually,
+    insert_rows,
+    make_run_tables,
+    replay_info,
+    sample_rows,
+)
 
 INSERTED, SAMPLED = 7, 5
 
 
 def _limits(info) -> tuple[float, ...]:
     limiter = info.rate_limiter_info
-    return limiter.samples_per_insert, limiter.min_size_to_sample, limiter.min_diff, limiter.max_diff
+    return (
+        limiter.samples_per_insert,
+        limiter.min_size_to_sample,
+        limiter.min_diff,
+        limiter.max_diff,
+    )
 
 
 def _counts(info) -> tuple[int, int]:
@@ -47,13 +59,16 @@ def test_held_ratio_by_hand(samples, minimum, tolerance, min_diff, max_diff):
 
 
 def test_held_ratio_lets_neither_side_run_ahead(serve):
-    """4 samples a row after the first 3, tolerance 2: 3 + 2 rows may come unsampled, and give (2 + 2) * 4 samples."""
+    """4 samples a row after the first 3, tolerance 2: 3 + 2 rows may come unsampled, and give (2 +
+    2) * 4 samples."""
     server = serve(held_ratio(4.0, 3, tolerance_rows=2))
     insert_rows(server.client, 5)
     with pytest.raises(reverb.errors.DeadlineExceededError):
         insert_rows(server.client, 1, timeout_ms=100)
     sample_rows(server.client, 16)
-    eventually(lambda: _counts(replay_info(server)) == (6, 16))  # the row that waited has come, and gives 4 more
+    eventually(
+        lambda: _counts(replay_info(server)) == (6, 16)
+    )  # the row that waited has come, and gives 4 more
     with pytest.raises(TimeoutError):
         bounded(lambda: sample_rows(server.client, 5), 0.2)
     eventually(lambda: _counts(replay_info(server)) == (6, 20))
@@ -69,30 +84,44 @@ def test_free_ratio_holds_nobody_up(serve):
 
 @pytest.mark.parametrize("tolerance", [0, -1, 1.5])
 def test_a_bad_tolerance_is_refused(tolerance):
-    with pytest.raises(ConfigurationError, match="held_ratio.tolerance_rows must be an integer of at least 1"):
+    with pytest.raises(
+        ConfigurationError, match="held_ratio.tolerance_rows must be an integer of at least 1"
+    ):
         held_ratio(4.0, 3, tolerance)
 
 
 def test_reverb_alone_brings_the_old_limits_back(serve, saved):
     """Which is why there is `carry_over`."""
-    again = replay_info(serve(held_ratio(8.0, 2, tolerance_rows=10), saved, capacity=50, sampler=Prioritized))
-    assert _limits(again) == (4, 3, -8, 32) and again.max_size == 100 and again.sampler_options.uniform
+    again = replay_info(
+        serve(held_ratio(8.0, 2, tolerance_rows=10), saved, capacity=50, sampler=Prioritized)
+    )
+    assert (
+        _limits(again) == (4, 3, -8, 32) and again.max_size == 100 and again.sampler_options.uniform
+    )
 
 
 def test_new_limits_and_capacity_hold_after_carrying_them_over(serve, saved):
     wanted = {"capacity": 50, "sampler": Prioritized}
-    changes = carry_over(saved, make_run_tables(COLUMNS, held_ratio(8.0, 2, tolerance_rows=10), **wanted))
+    changes = carry_over(
+        saved, make_run_tables(COLUMNS, held_ratio(8.0, 2, tolerance_rows=10), **wanted)
+    )
     assert changes == [
-        "New limits of the table 'replay': samples_per_insert 4 -> 8, min_diff -8 -> -64, max_diff 32 -> 96, "
-        "min_size_to_sample 3 -> 2, capacity 100 -> 50, uniform: true -> prioritized { priority_exponent: 0.6 }."
+        "New limits of the table 'replay': samples_per_insert 4 -> 8, min_diff -8 -> -64, "
+        "max_diff 32 -> 96, "
+        "min_size_to_sample 3 -> 2, capacity 100 -> 50, uniform: true -> prioritized { "
+        "priority_exponent: 0.6 }."
     ]
     server = serve(held_ratio(8.0, 2, tolerance_rows=10), saved, **wanted)
     info = replay_info(server)
-    assert _limits(info) == (8, 2, -64, 96) and info.max_size == 50 and info.current_size == INSERTED
+    assert (
+        _limits(info) == (8, 2, -64, 96) and info.max_size == 50 and info.current_size == INSERTED
+    )
     assert info.sampler_options.prioritized.priority_exponent == 0.6
     assert _counts(info) == (INSERTED, 40)  # (7 - 2) * 8: neither side is ahead
     insert_rows(server.client, 10)
-    with pytest.raises(reverb.errors.DeadlineExceededError):  # 10 rows of tolerance, and not one more
+    with pytest.raises(
+        reverb.errors.DeadlineExceededError
+    ):  # 10 rows of tolerance, and not one more
         insert_rows(server.client, 1, timeout_ms=100)
 
 
@@ -105,7 +134,9 @@ def test_what_is_configured_as_before_stays_as_it_was(serve, saved):
 
 
 def test_a_new_capacity_leaves_the_counts_alone(serve, saved):
-    changes = carry_over(saved, make_run_tables(COLUMNS, held_ratio(4.0, 3, tolerance_rows=5), capacity=INSERTED))
+    changes = carry_over(
+        saved, make_run_tables(COLUMNS, held_ratio(4.0, 3, tolerance_rows=5), capacity=INSERTED)
+    )
     assert changes == ["New limits of the table 'replay': capacity 100 -> 7."]
     server = serve(free_ratio(1.0, 1), saved)
     assert _counts(replay_info(server)) == (INSERTED, SAMPLED)
@@ -131,7 +162,12 @@ def test_rows_that_were_pushed_out_need_no_room(serve, tmp_path):
     server = serve(free_ratio(1.0, 1), capacity=4)
     insert_rows(server.client, 10)
     server.checkpoint(tmp_path / "saved")
-    assert len(carry_over(tmp_path / "saved", make_run_tables(COLUMNS, free_ratio(1.0, 1), capacity=5))) == 1
+    assert (
+        len(
+            carry_over(tmp_path / "saved", make_run_tables(COLUMNS, free_ratio(1.0, 1), capacity=5))
+        )
+        == 1
+    )
     info = replay_info(serve(restore_from=tmp_path / "saved"))
     assert info.current_size == 4 and info.max_size == 5 and _counts(info)[0] == 10
 
@@ -147,7 +183,10 @@ def test_rows_that_were_pushed_out_need_no_room(serve, tmp_path):
             lambda limiter: make_run_tables(COLUMNS + 1, limiter),
             "rows of another task in the table 'replay' .*new --root_dir",
         ),
-        (lambda limiter: make_run_tables(COLUMNS, limiter)[:-1], "has other tables than this server; use a new"),
+        (
+            lambda limiter: make_run_tables(COLUMNS, limiter)[:-1],
+            "has other tables than this server; use a new",
+        ),
         (lambda limiter: make_tables(COLUMNS), "has other tables than this server; use a new"),
     ],
 )

@@ -39,7 +39,9 @@ def follow(actor):
 
 def _policy(actor, number: int, **fields) -> Policy:
     values = np.full_like(actor_values(actor), number)
-    return Policy(values, 100.0 * number, 10.0 * number, 1.5, 1.0, 0.0, 1e9 + number)._replace(**fields)
+    return Policy(values, 100.0 * number, 10.0 * number, 1.5, 1.0, 0.0, 1e9 + number)._replace(
+        **fields
+    )
 
 
 def test_the_actor_gets_each_new_policy_and_keeps_its_own_until_one_comes(serve, actor, follow):
@@ -63,7 +65,9 @@ def test_the_actor_gets_each_new_policy_and_keeps_its_own_until_one_comes(serve,
 
 def test_a_source_looks_when_steps_have_passed(serve, actor, follow, monkeypatch):
     client, looks = serve().client, []
-    monkeypatch.setattr(policies, "newest_policy", lambda client: [newest_policy(client), looks.append(1)][0])
+    monkeypatch.setattr(
+        policies, "newest_policy", lambda client: [newest_policy(client), looks.append(1)][0]
+    )
     source, _ = follow(client, period=1000.0, period_steps=50)
     eventually(lambda: len(looks) == 2)  # at the start, and at the start of the thread
     publish(client, _policy(actor, 1))
@@ -79,7 +83,8 @@ def test_a_source_looks_when_steps_have_passed(serve, actor, follow, monkeypatch
 def test_a_source_never_waits_for_a_server_that_is_gone_and_says_once_that_its_policy_is_old(
     serve, actor, follow, monkeypatch
 ):
-    """Its thread sleeps here: a look that is on its way when a server of the same process stops may hang for ever."""
+    """Its thread sleeps here: a look that is on its way when a server of the same process stops may
+    hang for ever."""
     server, clock = serve(), Clock()
     publish(server.client, _policy(actor, 1))
     source, said = follow(reverb.Client(server.address), period=1000.0, oldest=60.0)
@@ -96,7 +101,9 @@ def test_a_source_never_waits_for_a_server_that_is_gone_and_says_once_that_its_p
     np.testing.assert_array_equal(actor_values(actor), 1)
     assert said == ["The policy is 61 s old, more than PolicySource.oldest=60."]
     assert source.report == {"policy_updates": 100, "policy_age": 200}
-    monkeypatch.setattr(exchange, "_ANSWER_S", 20)  # a connection that broke is tried again after a second
+    monkeypatch.setattr(
+        exchange, "_ANSWER_S", 20
+    )  # a connection that broke is tried again after a second
     publish(serve(port=int(server.address.rpartition(":")[2])).client, _policy(actor, 2))
     source._look()
     assert source.refresh(0)
@@ -118,7 +125,10 @@ def test_a_source_says_that_no_policy_ever_came(serve, follow, monkeypatch):
 def test_a_policy_for_another_actor_is_refused(serve, spec, actor, follow):
     client = serve().client
     publish(client, _policy(make_actor(spec, 1, hidden_units=(5,)), 1))
-    with pytest.raises(ConfigurationError, match="The published policy has .* give all processes the same gin files"):
+    with pytest.raises(
+        ConfigurationError,
+        match="The published policy has .* give all processes the same gin files",
+    ):
         follow(client)
 
 

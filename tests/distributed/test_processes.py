@@ -44,18 +44,31 @@ def test_two_collectors_and_a_learner_learn_pendulum_and_all_end_with_the_run(tm
     assert inserted >= 4000 and updates == pytest.approx(inserted - 1000, rel=0.1)
     for name in ("collector a", "collector b"):
         assert board["processes"][name]["steps"] > 500 and name in shown
-    assert f"{inserted:,} ever inserted, 4,000 asked for" in shown and "128 samples for each row" in shown
+    assert (
+        f"{inserted:,} ever inserted, 4,000 asked for" in shown
+        and "128 samples for each row" in shown
+    )
     evaluations = _rows(tmp_path / "evaluations.csv")
-    assert [int(row["step"]) for row in evaluations] == sorted(int(row["step"]) for row in evaluations)
+    assert [int(row["step"]) for row in evaluations] == sorted(
+        int(row["step"]) for row in evaluations
+    )
     assert int(evaluations[-1]["step"]) >= 4000
-    # The best: no run is like another, and some lose for a while what they had learned. The first is below -1,200.
+    # The best: no run is like another, and some lose for a while what they had learned. The first
+    # is below -1,200.
     assert max(float(row["return_mean"]) for row in evaluations) > -700
     metrics = _rows(tmp_path / "metrics.csv")
-    returns = [float(row["episode_return"]) for row in metrics if row["episode_return"]]  # of a second, and maybe none
+    returns = [
+        float(row["episode_return"]) for row in metrics if row["episode_return"]
+    ]  # of a second, and maybe none
     assert returns and max(returns) < 0 and float(metrics[-1]["critic_loss"]) > 0
-    assert all("Traceback" not in process.output and "Aborted" not in process.output for process in [server, *others])
+    assert all(
+        "Traceback" not in process.output and "Aborted" not in process.output
+        for process in [server, *others]
+    )
     assert (tmp_path / "policy" / "saved_model.pb").exists()
-    assert list((tmp_path / "replay_server/tensorboard").iterdir()) and list((tmp_path / "tensorboard").iterdir())
+    assert list((tmp_path / "replay_server/tensorboard").iterdir()) and list(
+        (tmp_path / "tensorboard").iterdir()
+    )
 
 
 def test_two_replay_servers_share_the_rows_and_the_learner_reads_both(tmp_path):
@@ -65,30 +78,61 @@ def test_two_replay_servers_share_the_rows_and_the_learner_reads_both(tmp_path):
         cluster.wait_until(lambda: cluster.updates() > 500)
         assert collector.end() == learner.end() == 130
         ended = time.time()
-        cluster.wait_until(lambda: all(cluster.board(number)["time"] > ended + 1 for number in (0, 1)))
+        cluster.wait_until(
+            lambda: all(cluster.board(number)["time"] > ended + 1 for number in (0, 1))
+        )
         first, second = (cluster.board(number)["rows"] for number in (0, 1))
         rows, samples = first["inserted"] + second["inserted"], first["sampled"] + second["sampled"]
-        assert abs(first["inserted"] - second["inserted"]) < 50 and min(first["inserted"], second["inserted"]) > 100
+        assert (
+            abs(first["inserted"] - second["inserted"]) < 50
+            and min(first["inserted"], second["inserted"]) > 100
+        )
         assert abs(samples / 16 - (rows - 100)) < 500
         assert [server.end() for server in servers] == [130, 130]
 
 
 def _mistake(binary, *arguments):
     """Exit code and output of a binary that cannot work."""
-    task = ["--gin_file=gin_configs/sac.gin", '--gin_bindings=train.environment="tests.toy:Paced-v0"']
-    command = [sys.executable, "-m", f"binaries.{binary}", *([] if binary == "status" else task), *arguments]
+    task = [
+        "--gin_file=gin_configs/sac.gin",
+        '--gin_bindings=train.environment="tests.toy:Paced-v0"',
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        f"binaries.{binary}",
+        *([] if binary == "status" else task),
+        *arguments,
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    return ended.returncode, [line for line in (ended.stdout + ended.stderr).splitlines() if "step/s" not in line]
+    return ended.returncode, [
+        line for line in (ended.stdout + ended.stderr).splitlines() if "step/s" not in line
+    ]
 
 
 @pytest.mark.parametrize(
     ("binary", "arguments", "code", "words"),
     [
-        ("learn", ["--replay_address=localhost"], 2, "--replay_address=localhost must be HOST:PORT"),
+        (
+            "learn",
+            ["--replay_address=localhost"],
+            2,
+            "--replay_address=localhost must be HOST:PORT",
+        ),
         ("collect", ["--replay_address=localhost:1"], 1, "No replay server answers at localhost:1"),
-        ("status", ["--replay_address=no.such.host.invalid:1"], 2, "there is no host no.such.host.invalid"),
+        (
+            "status",
+            ["--replay_address=no.such.host.invalid:1"],
+            2,
+            "there is no host no.such.host.invalid",
+        ),
         ("evaluate", ["--follow"], 2, "--follow needs --root_dir and --replay_address"),
-        ("collect", ["--replay_address=localhost:1", "--collector_id=a/b"], 2, "--collector_id='a/b' may have letters"),
+        (
+            "collect",
+            ["--replay_address=localhost:1", "--collector_id=a/b"],
+            2,
+            "--collector_id='a/b' may have letters",
+        ),
         (
             "replay_server",
             ["--gin_bindings=replay_server.checkpoint_period=0"],
@@ -108,12 +152,18 @@ def test_a_wrong_server_is_refused_at_once(tmp_path):
         cluster.serve().wait_for("Serving")
         address, here = f"--replay_address={cluster.addresses}", f"--root_dir={tmp_path / 'other'}"
         for arguments, words in (
-            (["replay_server", here, f"--port={cluster.ports[0]}"], f"Port {cluster.ports[0]} is in use"),
+            (
+                ["replay_server", here, f"--port={cluster.ports[0]}"],
+                f"Port {cluster.ports[0]} is in use",
+            ),
             (
                 ["collect", here, address, '--gin_bindings=train.environment="Pendulum-v1"'],
                 "is for tests.toy:Paced-v0",
             ),
-            (["learn", here, address, "--gin_bindings=learner.updates_per_step=3.0"], "gives 16 samples for each row"),
+            (
+                ["learn", here, address, "--gin_bindings=learner.updates_per_step=3.0"],
+                "gives 16 samples for each row",
+            ),
         ):
             code, lines = _mistake(*arguments)
             assert code == 2 and len(lines) == 1 and words in lines[0], lines

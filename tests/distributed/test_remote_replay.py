@@ -31,7 +31,9 @@ def make_remote(spec, tmp_path):
     def make(servers, sampler=ReverbSampler, rewards=FixedRewardScale):
         reader, feeder = functools.partial(BatchReader, sampler=sampler, rewards=rewards), Feeder()
         clients, generator = [server.client for server in servers], tf.random.Generator.from_seed(1)
-        return RemoteReplay(spec, generator, tmp_path / "none", 1000, None, clients, reader, feeder), feeder
+        return RemoteReplay(
+            spec, generator, tmp_path / "none", 1000, None, clients, reader, feeder
+        ), feeder
 
     return make
 
@@ -47,7 +49,9 @@ def test_batches_come_in_the_compiled_update(spec, serve, make_remote):
     server = serve()
     _add(spec, server, 0, 50)
     replay, feeder = make_remote([server])
-    actor, critic = (functools.partial(make, hidden_units=(8,)) for make in (make_actor, make_critic))
+    actor, critic = (
+        functools.partial(make, hidden_units=(8,)) for make in (make_actor, make_critic)
+    )
     state, seen = TrainState(spec, 0, actor=actor, critic=critic), []
 
     def sample(number: int):
@@ -64,11 +68,16 @@ def test_batches_come_in_the_compiled_update(spec, serve, make_remote):
     assert any((a != b).any() for a, b in zip(before, state.critic.get_weights(), strict=True))
     assert {rewards.shape for rewards in seen} == {(8,)} and len(seen) == 30
     drawn = np.concatenate(seen)
-    assert set(drawn) <= set(range(50)) and len(set(drawn)) > 40  # 240 uniform draws miss 0.4 of them on average
+    assert (
+        set(drawn) <= set(range(50)) and len(set(drawn)) > 40
+    )  # 240 uniform draws miss 0.4 of them on average
 
 
-def test_a_wait_is_bounded_while_the_limiter_blocks_and_goes_on_afterwards(spec, serve, make_remote, monkeypatch):
-    """8 samples a row after the first 4, and one row of tolerance: 5 rows give 2 batches of 8, the next row one."""
+def test_a_wait_is_bounded_while_the_limiter_blocks_and_goes_on_afterwards(
+    spec, serve, make_remote, monkeypatch
+):
+    """8 samples a row after the first 4, and one row of tolerance: 5 rows give 2 batches of 8, the
+    next row one."""
     monkeypatch.setattr(samplers, "TIMEOUT_S", 1)  # the dataset ends meanwhile, and is begun anew
     server = serve(held_ratio(8.0, 4, tolerance_rows=1))
     replay, feeder = make_remote([server])
@@ -98,7 +107,9 @@ def test_two_servers_give_half_of_each_batch(spec, serve, make_remote):
 
 
 def test_what_breaks_in_the_thread_is_raised_by_the_wait():
-    dataset = tf.data.Dataset.from_tensor_slices([0.5, 1.0, np.inf]).map(lambda x: tf.debugging.check_numerics(x, "?"))
+    dataset = tf.data.Dataset.from_tensor_slices([0.5, 1.0, np.inf]).map(
+        lambda x: tf.debugging.check_numerics(x, "?")
+    )
     feeder = Feeder()
     values = feeder(dataset)
     assert feeder.wait(20)  # the thread cannot go on before this is taken
@@ -108,7 +119,9 @@ def test_what_breaks_in_the_thread_is_raised_by_the_wait():
         try:
             feeder.wait(0.01)
         except RunError as error:
-            assert str(error).startswith("The replay servers gave no batch (") and "Inf" in str(error)
+            assert str(error).startswith("The replay servers gave no batch (") and "Inf" in str(
+                error
+            )
             return True
         return False
 
@@ -126,14 +139,18 @@ def test_rewards_are_scaled(spec, serve, make_remote):
 
 
 def test_a_scale_that_needs_every_reward_is_refused(serve, make_remote):
-    with pytest.raises(ConfigurationError, match="needs every reward in its order, .* use @FixedRewardScale"):
+    with pytest.raises(
+        ConfigurationError, match="needs every reward in its order, .* use @FixedRewardScale"
+    ):
         make_remote([serve()], rewards=RunningRewardScale)
 
 
 def test_priorities_must_be_written_where_the_server_draws_by_them(serve, make_remote):
     with pytest.raises(ConfigurationError, match="which ReverbSampler never writes"):
         make_remote([serve(sampler=Prioritized)])
-    with pytest.raises(ConfigurationError, match="PrioritizedSampler needs a table that draws by priorities"):
+    with pytest.raises(
+        ConfigurationError, match="PrioritizedSampler needs a table that draws by priorities"
+    ):
         make_remote([serve()], sampler=PrioritizedSampler)
 
 
@@ -141,7 +158,9 @@ def test_what_the_servers_do_not_keep_goes_through_a_checkpoint(spec, serve, mak
     """The priority of the next rows; the rows are the servers'."""
     server = serve(free_ratio(1.0, 1), sampler=Prioritized)
     _add(spec, server, 0, 8)
-    before, feeder = make_remote([server], sampler=functools.partial(PrioritizedSampler, epsilon=0.5))
+    before, feeder = make_remote(
+        [server], sampler=functools.partial(PrioritizedSampler, epsilon=0.5)
+    )
 
     def learn() -> None:
         before.learned_from(before.sample(4), tf.constant([1.0, 2.0, 6.5, 0.0]))

@@ -43,8 +43,12 @@ def test_samples_per_insert_are_updates_per_step_times_batch_size(bindings, samp
     ("random_steps", "servers", "minimum_size", "first"),
     [(5000, 1, 1, 5000), (1000, 3, 1, 334), (0, 1, 1, 1), (100, 2, 80, 80), (100, 1, 80, 100)],
 )
-def test_learning_starts_after_the_random_steps_of_all_servers(random_steps, servers, minimum_size, first):
-    serving = Serving(servers=servers, tables=functools.partial(make_tables, minimum_size=minimum_size))
+def test_learning_starts_after_the_random_steps_of_all_servers(
+    random_steps, servers, minimum_size, first
+):
+    serving = Serving(
+        servers=servers, tables=functools.partial(make_tables, minimum_size=minimum_size)
+    )
     info = _replay_table(serving, random_steps=random_steps)
     assert info.rate_limiter_info.min_size_to_sample == first
 
@@ -62,15 +66,28 @@ def test_the_board_says_whether_the_ratio_is_held(spec):
         facts = _facts(serving, training, spec, serving.make_tables(10, training)[0])
         assert facts["samples_per_insert"] == samples
         assert {name: facts[name] for name in expected} == expected
-        assert facts["task"] == {"environment": "Pendulum-v1", "observation": {"": [3]}, "action": 2}
+        assert facts["task"] == {
+            "environment": "Pendulum-v1",
+            "observation": {"": [3]},
+            "action": 2,
+        }
 
 
 @pytest.mark.parametrize(
     ("binding", "words"),
     [
-        ("learner.updates_per_step = 0", "learner.updates_per_step must be a number above 0, got 0"),
-        ("learner.updates_per_step = '1'", "learner.updates_per_step must be a number above 0, got '1'"),
-        ("make_update.batch_size = 2.5", "make_update.batch_size must be an integer of at least 1, got 2.5"),
+        (
+            "learner.updates_per_step = 0",
+            "learner.updates_per_step must be a number above 0, got 0",
+        ),
+        (
+            "learner.updates_per_step = '1'",
+            "learner.updates_per_step must be a number above 0, got '1'",
+        ),
+        (
+            "make_update.batch_size = 2.5",
+            "make_update.batch_size must be an integer of at least 1, got 2.5",
+        ),
     ],
 )
 def test_a_ratio_that_cannot_be_held_is_refused(binding, words):
@@ -82,7 +99,10 @@ def test_a_ratio_that_cannot_be_held_is_refused(binding, words):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"checkpoint_period": 0}, "replay_server.checkpoint_period must be a number of seconds above 0"),
+        (
+            {"checkpoint_period": 0},
+            "replay_server.checkpoint_period must be a number of seconds above 0",
+        ),
         ({"checkpoint_period": float("inf")}, "replay_server.checkpoint_period must be"),
         ({"servers": 0}, "replay_server.servers must be an integer of at least 1"),
     ],

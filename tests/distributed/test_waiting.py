@@ -77,7 +77,9 @@ def test_what_it_waits_for_can_be_seen_meanwhile(clock):
 
 @pytest.mark.parametrize("limit_s", [0, -1, "60", True, float("nan")])
 def test_a_bad_limit_is_refused(limit_s):
-    with pytest.raises(ConfigurationError, match="Patience.limit_s must be a number of seconds above 0"):
+    with pytest.raises(
+        ConfigurationError, match="Patience.limit_s must be a number of seconds above 0"
+    ):
         Patience(lambda: False, print, limit_s)
 
 

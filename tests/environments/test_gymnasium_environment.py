@@ -20,7 +20,9 @@ def test_actions_are_scaled_to_the_bounds():
 def test_actions_stay_within_uneven_bounds_in_spite_of_rounding():
     environment = GymnasiumEnvironment("tests.toy:Uneven-v0", num_environments=2)
     environment.reset(seed=0)
-    step = environment.step(np.array([[-1.0], [1.0]], np.float32))  # the toy asserts that its space contains the action
+    step = environment.step(
+        np.array([[-1.0], [1.0]], np.float32)
+    )  # the toy asserts that its space contains the action
     np.testing.assert_array_equal(step.reward, np.float32([1.304, 4.1452427]))
 
 
@@ -45,7 +47,10 @@ def test_seeded_once_each_copy_on_its_own():
     environment.reset(seed=7)
     for _ in range(2 * toy.LENGTH):
         environment.step(np.zeros((2, 1), np.float32))
-    assert [copy.unwrapped.seeds for copy in environment._environments] == [[7, None, None], [8, None, None]]
+    assert [copy.unwrapped.seeds for copy in environment._environments] == [
+        [7, None, None],
+        [8, None, None],
+    ]
 
 
 def test_nested_observations_keep_their_structure_in_float32():

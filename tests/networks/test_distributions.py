@@ -3,14 +3,23 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
-from sac_tf.networks.distributions import SquashedGaussian, clamp_log_std, rescale_log_std, squashed_gaussian
+from sac_tf.networks.distributions import (
+    SquashedGaussian,
+    clamp_log_std,
+    rescale_log_std,
+    squashed_gaussian,
+)
 
 
 def _float64_log_prob(noise, log_std):
-    """log N(noise) - log std - log(1 - tanh(u)^2), the last term as 2 (log 2 - u - softplus(-2 u)), in float64."""
+    """log N(noise) - log std - log(1 - tanh(u)^2), the last term as 2 (log 2 - u - softplus(-2 u)),
+    in float64."""
     noise, log_std = np.float64(noise), np.float64(log_std)
     return lambda u: np.sum(
-        -0.5 * noise**2 - 0.5 * np.log(2 * np.pi) - log_std - 2 * (np.log(2) - u - np.logaddexp(0, -2 * u)),
+        -0.5 * noise**2
+        - 0.5 * np.log(2 * np.pi)
+        - log_std
+        - 2 * (np.log(2) - u - np.logaddexp(0, -2 * u)),
         axis=-1,
     )
 
@@ -52,7 +61,9 @@ def test_gradients_are_finite_everywhere(loc, log_std):
 
 def test_log_std_is_clamped():
     def spread(log_std):
-        return squashed_gaussian(tf.zeros([1, 1]), tf.fill([1, 1], log_std)).sample_action(tf.constant([5, 6]))[1]
+        return squashed_gaussian(tf.zeros([1, 1]), tf.fill([1, 1], log_std)).sample_action(
+            tf.constant([5, 6])
+        )[1]
 
     assert spread(9.0) == spread(2.0) != spread(1.9)
     assert spread(-50.0) == spread(-20.0) != spread(-19.0)
@@ -95,4 +106,6 @@ def test_bounds_without_room_are_refused(bound, settings, words):
 
 def test_mean_action_is_tanh_of_loc():
     loc = tf.constant([[-2.0, 0.0, 0.5]])
-    np.testing.assert_allclose(SquashedGaussian(loc, tf.zeros_like(loc)).mean_action(), np.tanh([[-2.0, 0.0, 0.5]]))
+    np.testing.assert_allclose(
+        SquashedGaussian(loc, tf.zeros_like(loc)).mean_action(), np.tanh([[-2.0, 0.0, 0.5]])
+    )

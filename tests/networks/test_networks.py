@@ -22,7 +22,9 @@ def test_ensemble_is_initialised_member_by_member():
     layer([tf.zeros([1, 300])] * 2)
     kernel = np.stack(layer.kernels)
     limit = np.sqrt(6 / (300 + 200))
-    assert np.abs(kernel).max() <= limit and kernel.std() == pytest.approx(limit / np.sqrt(3), rel=0.02)
+    assert np.abs(kernel).max() <= limit and kernel.std() == pytest.approx(
+        limit / np.sqrt(3), rel=0.02
+    )
     assert np.abs(kernel[0] - kernel[1]).max() > 0.1
 
 
@@ -35,7 +37,9 @@ def test_shapes_and_number_of_variables(spec):
 
 
 def test_nested_observations(nested_spec):
-    observation = tf.nest.map_structure(lambda leaf: tf.zeros([4, *leaf.shape]), nested_spec.observation)
+    observation = tf.nest.map_structure(
+        lambda leaf: tf.zeros([4, *leaf.shape]), nested_spec.observation
+    )
     assert make_actor(nested_spec, seed=0)([observation])[0].shape == (4, 1)
     assert make_critic(nested_spec, seed=0)([observation, tf.zeros([4, 1])]).shape == (2, 4)
 
@@ -46,7 +50,10 @@ def test_every_part_of_a_nested_observation_counts(nested_spec):
     for changed in range(3):
         leaves = tf.nest.flatten(zero)
         leaves[changed] += 1.0
-        assert np.abs(actor([tf.nest.pack_sequence_as(zero, leaves)])[0] - actor([zero])[0]).max() > 1e-4
+        assert (
+            np.abs(actor([tf.nest.pack_sequence_as(zero, leaves)])[0] - actor([zero])[0]).max()
+            > 1e-4
+        )
 
 
 def test_same_seed_same_weights(spec):
@@ -54,7 +61,9 @@ def test_same_seed_same_weights(spec):
         first, again, other = make(spec, seed=3), make(spec, seed=3), make(spec, seed=4)
         for a, b in zip(first.get_weights(), again.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
-        assert any((a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
+        assert any(
+            (a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True)
+        )
 
 
 @pytest.mark.parametrize("units", [0, (256, 0), "256", (2.5,)])
@@ -81,4 +90,6 @@ def test_a_constant_log_std_is_the_same_in_every_state_and_learned(spec):
     weight = actor.get_layer("log_std").value
     np.testing.assert_array_equal(tape.gradient(total, weight), [7.0, 14.0])
     weight.assign([0.5, -1.0])
-    np.testing.assert_array_equal(actor([observation])[1], np.tile([0.5, -1.0], (7, 1)).astype(np.float32))
+    np.testing.assert_array_equal(
+        actor([observation])[1], np.tile([0.5, -1.0], (7, 1)).astype(np.float32)
+    )

@@ -7,7 +7,10 @@ from sac_tf.networks.normalization import EnsembleBatchRenormalization, Ensemble
 
 def _inputs(members, seed, rows=6, units=4):
     generator = np.random.default_rng(seed)
-    scale, shift = generator.uniform(0.2, 5, [members, 1, units]), generator.normal(0, 3, [members, 1, units])
+    scale, shift = (
+        generator.uniform(0.2, 5, [members, 1, units]),
+        generator.normal(0, 3, [members, 1, units]),
+    )
     return list(np.float32(generator.normal(size=[members, rows, units]) * scale + shift))
 
 
@@ -33,7 +36,9 @@ def test_one_member_in_warm_up_is_keras_batch_normalization():
     theirs = tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
     for seed in range(4):
         (x,) = _inputs(1, seed)
-        np.testing.assert_allclose(ours([x], training=True)[0], theirs(x, training=True), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            ours([x], training=True)[0], theirs(x, training=True), rtol=1e-3, atol=1e-4
+        )
         np.testing.assert_allclose(ours([x])[0], theirs(x, training=False), rtol=1e-3, atol=1e-4)
 
 
@@ -91,7 +96,9 @@ def test_r_and_d_are_constants_to_the_gradient():
         layer = EnsembleBatchRenormalization(warm_up=warm_up)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            loss = tf.reduce_sum(tf.sin(tf.range(24.0)) * tf.reshape(layer([x], training=True)[0], [-1]))
+            loss = tf.reduce_sum(
+                tf.sin(tf.range(24.0)) * tf.reshape(layer([x], training=True)[0], [-1])
+            )
         gradients.append(tape.gradient(loss, x).numpy())
     r = np.clip(np.sqrt((x.numpy().var(0) + 1e-3) / (1 + 1e-3)), 1 / 3, 3)
     np.testing.assert_allclose(gradients[1], r * gradients[0], rtol=1e-3, atol=1e-5)

@@ -18,7 +18,8 @@ SMALL = {"hidden_units": (16,), "normalization": RunningNormalization}
 def _rows(spec, number, seed=0):
     generator = np.random.default_rng(seed)
     return tf.nest.map_structure(
-        lambda leaf: generator.normal(5.0, 3.0, [number, *leaf.shape]).astype(np.float32), spec.observation
+        lambda leaf: generator.normal(5.0, 3.0, [number, *leaf.shape]).astype(np.float32),
+        spec.observation,
     )
 
 
@@ -52,13 +53,18 @@ def test_each_array_of_a_nested_observation_is_normalised_by_its_own_rows(nested
 
 def test_statistics_are_the_same_in_all_networks_and_no_step_moves_them(spec):
     state = TrainState(
-        spec, 0, actor=functools.partial(make_actor, **SMALL), critic=functools.partial(make_critic, **SMALL)
+        spec,
+        0,
+        actor=functools.partial(make_actor, **SMALL),
+        critic=functools.partial(make_critic, **SMALL),
     )
     networks = (state.actor, state.critic, state.target_critic)
     make_observer(networks)(_rows(spec, 20))
 
     def statistics():
-        return [[weight.numpy() for weight in network.non_trainable_variables] for network in networks]
+        return [
+            [weight.numpy() for weight in network.non_trainable_variables] for network in networks
+        ]
 
     before, rows = statistics(), _rows(spec, 8, seed=1)
     batch = Transition(rows, tf.zeros([8, 2]), tf.ones([8]), tf.ones([8]), rows)

@@ -19,7 +19,8 @@ def test_alpha_starts_where_it_is_told_to(parametrization, alpha):
 @pytest.mark.parametrize(
     ("parametrization", "loss", "gradient"),
     [
-        # alpha = 2, log pi + H_target = 3; d alpha / dx is alpha for exp, and 1 - exp(-alpha) for softplus
+        # alpha = 2, log pi + H_target = 3; d alpha / dx is alpha for exp, and 1 - exp(-alpha) for
+        # softplus
         (exponential, alpha_loss, -3 * 2.0),
         (exponential, log_alpha_loss, -3.0),
         (softplus, alpha_loss, -3 * (1 - np.exp(-2.0))),
@@ -41,7 +42,10 @@ def test_unbounded_parameters_carry_no_constraint():
 @pytest.mark.parametrize("parametrization", [exponential, softplus])
 def test_one_bound_leaves_the_other_side_free(parametrization):
     make = functools.partial(Temperature, 1.0, parametrization=parametrization)
-    for settings, far_down, far_up in (({"minimum": 0.5}, 0.5, np.inf), ({"maximum": 3.0}, 0.0, 3.0)):
+    for settings, far_down, far_up in (
+        ({"minimum": 0.5}, 0.5, np.inf),
+        ({"maximum": 3.0}, 0.0, 3.0),
+    ):
         temperature = make(**settings)
         parameter = temperature.make_parameter()
         for value, expected in ((-1e4, far_down), (1e4, far_up)):
@@ -60,11 +64,20 @@ def test_target_entropy_is_a_number_or_a_factor_of_minus_the_action_dimensions()
     ("settings", "words"),
     [
         ({"initial_alpha": 0.0}, "Temperature.initial_alpha must be a number above 0, got 0.0"),
-        ({"target_entropy_factor": float("nan")}, "Temperature.target_entropy_factor must be a finite number, got nan"),
-        ({"target_entropy": "auto"}, "Temperature.target_entropy must be a finite number, got 'auto'"),
+        (
+            {"target_entropy_factor": float("nan")},
+            "Temperature.target_entropy_factor must be a finite number, got nan",
+        ),
+        (
+            {"target_entropy": "auto"},
+            "Temperature.target_entropy must be a finite number, got 'auto'",
+        ),
         ({"initial_alpha": None}, "Temperature.initial_alpha must be a number above 0, got None"),
         ({"minimum": 0}, "Temperature.minimum must be a number above 0, got 0"),
-        ({"minimum": 2.0, "maximum": 1.0}, "Temperature.minimum=2.0 must not be above Temperature.maximum=1.0"),
+        (
+            {"minimum": 2.0, "maximum": 1.0},
+            "Temperature.minimum=2.0 must not be above Temperature.maximum=1.0",
+        ),
         ({"minimum": 2.0}, "Temperature.initial_alpha=1.0 must lie within Temperature.minimum=2.0"),
         ({"target_entropy": -1.0, "target_entropy_factor": 0.5}, "give one of them"),
     ],

@@ -49,7 +49,9 @@ def test_layer_norm_torso_is_dense_norm_activation(spec, member):
     x, weights = np.concatenate([OBSERVATION, ACTION], axis=1), _member(critic, member)
     for _ in range(2):
         x = np.tanh(_scaled(_norm(_dense(x, weights)), weights))
-    np.testing.assert_allclose(critic([OBSERVATION, ACTION])[member], _dense(x, weights)[:, 0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        critic([OBSERVATION, ACTION])[member], _dense(x, weights)[:, 0], rtol=1e-3, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("member", [0, 1])
@@ -60,19 +62,28 @@ def test_residual_torso_is_blocks_between_a_dense_layer_and_a_norm(spec, member)
     for _ in range(2):
         x = x + _dense(np.maximum(_dense(_scaled(_norm(x), weights), weights), 0), weights)
     x = _scaled(_norm(x), weights)
-    np.testing.assert_allclose(critic([OBSERVATION, ACTION])[member], _dense(x, weights)[:, 0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        critic([OBSERVATION, ACTION])[member], _dense(x, weights)[:, 0], rtol=1e-3, atol=1e-4
+    )
     assert [tuple(v.shape) for v in critic.trainable_variables].count((6, 24)) == 2 * 2
 
 
 def test_batch_renorm_torso_normalises_before_every_layer(spec):
     """Inputs and both activations; at the start the moving statistics are 0 and 1."""
     actor = make_actor(spec, 0, (8, 6), torso=torsos.batch_renorm_torso)
-    x, weights = OBSERVATION / np.sqrt(1 + 1e-3), iter([w for w in actor.get_weights() if w.ndim and len(w) > 1])
+    x, weights = (
+        OBSERVATION / np.sqrt(1 + 1e-3),
+        iter([w for w in actor.get_weights() if w.ndim and len(w) > 1]),
+    )
     for _ in range(2):
         x = np.maximum(_dense(x, weights), 0) / np.sqrt(1 + 1e-3)
     loc, log_std = actor([OBSERVATION])
-    np.testing.assert_allclose(np.concatenate([loc, log_std], axis=1), _dense(x, weights), rtol=1e-4, atol=1e-5)
-    moving = [variable for variable in actor.non_trainable_variables if "moving_mean" in variable.name]
+    np.testing.assert_allclose(
+        np.concatenate([loc, log_std], axis=1), _dense(x, weights), rtol=1e-4, atol=1e-5
+    )
+    moving = [
+        variable for variable in actor.non_trainable_variables if "moving_mean" in variable.name
+    ]
     assert [variable.shape[1] for variable in moving] == [3, 8, 6]
     trained, _ = actor([OBSERVATION], training=True)
     assert np.abs(trained - loc).max() > 0.01 and all(np.abs(v.numpy()).max() > 0 for v in moving)
@@ -84,14 +95,21 @@ def test_droq_torso_draws_in_every_call_and_normalises_after_it(spec):
     assert np.abs(first - second).max(axis=1).min() > 1e-4
     names = [type(layer).__name__ for layer in critic.layers]
     start = names.index("EnsembleDense")
-    order = ["EnsembleDense", "EnsembleDropout", "EnsembleLayerNormalization", "Activation", "Activation"]
+    order = [
+        "EnsembleDense",
+        "EnsembleDropout",
+        "EnsembleLayerNormalization",
+        "Activation",
+        "Activation",
+    ]
     assert names[start : start + 5] == order
 
 
 def test_torsos_start_from_the_weights_of_the_plain_network(spec):
     """A variant changes what it says, and not the draw of the first layer too."""
     kernels = [
-        make_critic(spec, 0, 2, (8,), torso=t).trainable_variables for t in (torsos.mlp_torso, torsos.droq_torso)
+        make_critic(spec, 0, 2, (8,), torso=t).trainable_variables
+        for t in (torsos.mlp_torso, torsos.droq_torso)
     ]
     np.testing.assert_array_equal(kernels[0][0], kernels[1][0])
 
@@ -119,10 +137,26 @@ def test_dropout_repeats_from_its_seed_and_goes_on_from_a_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("make", "settings", "words"),
     [
-        (make_critic, {"torso": lambda *a: torsos.droq_torso(*a, rate=1.0)}, "droq_torso.rate must be .* got 1.0"),
-        (make_critic, {"torso": lambda *a: torsos.batch_renorm_torso(*a, momentum=1)}, "batch_renorm_torso.momentum"),
-        (make_actor, {"torso": lambda *a: torsos.batch_renorm_torso(*a, warm_up=-1)}, "batch_renorm_torso.warm_up"),
-        (make_critic, {"torso": torsos.residual_torso, "hidden_units": (8, 6)}, "all equal, got .8, 6."),
+        (
+            make_critic,
+            {"torso": lambda *a: torsos.droq_torso(*a, rate=1.0)},
+            "droq_torso.rate must be .* got 1.0",
+        ),
+        (
+            make_critic,
+            {"torso": lambda *a: torsos.batch_renorm_torso(*a, momentum=1)},
+            "batch_renorm_torso.momentum",
+        ),
+        (
+            make_actor,
+            {"torso": lambda *a: torsos.batch_renorm_torso(*a, warm_up=-1)},
+            "batch_renorm_torso.warm_up",
+        ),
+        (
+            make_critic,
+            {"torso": torsos.residual_torso, "hidden_units": (8, 6)},
+            "all equal, got .8, 6.",
+        ),
     ],
 )
 def test_bad_settings_are_refused(spec, make, settings, words):

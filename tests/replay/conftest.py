@@ -17,7 +17,14 @@ def make_replay(spec, tmp_path):
     """Returns a function that makes a small replay, closed after the test."""
     made = []
 
-    def make(restore_from=None, restored=0, sampler=ResidentSampler, rows=OneStepRows, selector=Uniform, **settings):
+    def make(
+        restore_from=None,
+        restored=0,
+        sampler=ResidentSampler,
+        rows=OneStepRows,
+        selector=Uniform,
+        **settings,
+    ):
         replay = Replay(
             spec,
             tf.random.Generator.from_seed(1),

@@ -13,7 +13,9 @@ def numbered_rows(first: int, last: int) -> Transition:
     """Transitions `first` to `last` - 1, whose reward is their number."""
     number = np.arange(first, last, dtype=np.float32)
     observation = np.stack([number] * 3, 1)
-    return Transition(observation, np.zeros((len(number), 2)), number, np.ones(len(number)), observation + 1)
+    return Transition(
+        observation, np.zeros((len(number), 2)), number, np.ones(len(number)), observation + 1
+    )
 
 
 def drawn_numbers(replay, number=2000) -> np.ndarray:

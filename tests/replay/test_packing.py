@@ -21,13 +21,17 @@ def test_what_is_packed_comes_back(nested_spec):
     assert rows.shape == (6, packer.width) == (6, 7 + 1 + 1 + 1 + 7) and rows.dtype == np.float32
     back = packer.unpack(tf.constant(rows))
     assert isinstance(back, Transition)
-    tree.map_structure(np.testing.assert_array_equal, tree.map_structure(np.asarray, back), transition)
+    tree.map_structure(
+        np.testing.assert_array_equal, tree.map_structure(np.asarray, back), transition
+    )
 
 
 def test_columns_say_where_each_leaf_lies(nested_spec):
     packer, transition = RowPacker(nested_spec), _transition(nested_spec, 6)
     rows = packer.pack(transition)
-    pieces = tree.map_structure(lambda column, leaf: rows[:, column].reshape(leaf.shape), packer.columns, transition)
+    pieces = tree.map_structure(
+        lambda column, leaf: rows[:, column].reshape(leaf.shape), packer.columns, transition
+    )
     tree.map_structure(np.testing.assert_array_equal, pieces, transition)
 
 

@@ -33,7 +33,10 @@ def make_prioritized(make_replay):
 def _infos(replay) -> dict[int, reverb.SampleInfo]:
     """What Reverb now says of each row, by its number (the reward)."""
     transition, info = tf.function(lambda: replay._reader.sampler._source.draw(3000))()
-    infos = [reverb.SampleInfo(*values) for values in zip(*(column.numpy() for column in info), strict=True)]
+    infos = [
+        reverb.SampleInfo(*values)
+        for values in zip(*(column.numpy() for column in info), strict=True)
+    ]
     found = dict(zip(transition.reward.numpy().astype(int).tolist(), infos, strict=True))
     assert len(found) == replay.size
     return found
@@ -44,7 +47,9 @@ def _learn(replay, errors: dict[int, float]) -> None:
     infos = _infos(replay)
     key = tf.constant([infos[number].key for number in errors], tf.uint64)
     batch = tf.function(lambda: replay.sample(4))()._replace(key=key)
-    tf.function(lambda: replay.learned_from(batch, tf.constant(list(errors.values()), tf.float32)))()
+    tf.function(
+        lambda: replay.learned_from(batch, tf.constant(list(errors.values()), tf.float32))
+    )()
     replay.publish()
 
 
@@ -71,17 +76,30 @@ def test_errors_become_priorities_in_reverb_and_new_rows_have_the_largest(make_p
     replay.add(numbered_rows(5, 6), step=5)
     replay.publish()
     infos = _infos(replay)
-    assert {number: info.priority for number, info in infos.items()} == {0: 2.5, 1: 0.5, 2: 1, 3: 1, 4: 7, 5: 7}
+    assert {number: info.priority for number, info in infos.items()} == {
+        0: 2.5,
+        1: 0.5,
+        2: 1,
+        3: 1,
+        4: 7,
+        5: 7,
+    }
     weights = np.array([2.5, 0.5, 1, 1, 7, 7]) ** 0.6
-    np.testing.assert_allclose([infos[i].probability for i in range(6)], weights / weights.sum(), rtol=1e-6)
+    np.testing.assert_allclose(
+        [infos[i].probability for i in range(6)], weights / weights.sum(), rtol=1e-6
+    )
 
 
 def test_rows_are_drawn_as_often_as_their_priorities_say_and_weighed_by_how_often(make_prioritized):
     replay = make_prioritized(rows=4, exponent=0.5, epsilon=1.0, initial_beta=1.0)
-    _learn(replay, {0: 0.0, 1: 3.0, 2: 8.0, 3: 15.0})  # priorities 1, 4, 9, 16, whose roots are 1, 2, 3, 4
+    _learn(
+        replay, {0: 0.0, 1: 3.0, 2: 8.0, 3: 15.0}
+    )  # priorities 1, 4, 9, 16, whose roots are 1, 2, 3, 4
     batch = tf.function(lambda: replay.sample(50_000))()
     counts = np.bincount(batch.reward.numpy().astype(int), minlength=4)
-    np.testing.assert_allclose(counts / 50_000, [0.1, 0.2, 0.3, 0.4], atol=0.01)  # standard deviation 0.0022
+    np.testing.assert_allclose(
+        counts / 50_000, [0.1, 0.2, 0.3, 0.4], atol=0.01
+    )  # standard deviation 0.0022
     np.testing.assert_allclose(batch.weight, 1 / (1 + batch.reward.numpy()), rtol=1e-6)
 
 
@@ -103,8 +121,13 @@ def test_a_checkpoint_brings_back_priorities_and_beta(make_prioritized, tmp_path
     for replay in (before, after):
         replay.add(numbered_rows(30, 31), step=30)
         replay.publish()
-    priorities = [{number: info.priority for number, info in _infos(replay).items()} for replay in (before, after)]
-    assert priorities[0] == priorities[1] and priorities[1][30] == priorities[1][29] == pytest.approx(15.5)
+    priorities = [
+        {number: info.priority for number, info in _infos(replay).items()}
+        for replay in (before, after)
+    ]
+    assert priorities[0] == priorities[1] and priorities[1][30] == priorities[1][
+        29
+    ] == pytest.approx(15.5)
     assert (
         float(after._reader.sampler._beta)
         == float(before._reader.sampler._beta)
@@ -133,19 +156,28 @@ def test_priorities_that_cannot_be_written_are_an_error(make_prioritized):
 
 
 @pytest.mark.parametrize("sampler", [ResidentSampler, ReverbSampler])
-def test_a_sampler_that_writes_no_priorities_is_refused_beside_a_prioritized_table(make_replay, sampler):
-    with pytest.raises(ConfigurationError, match=f"which {sampler.__name__} never writes; use BatchReader.sampler="):
+def test_a_sampler_that_writes_no_priorities_is_refused_beside_a_prioritized_table(
+    make_replay, sampler
+):
+    with pytest.raises(
+        ConfigurationError, match=f"which {sampler.__name__} never writes; use BatchReader.sampler="
+    ):
         make_replay(sampler=sampler, selector=Prioritized)
 
 
 def test_priorities_that_nothing_draws_by_are_refused(make_replay):
-    with pytest.raises(ConfigurationError, match="PrioritizedSampler needs a table .* use make_tables.sampler=@Prior"):
+    with pytest.raises(
+        ConfigurationError,
+        match="PrioritizedSampler needs a table .* use make_tables.sampler=@Prior",
+    ):
         make_replay(sampler=PrioritizedSampler)
 
 
 @pytest.mark.parametrize("settings", [{"initial_beta": 1.5}, {"epsilon": 0}])
 def test_bad_numbers_are_refused(make_prioritized, settings):
-    with pytest.raises(ConfigurationError, match=f"PrioritizedSampler.{next(iter(settings))} must be"):
+    with pytest.raises(
+        ConfigurationError, match=f"PrioritizedSampler.{next(iter(settings))} must be"
+    ):
         make_prioritized(**settings)
 
 

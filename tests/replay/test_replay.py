@@ -29,7 +29,9 @@ def test_draws_are_uniform(make_replay):
     replay.add(numbered_rows(0, CAPACITY), step=0)
     replay.publish()
     counts = np.bincount(drawn_numbers(replay, 100_000).astype(int), minlength=CAPACITY)
-    expected = 1000  # with a standard deviation of 31.5; chi-square has mean 99 and standard deviation 14
+    expected = (
+        1000  # with a standard deviation of 31.5; chi-square has mean 99 and standard deviation 14
+    )
     assert 40 < np.sum((counts - expected) ** 2 / expected) < 200
 
 
@@ -105,9 +107,13 @@ def test_a_bad_row_is_not_stored(make_replay):
 
 def test_a_limiter_that_blocks_inserts_is_an_error_and_not_a_hang(make_replay, monkeypatch):
     monkeypatch.setattr(writer, "TIMEOUT_S", 1)
-    limiter = functools.partial(reverb.rate_limiters.SampleToInsertRatio, samples_per_insert=1.0, error_buffer=2.0)
+    limiter = functools.partial(
+        reverb.rate_limiters.SampleToInsertRatio, samples_per_insert=1.0, error_buffer=2.0
+    )
     replay = make_replay(rate_limiter=limiter)
-    with pytest.raises(RunError, match="Waited 1 s for room in the replay at .*a limiter that never blocks"):
+    with pytest.raises(
+        RunError, match="Waited 1 s for room in the replay at .*a limiter that never blocks"
+    ):
         for first in range(0, 50, 5):
             replay.add(numbered_rows(first, first + 5), step=first)
             replay.publish()
@@ -135,7 +141,9 @@ def test_what_is_no_port_is_refused(tmp_path, port):
 
 @pytest.mark.parametrize("settings", [{"capacity": -1}, {"capacity": 1e6}, {"minimum_size": 0}])
 def test_table_sizes_must_be_counts(settings):
-    with pytest.raises(ConfigurationError, match=f"make_tables.{next(iter(settings))} must be an integer"):
+    with pytest.raises(
+        ConfigurationError, match=f"make_tables.{next(iter(settings))} must be an integer"
+    ):
         make_tables(3, **settings)
 
 
@@ -147,10 +155,15 @@ def test_the_selectors_are_the_ones_asked_for():
 
 @pytest.mark.parametrize("episode", [7, 1000])
 def test_late_rows_are_counted_when_they_come_and_none_is_lost(make_replay, tmp_path, episode):
-    """Two periods and a bad row between, past the capacity: one row for each transition, in their order."""
+    """Two periods and a bad row between, past the capacity: one row for each transition, in their
+    order."""
     replay = make_replay(rows=functools.partial(NStepRows, gamma=0.5, n=3))
     for number in range(130):
-        replay.add(numbered_rows(number, number + 1), number, ended=[0] if number % episode == episode - 1 else [])
+        replay.add(
+            numbered_rows(number, number + 1),
+            number,
+            ended=[0] if number % episode == episode - 1 else [],
+        )
     assert replay.rows_added == 128
     bad = numbered_rows(130, 131)
     bad.reward[0] = np.nan
@@ -165,4 +178,6 @@ def test_late_rows_are_counted_when_they_come_and_none_is_lost(make_replay, tmp_
     assert (replay.rows_added, replay.size) == (131, CAPACITY)
     starts = np.roll(ring, -(131 % CAPACITY), axis=0)[:, 0]
     np.testing.assert_array_equal(starts, numbers[-CAPACITY:])
-    assert ring[30, -1] == 201 and ring[29, -1] == ring[28, -1] == 130  # the last successor of its period
+    assert (
+        ring[30, -1] == 201 and ring[29, -1] == ring[28, -1] == 130
+    )  # the last successor of its period

@@ -24,7 +24,8 @@ def test_rewards_times_a_number():
 
 
 def test_returns_by_hand():
-    """gamma 0.5. First environment: 1, 2 + 0.5, then after a termination 4. Second: 3, 0 + 1.5, 1 + 0.75."""
+    """gamma 0.5. First environment: 1, 2 + 0.5, then after a termination 4. Second: 3, 0 + 1.5, 1 +
+    0.75."""
     rewards = RunningRewardScale(gamma=0.5, epsilon=1e-9)
     assert _scale_of(rewards) == 1
     rewards.observe(_step(1, 3))
@@ -68,8 +69,14 @@ def test_saved_before_the_first_row_is_a_scale_of_one(tmp_path):
     ("make", "words"),
     [
         (lambda: FixedRewardScale(0), "FixedRewardScale.scale must be a number above 0, got 0"),
-        (lambda: RunningRewardScale(gamma=1.5), "RunningRewardScale.gamma must be a number from 0 to 1, got 1.5"),
-        (lambda: RunningRewardScale(epsilon=0), "RunningRewardScale.epsilon must be a number above 0, got 0"),
+        (
+            lambda: RunningRewardScale(gamma=1.5),
+            "RunningRewardScale.gamma must be a number from 0 to 1, got 1.5",
+        ),
+        (
+            lambda: RunningRewardScale(epsilon=0),
+            "RunningRewardScale.epsilon must be a number above 0, got 0",
+        ),
     ],
 )
 def test_bad_numbers_are_refused(make, words):

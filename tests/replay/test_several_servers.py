@@ -19,7 +19,9 @@ from tests.replay.numbered import numbered_rows
 def servers(spec, tmp_path):
     """Three servers."""
     tables = [make_tables(RowPacker(spec).width, capacity=1000) for _ in range(3)]
-    servers = [ReplayServer(made, tmp_path / f"staging{number}") for number, made in enumerate(tables)]
+    servers = [
+        ReplayServer(made, tmp_path / f"staging{number}") for number, made in enumerate(tables)
+    ]
     yield servers
     for server in servers:
         server.stop()
@@ -32,7 +34,9 @@ def write(spec):
 
     def make(servers, **settings):
         clients = [server.client for server in servers]
-        writers.append(TransitionWriter(RowPacker(spec), clients, **{"with_queue": False} | settings))
+        writers.append(
+            TransitionWriter(RowPacker(spec), clients, **{"with_queue": False} | settings)
+        )
         return writers[-1]
 
     yield make
@@ -41,7 +45,8 @@ def write(spec):
 
 
 def _numbers(server, rows: int) -> list[int]:
-    """The numbers of the rows that a server of `rows` rows has, in their order: 40 draws for each leave none out."""
+    """The numbers of the rows that a server of `rows` rows has, in their order: 40 draws for each
+    leave none out."""
     assert server.size() == rows
     samples = server.client.sample(REPLAY_TABLE, 40 * rows, emit_timesteps=False)
     numbers = sorted({int(sample.data[0][0]) for sample in samples})
@@ -125,7 +130,14 @@ def test_every_row_of_every_server_is_drawn(spec, servers, write):
     writer = write(servers)
     writer.add(numbered_rows(0, 6 * BLOCK_ROWS), step=0)
     writer.publish()
-    reader = BatchReader(RowPacker(spec), [server.address for server in servers], 3000, 96, None, sampler=ReverbSampler)
+    reader = BatchReader(
+        RowPacker(spec),
+        [server.address for server in servers],
+        3000,
+        96,
+        None,
+        sampler=ReverbSampler,
+    )
     rewards = tf.function(lambda: reader.sample(3000))().reward.numpy()
     assert set(rewards) == set(range(6 * BLOCK_ROWS))
 
@@ -133,6 +145,7 @@ def test_every_row_of_every_server_is_drawn(spec, servers, write):
 def test_priorities_are_for_one_server(spec, servers):
     addresses = [server.address for server in servers[:2]]
     with pytest.raises(
-        ConfigurationError, match="PrioritizedSampler draws from one server, and .* names 2: .* Give one"
+        ConfigurationError,
+        match="PrioritizedSampler draws from one server, and .* names 2: .* Give one",
     ):
         PrioritizedSampler(addresses, RowPacker(spec), 100, 100, tf.random.Generator.from_seed(1))

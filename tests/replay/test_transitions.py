@@ -24,13 +24,20 @@ def test_discount_of_every_kind_of_step():
 
 
 def test_two_episodes_of_a_counting_environment():
-    """The toy observes (episode, step); its first episode terminates at step 5, its second is cut there."""
+    """The toy observes (episode, step); its first episode terminates at step 5, its second is cut
+    there."""
     actions = iter(np.linspace(-1, 1, 11))
-    stream = collect(GymnasiumEnvironment("tests.toy:Counter-v0"), lambda _: np.float32([[next(actions)]]), seed=0)
+    stream = collect(
+        GymnasiumEnvironment("tests.toy:Counter-v0"),
+        lambda _: np.float32([[next(actions)]]),
+        seed=0,
+    )
     rows, episodes = [], []
     for _ in range(10):
         transition, finished = next(stream)
-        rows.append([*transition.observation[0], *transition.next_observation[0], transition.discount[0]])
+        rows.append(
+            [*transition.observation[0], *transition.next_observation[0], transition.discount[0]]
+        )
         episodes += finished
     np.testing.assert_array_equal(
         rows,
@@ -49,12 +56,19 @@ def test_two_episodes_of_a_counting_environment():
     )
     rewards = -0.75 + 1.25 * np.linspace(-1, 1, 11)
     assert [episode.length for episode in episodes] == [5, 5]
-    np.testing.assert_allclose([e.total_reward for e in episodes], [rewards[:5].sum(), rewards[5:10].sum()], rtol=1e-5)
+    np.testing.assert_allclose(
+        [e.total_reward for e in episodes], [rewards[:5].sum(), rewards[5:10].sum()], rtol=1e-5
+    )
 
 
 def test_copies_end_on_their_own():
     environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=2)
-    finished = [f for _, (_, f) in zip(range(5), collect(environment, lambda _: np.zeros((2, 1)), 0), strict=False)]
+    finished = [
+        f
+        for _, (_, f) in zip(
+            range(5), collect(environment, lambda _: np.zeros((2, 1)), 0), strict=False
+        )
+    ]
     assert finished[:4] == [[], [], [], []]
     assert [(e.copy, e.length) for e in finished[4]] == [(0, 5), (1, 5)]
     assert isinstance(finished[4][0], Episode)
@@ -65,7 +79,8 @@ COLUMNS = Transition(slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 6), slice(6
 
 
 def _play(generator, copies, steps):
-    """Rows [E, W] and the copies that ended, for each step; episodes terminate and are cut at random places."""
+    """Rows [E, W] and the copies that ended, for each step; episodes terminate and are cut at
+    random places."""
     episode, time = np.zeros(copies), np.zeros(copies)
     for _ in range(steps):
         here = np.stack([np.arange(copies), episode, time], 1)
@@ -80,7 +95,8 @@ def _play(generator, copies, steps):
 
 
 def _oracle(played, n, gamma):
-    """The n-step rows of one period, for each start by the definition: look ahead until n, an end, or the last step."""
+    """The n-step rows of one period, for each start by the definition: look ahead until n, an end,
+    or the last step."""
     for t, (rows, _) in enumerate(played):
         for copy, row in enumerate(rows):
             ends = (k for k in range(n) if t + k + 1 == len(played) or copy in played[t + k][1])
@@ -98,11 +114,15 @@ def test_n_step_rows_are_those_of_the_definition(copies, n):
     generator, transform = np.random.default_rng(n), NStepRows(COLUMNS, gamma=0.5, n=n)
     for steps in (40, 3, 1, 60):  # periods, each of which begins with fresh episodes
         played = list(_play(generator, copies, steps))
-        stored = np.concatenate([*(transform.add(rows.copy(), ended) for rows, ended in played), transform.flush()])
+        stored = np.concatenate(
+            [*(transform.add(rows.copy(), ended) for rows, ended in played), transform.flush()]
+        )
         expected = np.float32(list(_oracle(played, n, 0.5)))
         assert stored.dtype == np.float32 and len(stored) == steps * copies
         for copy in range(copies):
-            np.testing.assert_array_equal(stored[stored[:, 0] == copy], expected[expected[:, 0] == copy])
+            np.testing.assert_array_equal(
+                stored[stored[:, 0] == copy], expected[expected[:, 0] == copy]
+            )
     assert transform.flush().shape == (0, 9)
 
 
@@ -111,8 +131,12 @@ def test_a_row_comes_as_soon_as_it_is_full_and_stays_as_it_was():
     transform = NStepRows(COLUMNS, gamma=0.5, n=3)
     given = [transform.add(row, ended=()) for row in rows]
     assert [len(block) for block in given] == [0, 0, 1, 1, 1]
-    np.testing.assert_array_equal(np.concatenate(given)[:, [2, 4, 5, 8]], [[t, 1.75, 0.25, t + 3] for t in range(3)])
-    np.testing.assert_array_equal(transform.flush()[:, [2, 4, 5, 8]], [[3, 1.5, 0.5, 5], [4, 1, 1, 5]])
+    np.testing.assert_array_equal(
+        np.concatenate(given)[:, [2, 4, 5, 8]], [[t, 1.75, 0.25, t + 3] for t in range(3)]
+    )
+    np.testing.assert_array_equal(
+        transform.flush()[:, [2, 4, 5, 8]], [[3, 1.5, 0.5, 5], [4, 1, 1, 5]]
+    )
 
 
 def test_one_step_rows_are_the_transitions():
@@ -120,7 +144,9 @@ def test_one_step_rows_are_the_transitions():
     assert transform.add(rows, [1]) is rows and transform.flush().shape == (0, 9)
 
 
-@pytest.mark.parametrize(("settings", "words"), [({"n": 0}, "NStepRows.n must be"), ({"gamma": 2}, "NStepRows.gamma")])
+@pytest.mark.parametrize(
+    ("settings", "words"), [({"n": 0}, "NStepRows.n must be"), ({"gamma": 2}, "NStepRows.gamma")]
+)
 def test_bad_n_step_numbers_are_refused(settings, words):
     with pytest.raises(ConfigurationError, match=words):
         NStepRows(COLUMNS, **{"gamma": 0.99, **settings})

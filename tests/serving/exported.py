@@ -28,22 +28,35 @@ def make_state(spec: EnvironmentSpec, seed: int = 0) -> TrainState:
     return state
 
 
-def make_spec(low: np.ndarray = LOW, high: np.ndarray = HIGH, key: str = "force 1") -> EnvironmentSpec:
+def make_spec(
+    low: np.ndarray = LOW, high: np.ndarray = HIGH, key: str = "force 1"
+) -> EnvironmentSpec:
     observation = {
-        "hand": {key: tf.TensorSpec([3], tf.float32, name="force"), "grid": tf.TensorSpec([2, 2], tf.float32)},
+        "hand": {
+            key: tf.TensorSpec([3], tf.float32, name="force"),
+            "grid": tf.TensorSpec([2, 2], tf.float32),
+        },
         "seed": tf.TensorSpec([1], tf.float32, name="seed"),
     }
-    return EnvironmentSpec(observation, tf.TensorSpec([len(low)], tf.float32, name="action"), low, high)
+    return EnvironmentSpec(
+        observation, tf.TensorSpec([len(low)], tf.float32, name="action"), low, high
+    )
 
 
 def observations(size: int, seed: int = 1, key: str = "force 1") -> dict:
     """Observations [size, ...] of `make_spec`."""
     generator = np.random.default_rng(seed)
-    force, grid, seed_observation = (generator.normal(size=[size, *shape]) for shape in ([3], [2, 2], [1]))
-    return tf.nest.map_structure(np.float32, {"hand": {key: force, "grid": grid}, "seed": seed_observation})
+    force, grid, seed_observation = (
+        generator.normal(size=[size, *shape]) for shape in ([3], [2, 2], [1])
+    )
+    return tf.nest.map_structure(
+        np.float32, {"hand": {key: force, "grid": grid}, "seed": seed_observation}
+    )
 
 
-def write(folder: Path, form: export.Format = export.SAVED_MODEL, seed: int = 0, key: str = "force 1") -> TrainState:
+def write(
+    folder: Path, form: export.Format = export.SAVED_MODEL, seed: int = 0, key: str = "force 1"
+) -> TrainState:
     """Exports a policy to `folder` and returns its state."""
     spec = make_spec(key=key)
     state = make_state(spec, seed)

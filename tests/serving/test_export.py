@@ -24,7 +24,11 @@ INPUTS = {"hand_force_1": ("hand", "force 1"), "hand_grid": ("hand", "grid"), "s
 def _inputs(observation):
     """The observation as the signatures name it."""
     force, grid, seed = tf.nest.flatten(observation)
-    return {"hand_force_1": tf.constant(force), "hand_grid": tf.constant(grid), "seed_": tf.constant(seed)}
+    return {
+        "hand_force_1": tf.constant(force),
+        "hand_grid": tf.constant(grid),
+        "seed_": tf.constant(seed),
+    }
 
 
 def _mean(state, observation):
@@ -37,7 +41,11 @@ def _mean(state, observation):
 def test_serving_default_is_the_mean_action_within_the_bounds_of_the_task(saved_model, size):
     folder, state = saved_model
     observation = observations(size)
-    action = tf.saved_model.load(str(folder)).signatures["serving_default"](**_inputs(observation))["action"].numpy()
+    action = (
+        tf.saved_model.load(str(folder))
+        .signatures["serving_default"](**_inputs(observation))["action"]
+        .numpy()
+    )
     np.testing.assert_allclose(action, _mean(state, observation), atol=1e-6)
     assert action.shape == (size, 2) and np.all(action >= LOW) and np.all(action <= HIGH)
 
@@ -88,7 +96,12 @@ def test_policy_spec_says_what_is_in_the_folder(saved_model):
     assert [leaf["shape"] for leaf in content["observation"]] == [[3], [2, 2], [1]]
     assert content["action"]["shape"] == [2] and content["action"]["dtype"] == "float32"
     assert content["action"]["low"] == LOW.tolist() and content["action"]["high"] == HIGH.tolist()
-    assert (content["task"], content["step"], content["return"], content["format"]) == ("none", 12, -3.5, "saved_model")
+    assert (content["task"], content["step"], content["return"], content["format"]) == (
+        "none",
+        12,
+        -3.5,
+        "saved_model",
+    )
     assert content["versions"]["tensorflow"] == tf.__version__
     assert "saved_model.pb" in content["files"] and FILE_NAME not in content["files"]
 
@@ -99,7 +112,9 @@ def test_tflite_gives_the_same_mean_actions(saved_model, tmp_path):
     for size in (1, 7):
         observation = observations(size)
         np.testing.assert_allclose(policy.act(observation), _mean(state, observation), atol=1e-5)
-        np.testing.assert_allclose(policy.act(observation), loading.load(saved_model[0]).act(observation), atol=1e-5)
+        np.testing.assert_allclose(
+            policy.act(observation), loading.load(saved_model[0]).act(observation), atol=1e-5
+        )
 
 
 def test_saved_model_cli_runs_it(saved_model, tmp_path):
@@ -107,7 +122,13 @@ def test_saved_model_cli_runs_it(saved_model, tmp_path):
     expressions = "hand_force_1=[[0.5, 1, 2]];seed_=[[3.0]]"
     program = str(Path(sys.executable).with_name("saved_model_cli"))
     common = [program, "run", "--dir", str(saved_model[0]), "--tag_set", "serve"]
-    common += ["--inputs", f"hand_grid={tmp_path}/grid.npy", "--outdir", str(tmp_path), "--overwrite"]
+    common += [
+        "--inputs",
+        f"hand_grid={tmp_path}/grid.npy",
+        "--outdir",
+        str(tmp_path),
+        "--overwrite",
+    ]
     inputs = {"serving_default": expressions, "sample": expressions + ";seed=5"}
     for signature, given in inputs.items():
         command = [*common, "--signature_def", signature, "--input_exprs", given]
@@ -116,8 +137,14 @@ def test_saved_model_cli_runs_it(saved_model, tmp_path):
         grid = tf.zeros([1, 2, 2])
         seed = {"seed": tf.constant(5, tf.int64)} if signature == "sample" else {}
         here = tf.saved_model.load(str(saved_model[0])).signatures[signature]
-        leaves = {"hand_force_1": tf.constant([[0.5, 1, 2]]), "hand_grid": grid, "seed_": tf.constant([[3.0]])}
-        np.testing.assert_allclose(np.load(tmp_path / "action.npy"), here(**leaves, **seed)["action"], atol=1e-6)
+        leaves = {
+            "hand_force_1": tf.constant([[0.5, 1, 2]]),
+            "hand_grid": grid,
+            "seed_": tf.constant([[3.0]]),
+        }
+        np.testing.assert_allclose(
+            np.load(tmp_path / "action.npy"), here(**leaves, **seed)["action"], atol=1e-6
+        )
 
 
 def test_exporting_again_replaces_the_policy(tmp_path):
@@ -163,7 +190,9 @@ def test_nothing_but_an_exported_policy_is_replaced(tmp_path):
     spec = make_spec()
     for folder in (tmp_path, tmp_path / "thesis.txt"):
         with pytest.raises(ConfigurationError, match="no exported policy"):
-            export.export(make_state(spec), spec, loading.PolicySpec.of("none", spec, 0, None), folder)
+            export.export(
+                make_state(spec), spec, loading.PolicySpec.of("none", spec, 0, None), folder
+            )
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 

@@ -29,13 +29,22 @@ def _edit(folder, change):
     [
         (lambda f: (f / FILE_NAME).unlink(), "holds no exported policy"),
         (lambda f: (f / "saved_model.pb").unlink(), r"half written or damaged \(saved_model.pb\)"),
-        (lambda f: (f / "saved_model.pb").write_bytes(b"half"), r"half written or damaged \(saved_model.pb\)"),
+        (
+            lambda f: (f / "saved_model.pb").write_bytes(b"half"),
+            r"half written or damaged \(saved_model.pb\)",
+        ),
         (lambda f: (f / FILE_NAME).write_text("{"), "policy_spec.json is damaged"),
         (lambda f: (f / FILE_NAME).write_text("[1]"), "policy_spec.json is damaged"),
         (lambda f: _edit(f, lambda content: content.pop("action")), "policy_spec.json is damaged"),
-        (lambda f: _edit(f, lambda content: content.update(format="onnx")), "has the format 'onnx'"),
+        (
+            lambda f: _edit(f, lambda content: content.update(format="onnx")),
+            "has the format 'onnx'",
+        ),
         (lambda f: _edit(f, lambda content: content.update(format="tflite")), "cannot be loaded"),
-        (lambda f: _edit(f, lambda content: content["observation"][0].update(shape=[4])), "cannot be loaded"),
+        (
+            lambda f: _edit(f, lambda content: content["observation"][0].update(shape=[4])),
+            "cannot be loaded",
+        ),
         (lambda f: _edit(f, lambda content: content["observation"].pop()), "cannot be loaded"),
         (shutil.rmtree, "holds no exported policy"),
     ],
@@ -65,7 +74,10 @@ def test_other_files_beside_a_policy_do_no_harm(folder):
             r"'seed_' must be float32 \[B, 1\], got float64 \[1, 1\]",
         ),
         (lambda o: o.update(seed=o["seed"][0]), r"must be float32 \[B, 1\], got float32 \[1\]"),
-        (lambda o: o["hand"].update(grid=np.zeros([1, 4], np.float32)), r"float32 \[B, 2, 2\], got float32 \[1, 4\]"),
+        (
+            lambda o: o["hand"].update(grid=np.zeros([1, 4], np.float32)),
+            r"float32 \[B, 2, 2\], got float32 \[1, 4\]",
+        ),
     ],
 )
 def test_a_wrong_observation_is_refused_in_one_sentence(tmp_path_factory, form, change, message):
@@ -81,24 +93,32 @@ def test_a_wrong_observation_is_refused_in_one_sentence(tmp_path_factory, form, 
 def test_an_environment_with_other_observations_or_bounds_is_refused():
     spec = PolicySpec.of("Task-v0", make_spec(), 0, None)
     spec.require_fit(make_spec())
-    with pytest.raises(ConfigurationError, match=r"does not fit Task-v0: its lower action bounds are \(-2.0, -0.4"):
+    with pytest.raises(
+        ConfigurationError, match=r"does not fit Task-v0: its lower action bounds are \(-2.0, -0.4"
+    ):
         spec.require_fit(make_spec(low=LOW - 1))
     with pytest.raises(ConfigurationError, match="its upper action bounds"):
         spec.require_fit(make_spec(high=HIGH + 1))
     flat = make_spec()
     object.__setattr__(flat, "observation", tf.TensorSpec([3], tf.float32, name="observation"))
-    with pytest.raises(ConfigurationError, match=r"those of the environment \(observation float32 \[3\]\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"those of the environment \(observation float32 \[3\]\)"
+    ):
         spec.require_fit(flat)
 
 
 def test_a_task_that_is_not_installed_is_refused():
-    policy = loading.ExportedPolicy(PolicySpec.of("Nowhere-v0", make_spec(), 0, None), lambda _: None)
+    policy = loading.ExportedPolicy(
+        PolicySpec.of("Nowhere-v0", make_spec(), 0, None), lambda _: None
+    )
     with pytest.raises(ConfigurationError, match="task of the policy is not here"):
         loading.require_fit(policy)
 
 
 def test_input_names_are_identifiers_that_differ():
-    observation = {name: tf.TensorSpec([1], tf.float32) for name in ("a b", "a_b", "1", "seed", "class")}
+    observation = {
+        name: tf.TensorSpec([1], tf.float32) for name in ("a b", "a_b", "1", "seed", "class")
+    }
     spec = make_spec()
     object.__setattr__(spec, "observation", observation)
     names = [leaf.name for leaf in PolicySpec.of("x", spec, 0, None).observation]

@@ -21,20 +21,28 @@ SPEC = make_spec(key="force_1")
 
 
 def _observations(size, seed):
-    return tf.nest.map_structure(lambda leaf: 30 + 5 * leaf, observations(size, seed, key="force_1"))
+    return tf.nest.map_structure(
+        lambda leaf: 30 + 5 * leaf, observations(size, seed, key="force_1")
+    )
 
 
 @pytest.fixture(scope="module")
 def state():
     actor = functools.partial(make_actor, hidden_units=(32,), normalization=RunningNormalization)
-    state = TrainState(SPEC, 0, actor=actor, critic=functools.partial(make_critic, hidden_units=(8,)))
-    for variable in state.actor.trainable_variables:  # biases of zero would be left out of the exported graph
+    state = TrainState(
+        SPEC, 0, actor=actor, critic=functools.partial(make_critic, hidden_units=(8,))
+    )
+    for (
+        variable
+    ) in state.actor.trainable_variables:  # biases of zero would be left out of the exported graph
         variable.assign(variable + 0.1 * tf.random.stateless_normal(variable.shape, [7, 0]))
     make_observer([state.actor])(_observations(100, seed=2))
     return state
 
 
-@pytest.mark.parametrize(("form", "tolerance"), [(export.SAVED_MODEL, 0), (export.TFLITE, 1e-5), (TF_AGENTS, 0)])
+@pytest.mark.parametrize(
+    ("form", "tolerance"), [(export.SAVED_MODEL, 0), (export.TFLITE, 1e-5), (TF_AGENTS, 0)]
+)
 def test_it_acts_as_the_state_it_came_from(state, tmp_path, form, tolerance):
     export.export(state, SPEC, PolicySpec.of("none", SPEC, 12, -3.5), tmp_path / "policy", form)
     policy = loading.load(tmp_path / "policy")

@@ -14,9 +14,11 @@ from tests.serving.exported import make_state
 EXAMPLE = Path("examples/serve_policy.py").resolve()
 WITHOUT_OUR_LIBRARIES = """
 import runpy, sys
+FORBIDDEN = {"sac_tf", "binaries", "tensorflow_probability", "tf_agents"}
+FORBIDDEN |= {"reverb", "gin", "tree"}
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"sac_tf", "binaries", "tensorflow_probability", "tf_agents", "reverb", "gin", "tree"}:
+        if name.split(".")[0] in FORBIDDEN:
             raise ImportError(f"{name} is not installed here")
 sys.meta_path.insert(0, Blocker())
 sys.argv = sys.argv[1:]
@@ -35,8 +37,12 @@ def _export(environment_id: str, folder: Path) -> float:
     """Exports a policy that acts strongly, and returns its return in this process."""
     environment = GymnasiumEnvironment(environment_id)
     state = make_state(environment.spec)
-    export.export(state, environment.spec, PolicySpec.of(environment_id, environment.spec, 0, None), folder)
-    result = summarize(play(environment, mean_actions(state, environment.spec, 1), seed=0)).return_mean
+    export.export(
+        state, environment.spec, PolicySpec.of(environment_id, environment.spec, 0, None), folder
+    )
+    result = summarize(
+        play(environment, mean_actions(state, environment.spec, 1), seed=0)
+    ).return_mean
     environment.close()
     return result
 

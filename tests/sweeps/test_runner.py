@@ -20,7 +20,10 @@ def test_the_plan_has_each_seed_of_each_setting():
     assert runs[2].root_dir == Path("r/a_b/seed-1")
     assert runs[2].gin_files == ("task.gin", "x.gin")
     assert runs[2].gin_bindings == ("f.g=2", "c.d = 1", "train.seed = 1")
-    assert runs[3].gin_files == ("task.gin",) and runs[3].gin_bindings == ("f.g=2", "train.seed = 1")
+    assert runs[3].gin_files == ("task.gin",) and runs[3].gin_bindings == (
+        "f.g=2",
+        "train.seed = 1",
+    )
 
 
 def test_a_run_is_done_until_its_configuration_changes(tmp_path, monkeypatch):

@@ -33,7 +33,11 @@ from sac_tf.sweeps import settings
         (
             ["sac_steps.alpha_step=[@alpha_step, None]"],
             [
-                ("alpha_step=@alpha_step", "alpha_step=@alpha_step", ["sac_steps.alpha_step = @alpha_step"]),
+                (
+                    "alpha_step=@alpha_step",
+                    "alpha_step=@alpha_step",
+                    ["sac_steps.alpha_step = @alpha_step"],
+                ),
                 ("alpha_step=None", "alpha_step=None", ["sac_steps.alpha_step = None"]),
             ],
         ),
@@ -43,7 +47,11 @@ from sac_tf.sweeps import settings
                 (
                     "actor/adam.learning_rate=%rate, critic/adam.learning_rate=0.0003, b='x y'",
                     "actor_adam.learning_rate=_rate,critic_adam.learning_rate=0.0003,b=x_y",
-                    ["actor/adam.learning_rate = %rate", "critic/adam.learning_rate = 0.0003", "a.b = 'x y'"],
+                    [
+                        "actor/adam.learning_rate = %rate",
+                        "critic/adam.learning_rate = 0.0003",
+                        "a.b = 'x y'",
+                    ],
                 )
             ],
         ),
@@ -75,7 +83,11 @@ def test_variants_are_bindings_and_files():
 @pytest.mark.parametrize(
     ("make", "texts", "words"),
     [
-        (settings.grid, ["critic.ensemble_size=2"], "must give a list of values, critic.ensemble_size="),
+        (
+            settings.grid,
+            ["critic.ensemble_size=2"],
+            "must give a list of values, critic.ensemble_size=",
+        ),
         (settings.grid, ["critic.ensemble_size=[]"], "must give a list of values"),
         (settings.grid, ["critic.ensemble_size=[2"], "is no gin binding: EOF in multi-line"),
         (settings.grid, ["critic"], "--sweep: 'critic' is no gin binding: Couldn't parse"),
@@ -91,7 +103,11 @@ def test_variants_are_bindings_and_files():
         (settings.variants, [": a.b=1"], "'' needs a name of its own"),
         (settings.variants, ["..:"], r"'\.\.' needs a name of its own"),
         (settings.variants, ["x:", "x: a.b=1"], "'x' needs a name of its own"),
-        (settings.variants, ["x: a.b=1 c.d=2"], "'a.b=1 c.d=2' is no gin binding: Expected newline"),
+        (
+            settings.variants,
+            ["x: a.b=1 c.d=2"],
+            "'a.b=1 c.d=2' is no gin binding: Expected newline",
+        ),
         (settings.variants, ["x: train.seed=1"], "cannot set train.seed"),
     ],
 )

@@ -13,22 +13,30 @@ from sac_tf.training import curves
 def _run(root_dir, evaluations):
     root_dir.mkdir(parents=True)
     rows = "".join(f"{step},1,{value},0,10\n" for step, value in evaluations.items())
-    (root_dir / "evaluations.csv").write_text("step,wall_time,return_mean,return_std,episodes\n" + rows)
+    (root_dir / "evaluations.csv").write_text(
+        "step,wall_time,return_mean,return_std,episodes\n" + rows
+    )
     return root_dir
 
 
 def test_the_table_is_that_of_the_last_step_that_all_seeds_reached(tmp_path):
-    """Middle half of 1, 2, 4, 105: 2 and 4. Sums of four draws with replacement say how often each mean comes."""
+    """Middle half of 1, 2, 4, 105: 2 and 4. Sums of four draws with replacement say how often each
+    mean comes."""
     finals = [4.0, 105.0, 1.0, 2.0]
     four = [_run(tmp_path / f"four-{i}", {100: -1, 200: value}) for i, value in enumerate(finals)]
     four[0] = _run(tmp_path / "longer", {100: -1, 200: 4.0, 300: 9})
     one = [_run(tmp_path / "one", {100: 7})]
     rows = summary.summarize({"four": four, "one": one})
-    assert [(row.setting, row.seeds, row.step) for row in rows] == [("four", 4, 200), ("one", 1, 100)]
+    assert [(row.setting, row.seeds, row.step) for row in rows] == [
+        ("four", 4, 200),
+        ("one", 1, 100),
+    ]
     assert (rows[0].mean, rows[0].interquartile_mean) == (28.0, 3.0)
     draws = np.array(list(itertools.product(finals, repeat=4)))  # all 256 resamples, equally likely
     middle = np.sort(draws)[:, 1:3].mean(1)
-    assert (rows[0].mean_low, rows[0].mean_high) == pytest.approx(np.quantile(draws.mean(1), [0.025, 0.975]), abs=0.26)
+    assert (rows[0].mean_low, rows[0].mean_high) == pytest.approx(
+        np.quantile(draws.mean(1), [0.025, 0.975]), abs=0.26
+    )
     bounds = rows[0].interquartile_mean_low, rows[0].interquartile_mean_high
     assert bounds == pytest.approx(np.quantile(middle, [0.025, 0.975]), abs=0.01)
     assert (rows[1].mean, rows[1].interquartile_mean) == (7.0, 7.0)
@@ -65,14 +73,20 @@ def test_the_table_is_written_and_printed(tmp_path):
 
 
 def test_the_band_of_the_figure_is_the_interval_of_the_mean(tmp_path, monkeypatch):
-    runs = [_run(tmp_path / f"{i}", {100: value, 200: 5.0, 300 + i: 0}) for i, value in enumerate([1.0, 3.0, 8.0])]
+    runs = [
+        _run(tmp_path / f"{i}", {100: value, 200: 5.0, 300 + i: 0})
+        for i, value in enumerate([1.0, 3.0, 8.0])
+    ]
     seen = {}
     monkeypatch.setattr(curves, "draw_groups", lambda groups, output, band: seen.update(band=band))
     summary.draw({"x": runs}, tmp_path / "figure.png")
     steps, returns = curves.read_curves(runs)
     assert steps.tolist() == [100, 200] and returns.tolist() == [[1, 5], [3, 5], [8, 5]]
     low, high = seen["band"](returns)
-    assert (low[0], high[0]) == (1.0, 8.0)  # three equal draws have probability 1/27 each, more than 2.5%
+    assert (low[0], high[0]) == (
+        1.0,
+        8.0,
+    )  # three equal draws have probability 1/27 each, more than 2.5%
     assert (low[1], high[1]) == (5.0, 5.0)
     monkeypatch.undo()
     summary.draw({"x": runs, "y": runs[:1]}, tmp_path / "figure.png")

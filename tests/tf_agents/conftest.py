@@ -20,13 +20,23 @@ NARROW = tensor_spec.BoundedTensorSpec([2], tf.float32, -2.0, 0.5, "action")
 
 
 def make_networks(action_spec: tensor_spec.BoundedTensorSpec = NARROW, seed: int = 0) -> dict:
-    """Returns TF-Agents' actor, two critics and their two targets, five different random networks."""
-    names = ("critic_network", "critic_network_2", "target_critic_network", "target_critic_network_2")
+    """Returns TF-Agents' actor, two critics and their two targets, five different random
+    networks."""
+    names = (
+        "critic_network",
+        "critic_network_2",
+        "target_critic_network",
+        "target_critic_network_2",
+    )
     networks = {
-        name: CriticNetwork((OBSERVATION, action_spec), joint_fc_layer_params=(16,), name=name) for name in names
+        name: CriticNetwork((OBSERVATION, action_spec), joint_fc_layer_params=(16,), name=name)
+        for name in names
     }
     networks["actor_network"] = ActorDistributionNetwork(
-        OBSERVATION, action_spec, fc_layer_params=(16,), continuous_projection_net=TanhNormalProjectionNetwork
+        OBSERVATION,
+        action_spec,
+        fc_layer_params=(16,),
+        continuous_projection_net=TanhNormalProjectionNetwork,
     )
     generator = np.random.default_rng(seed)
     for name, network in networks.items():
@@ -36,10 +46,16 @@ def make_networks(action_spec: tensor_spec.BoundedTensorSpec = NARROW, seed: int
     return networks
 
 
-def make_trajectory(action_spec: tensor_spec.BoundedTensorSpec = NARROW, rows: int = 16, seed: int = 0):
-    """Returns `rows` pairs of steps [B, 2] in the middle of an episode; every fourth pair ends it by termination."""
+def make_trajectory(
+    action_spec: tensor_spec.BoundedTensorSpec = NARROW, rows: int = 16, seed: int = 0
+):
+    """Returns `rows` pairs of steps [B, 2] in the middle of an episode; every fourth pair ends it
+    by termination."""
     generator = np.random.default_rng(seed)
-    low, high = (np.broadcast_to(bound, action_spec.shape) for bound in (action_spec.minimum, action_spec.maximum))
+    low, high = (
+        np.broadcast_to(bound, action_spec.shape)
+        for bound in (action_spec.minimum, action_spec.maximum)
+    )
     ends = np.arange(rows) % 4 == 3
     next_step_type = np.stack([np.where(ends, 2, 1), np.where(ends, 0, 1)], 1).astype(np.int32)
     return trajectory.Trajectory(

@@ -1,4 +1,5 @@
-"""The agent on its own: defaults, specs of every kind, weights, boundaries, what moves and what does not."""
+"""The agent on its own: defaults, specs of every kind, weights, boundaries, what moves and what
+does not."""
 
 import gin
 import numpy as np
@@ -38,7 +39,9 @@ def test_two_specs_are_enough(agent, experience):
     info = agent.train(experience())
 
     for network, old in zip(networks, before, strict=True):
-        assert all(np.any(one != other) for one, other in zip(old, copies(network.variables), strict=True))
+        assert all(
+            np.any(one != other) for one, other in zip(old, copies(network.variables), strict=True)
+        )
     assert float(state.log_alpha) != alpha
     assert np.all(np.isfinite(info.extra))
     assert float(info.loss) == pytest.approx(sum(map(float, info.extra)), rel=1e-5)
@@ -48,7 +51,9 @@ def test_two_specs_are_enough(agent, experience):
 def test_defaults_are_those_of_the_core(agent):
     assert agent._target_rule == {"gamma": 0.99, "tau": 0.005, "target_period": 1}
     assert agent.state.target_entropy == pytest.approx(-2 + 2 * np.log(1.25))
-    assert [layer.units for layer in agent.state.critic.model.layers if hasattr(layer, "members")] == [256, 256, 1]
+    assert [
+        layer.units for layer in agent.state.critic.model.layers if hasattr(layer, "members")
+    ] == [256, 256, 1]
 
 
 def test_global_seed_repeats_weights_and_training(experience):
@@ -64,7 +69,9 @@ def test_global_seed_repeats_weights_and_training(experience):
 
 
 def test_trajectories_and_transitions_train_alike(experience):
-    steps = tf.nest.map_structure(lambda leaf: tf.squeeze(leaf, 1), trajectory.to_transition(experience()))
+    steps = tf.nest.map_structure(
+        lambda leaf: tf.squeeze(leaf, 1), trajectory.to_transition(experience())
+    )
     trained = []
     for given in (experience(), steps):
         agent = make()
@@ -75,16 +82,21 @@ def test_trajectories_and_transitions_train_alike(experience):
 
 
 def test_boundary_rows_never_train(experience):
-    """Rows that join two episodes change no loss, whatever they hold: the first eight rows draw the same actions."""
+    """Rows that join two episodes change no loss, whatever they hold: the first eight rows draw the
+    same actions."""
     spec = tensor_spec.BoundedTensorSpec([1], tf.float32, -2.0, 0.5, "action")
     clean = experience(spec, rows=8)
     joined = experience(spec, rows=4, seed=1)._replace(
-        step_type=tf.constant([[2, 0]] * 4), next_step_type=tf.constant([[0, 1]] * 4), reward=tf.fill([4, 2], 1e6)
+        step_type=tf.constant([[2, 0]] * 4),
+        next_step_type=tf.constant([[0, 1]] * 4),
+        reward=tf.fill([4, 2], 1e6),
     )
     both = tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), clean, joined)
 
     for method in ("loss", "train"):
-        expected, found = (getattr(make(action_spec=spec), method)(given) for given in (clean, both))
+        expected, found = (
+            getattr(make(action_spec=spec), method)(given) for given in (clean, both)
+        )
         np.testing.assert_allclose(found.extra, expected.extra, rtol=1e-5)
 
 
@@ -99,13 +111,16 @@ def test_a_batch_of_boundary_rows_trains_nothing(agent, experience):
 
 
 def test_weights_of_zero_are_rows_left_out(experience):
-    """A row of weight 0 counts in the mean (as in TF-Agents), and nothing of it reaches the loss."""
+    """A row of weight 0 counts in the mean (as in TF-Agents), and nothing of it reaches the
+    loss."""
     given = experience(rows=4)
     odd = given._replace(reward=tf.tensor_scatter_nd_update(given.reward, [[2, 0]], [1e6]))
     losses = []
     for rows in (given, odd):
         agent = make()
-        losses.append(float(agent.train(rows, weights=tf.constant([1.0, 1.0, 0.0, 1.0])).extra.critic_loss))
+        losses.append(
+            float(agent.train(rows, weights=tf.constant([1.0, 1.0, 0.0, 1.0])).extra.critic_loss)
+        )
 
     assert losses[0] == losses[1]
     assert float(make().train(given, weights=2.0).extra.critic_loss) == pytest.approx(
@@ -141,7 +156,9 @@ def test_per_dimension_bounds_and_nested_specs():
 def test_density_is_in_units_of_the_bounds(agent):
     """Integrates pi(a|s) over the box: 1 only if log pi has the log|scale| term."""
     step = ts.restart(tf.ones([1, 3]), 1)
-    grid = np.stack(np.meshgrid(*[np.linspace(-2 + 0.005, 0.5 - 0.005, 250)] * 2), -1).reshape(-1, 2)
+    grid = np.stack(np.meshgrid(*[np.linspace(-2 + 0.005, 0.5 - 0.005, 250)] * 2), -1).reshape(
+        -1, 2
+    )
     density = np.exp(agent.policy.distribution(step).action.log_prob(grid.astype(np.float32)))
 
     assert density.mean() * 2.5**2 == pytest.approx(1, abs=0.02)
@@ -150,14 +167,20 @@ def test_density_is_in_units_of_the_bounds(agent):
 def test_recurrent_networks_of_tf_agents_train():
     networks = {
         "actor_network": ActorDistributionRnnNetwork(
-            OBSERVATION, ACTION, input_fc_layer_params=(4,), output_fc_layer_params=(4,), lstm_size=(4,)
+            OBSERVATION,
+            ACTION,
+            input_fc_layer_params=(4,),
+            output_fc_layer_params=(4,),
+            lstm_size=(4,),
         ),
         "critic_network": CriticRnnNetwork((OBSERVATION, ACTION), lstm_size=(4,)),
     }
     agent = make(**networks)
     given = tensor_spec.sample_spec_nest(agent.collect_data_spec, outer_dims=(3, 5))
     ones = tf.ones([3, 5])
-    given = given._replace(step_type=tf.cast(ones, tf.int32), reward=ones, observation=tf.ones([3, 5, 3]))
+    given = given._replace(
+        step_type=tf.cast(ones, tf.int32), reward=ones, observation=tf.ones([3, 5, 3])
+    )
     before = copies(agent.state.critic.trainable_variables)
 
     assert agent.train_sequence_length is None
@@ -191,7 +214,9 @@ def test_regularization_of_given_networks_counts(networks):
     values = []
     for agent in (plain, regularized):
         tf.random.set_seed(0)
-        values.append(float(agent.critic_loss(step, tf.zeros([2, 2]), step, tf.math.squared_difference)))
+        values.append(
+            float(agent.critic_loss(step, tf.zeros([2, 2]), step, tf.math.squared_difference))
+        )
 
     assert values[1] - values[0] == pytest.approx(3, abs=1e-4)
 
@@ -201,9 +226,19 @@ def test_summaries_are_written(tmp_path, experience):
     with tf.summary.create_file_writer(str(tmp_path)).as_default():
         agent.train(experience())
     (events,) = tmp_path.iterdir()
-    tags = {value.tag for event in tf.compat.v1.train.summary_iterator(str(events)) for value in event.summary.value}
+    tags = {
+        value.tag
+        for event in tf.compat.v1.train.summary_iterator(str(events))
+        for value in event.summary.value
+    }
 
-    assert {"Losses/critic_loss", "Losses/actor_loss", "Losses/alpha_loss", "td_errors/mean", "log_pi/std"} <= tags
+    assert {
+        "Losses/critic_loss",
+        "Losses/actor_loss",
+        "Losses/alpha_loss",
+        "td_errors/mean",
+        "log_pi/std",
+    } <= tags
     assert any("grad" in tag for tag in tags)
 
 

@@ -18,7 +18,10 @@ def bounded(minimum, maximum, dtype=tf.float32):
     [
         ({"action_spec": bounded(0, 3, tf.int64)}, "action_spec must be continuous.*int64"),
         ({"action_spec": bounded(-np.inf, np.inf)}, "action_spec must have finite bounds.*inf"),
-        ({"action_spec": array_spec.BoundedArraySpec([1], np.float32)}, "action_spec must have finite bounds"),
+        (
+            {"action_spec": array_spec.BoundedArraySpec([1], np.float32)},
+            "action_spec must have finite bounds",
+        ),
         ({"action_spec": bounded(1.0, 1.0)}, "action_spec must have finite bounds, minimum below"),
         ({"action_spec": tensor_spec.TensorSpec([1], tf.float32)}, "action_spec must be bounded"),
         ({"action_spec": 3}, "action_spec must be a spec.*got 3"),
@@ -40,7 +43,9 @@ def test_bad_input_is_one_sentence(changes, message):
 
 
 def test_a_second_critic_needs_the_first(networks):
-    with pytest.raises(ConfigurationError, match="critic_network_2='critic_network_2' needs critic_network"):
+    with pytest.raises(
+        ConfigurationError, match="critic_network_2='critic_network_2' needs critic_network"
+    ):
         make(critic_network_2=networks()["critic_network_2"])
 
 

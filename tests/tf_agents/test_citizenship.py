@@ -18,25 +18,33 @@ from sac_tf.tf_agents import SacAgent, suite_gymnasium
 
 def pendulum(copies: int, steps: int = 20) -> tf_py_environment.TFPyEnvironment:
     return tf_py_environment.TFPyEnvironment(
-        suite_gymnasium.load("Pendulum-v1", max_episode_steps=steps, num_environments=copies, seed=0)
+        suite_gymnasium.load(
+            "Pendulum-v1", max_episode_steps=steps, num_environments=copies, seed=0
+        )
     )
 
 
 def make(environment, seed: int = 0) -> SacAgent:
     tf.random.set_seed(seed)
     counter = tf.Variable(0, dtype=tf.int64)
-    return SacAgent(environment.time_step_spec(), environment.action_spec(), train_step_counter=counter)
+    return SacAgent(
+        environment.time_step_spec(), environment.action_spec(), train_step_counter=counter
+    )
 
 
 @pytest.mark.parametrize("driver_class", ["step", "episode"])
 def test_drivers_uniform_replay_and_training(driver_class):
     environment = pendulum(copies=2)
     agent = make(environment)
-    replay = tf_uniform_replay_buffer.TFUniformReplayBuffer(agent.collect_data_spec, batch_size=2, max_length=100)
+    replay = tf_uniform_replay_buffer.TFUniformReplayBuffer(
+        agent.collect_data_spec, batch_size=2, max_length=100
+    )
     steps = tf_metrics.EnvironmentSteps()
     observers = [replay.add_batch, steps]
     if driver_class == "step":
-        driver = dynamic_step_driver.DynamicStepDriver(environment, agent.collect_policy, observers, num_steps=60)
+        driver = dynamic_step_driver.DynamicStepDriver(
+            environment, agent.collect_policy, observers, num_steps=60
+        )
     else:
         driver = dynamic_episode_driver.DynamicEpisodeDriver(
             environment, agent.collect_policy, observers, num_episodes=4
@@ -74,7 +82,9 @@ def test_greedy_policy_takes_the_mean_and_the_others_draw():
     greedy = greedy_policy.GreedyPolicy(agent.policy).action(step).action
 
     np.testing.assert_allclose(greedy, 2 * np.tanh(loc), rtol=1e-5)
-    assert np.all(agent.collect_policy.action(step).action != agent.collect_policy.action(step).action)
+    assert np.all(
+        agent.collect_policy.action(step).action != agent.collect_policy.action(step).action
+    )
 
 
 def test_saved_policy_acts_as_the_agent(tmp_path):
@@ -109,7 +119,9 @@ def test_checkpointer_brings_everything_back(tmp_path):
     given = given._replace(step_type=tf.ones([8, 2], tf.int32), reward=tf.ones([8, 2]))
     saved.train(given)
     common.Checkpointer(str(tmp_path), agent=saved, train_step=saved.train_step_counter).save(0)
-    common.Checkpointer(str(tmp_path), agent=other, train_step=other.train_step_counter).initialize_or_restore()
+    common.Checkpointer(
+        str(tmp_path), agent=other, train_step=other.train_step_counter
+    ).initialize_or_restore()
 
     for agent in (saved, other):
         tf.random.set_seed(9)
@@ -117,6 +129,8 @@ def test_checkpointer_brings_everything_back(tmp_path):
     state, restored = saved.state, other.state
     assert int(other.train_step_counter) == int(restored.updates) == 2
     for name in ("actor", "critic", "target_critic"):
-        for one, two in zip(getattr(state, name).variables, getattr(restored, name).variables, strict=True):
+        for one, two in zip(
+            getattr(state, name).variables, getattr(restored, name).variables, strict=True
+        ):
             np.testing.assert_array_equal(one.numpy(), two.numpy())
     assert float(state.log_alpha) == float(restored.log_alpha)

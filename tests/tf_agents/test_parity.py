@@ -1,4 +1,5 @@
-"""The losses equal those of TF-Agents' own agent, with the same networks, batch and random actions."""
+"""The losses equal those of TF-Agents' own agent, with the same networks, batch and random
+actions."""
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ def pair(networks, bounds, optimizer=None, **settings):
 
 
 def three_losses(agent, steps, weights, loss):
-    """Returns the losses of the public methods; each draws the same actions whenever this is called."""
+    """Returns the losses of the public methods; each draws the same actions whenever this is
+    called."""
     time_steps, policy_steps, next_time_steps = steps
     calls = (
         lambda: agent.critic_loss(
@@ -67,12 +69,16 @@ def test_each_loss_equals_theirs(networks, experience, bounds, weighted, loss):
 
     expected = three_losses(theirs, steps, weights, loss)
 
-    np.testing.assert_allclose(three_losses(ours, steps, weights, loss), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        three_losses(ours, steps, weights, loss), expected, rtol=1e-5, atol=1e-5
+    )
     assert min(map(abs, expected)) > 1e-2  # so that equality says something
 
 
 def common_steps(experience):
-    return tf.nest.map_structure(lambda leaf: tf.squeeze(leaf, 1), trajectory.to_transition(experience))
+    return tf.nest.map_structure(
+        lambda leaf: tf.squeeze(leaf, 1), trajectory.to_transition(experience)
+    )
 
 
 @pytest.mark.parametrize("bounds", BOUNDS)
@@ -89,7 +95,8 @@ def test_loss_of_experience_equals_theirs(networks, experience, bounds):
 
 @pytest.mark.parametrize("optimizer", [tf.keras.optimizers.Adam, tf.compat.v1.train.AdamOptimizer])
 def test_training_moves_critics_actor_and_targets_as_theirs(networks, experience, optimizer):
-    # The temperature stays: theirs moves it with actions of a third draw, ours with those of the actor step.
+    # The temperature stays: theirs moves it with actions of a third draw, ours with those of the
+    # actor step.
     changes = {"gradient_clipping": 0.5, "target_update_period": 2, "alpha_loss_weight": 0.0}
     _, ours, theirs = pair(networks, (-2.0, 0.5), optimizer, **changes, **SETTINGS)
     for agent in (ours, theirs):
@@ -104,6 +111,8 @@ def test_training_moves_critics_actor_and_targets_as_theirs(networks, experience
         theirs._actor_network.variables,
     )
     state = ours.state
-    for network, variables in zip((state.critic, state.target_critic, state.actor), expected, strict=True):
+    for network, variables in zip(
+        (state.critic, state.target_critic, state.actor), expected, strict=True
+    ):
         for variable, other in zip(network.variables, variables, strict=True):
             np.testing.assert_allclose(variable.numpy(), other.numpy(), atol=2e-5)

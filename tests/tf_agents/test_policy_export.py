@@ -26,7 +26,8 @@ sys.meta_path.insert(0, Blocker())
 import tensorflow as tf
 policy = tf.saved_model.load(sys.argv[1])
 TimeStep = collections.namedtuple("TimeStep", "step_type reward discount observation")
-observation = {"hand": {"force_1": tf.ones([2, 3]), "grid": tf.ones([2, 2, 2])}, "seed": tf.ones([2, 1])}
+hand = {"force_1": tf.ones([2, 3]), "grid": tf.ones([2, 2, 2])}
+observation = {"hand": hand, "seed": tf.ones([2, 1])}
 step = TimeStep(tf.zeros([2], tf.int32), tf.zeros([2]), tf.ones([2]), observation)
 result = policy.action(step, policy.get_initial_state(2))
 print(result.state, int(policy.get_train_step()), *result.action.numpy().flatten())
@@ -71,7 +72,9 @@ def test_our_loader_gives_the_same_actions(exported):
     policy = loading.load(folder)
     for size in (1, 7):
         np.testing.assert_allclose(
-            policy.act(observations(size, key=KEY)), _mean(state, observations(size, key=KEY)), atol=1e-6
+            policy.act(observations(size, key=KEY)),
+            _mean(state, observations(size, key=KEY)),
+            atol=1e-6,
         )
 
 

@@ -15,9 +15,14 @@ class Countdown(gymnasium.Env):
     """Terminates after four steps; float64, unlike the specs that TF-Agents should see."""
 
     observation_space = gymnasium.spaces.Dict(
-        {"count": gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float64), "noise": gymnasium.spaces.Box(0, 1, (2,))}
+        {
+            "count": gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float64),
+            "noise": gymnasium.spaces.Box(0, 1, (2,)),
+        }
     )
-    action_space = gymnasium.spaces.Box(np.array([-0.1, -2.0]), np.array([0.7, 3.0]), dtype=np.float64)
+    action_space = gymnasium.spaces.Box(
+        np.array([-0.1, -2.0]), np.array([0.7, 3.0]), dtype=np.float64
+    )
 
     def __init__(self, length: int = 4):
         self._length = length
@@ -30,10 +35,19 @@ class Countdown(gymnasium.Env):
     def step(self, action):
         assert self.action_space.contains(action)
         self._count += 1
-        return self._observe(), 0.1 * self._count, self._count == self._length, False, {"count": self._count}
+        return (
+            self._observe(),
+            0.1 * self._count,
+            self._count == self._length,
+            False,
+            {"count": self._count},
+        )
 
     def _observe(self):
-        return {"count": np.array([self._count], np.float64), "noise": self.np_random.random(2).astype(np.float32)}
+        return {
+            "count": np.array([self._count], np.float64),
+            "noise": self.np_random.random(2).astype(np.float32),
+        }
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -52,7 +66,9 @@ def episode(environment, action):
     return steps
 
 
-@pytest.mark.parametrize("name", ["Pendulum-v1", "CartPole-v1", "Countdown-v0", "InvertedPendulum-v5"])
+@pytest.mark.parametrize(
+    "name", ["Pendulum-v1", "CartPole-v1", "Countdown-v0", "InvertedPendulum-v5"]
+)
 @pytest.mark.parametrize("copies", [None, 2])
 def test_environment_keeps_to_its_specs(name, copies):
     environment = suite_gymnasium.load(name, max_episode_steps=20, num_environments=copies, seed=0)
@@ -67,11 +83,15 @@ def test_termination_and_its_numbers():
     np.testing.assert_allclose([step.reward for step in steps], [0, 0.1, 0.2, 0.3, 0.4])
     assert [float(step.discount) for step in steps] == [1, 1, 1, 1, 0]
     assert [float(step.observation["count"][0]) for step in steps] == [0, 1, 2, 3, 4]
-    assert {leaf.dtype for step in steps for leaf in step.observation.values()} == {np.dtype(np.float32)}
+    assert {leaf.dtype for step in steps for leaf in step.observation.values()} == {
+        np.dtype(np.float32)
+    }
     assert steps[-1].reward.dtype == np.float32
 
 
-@pytest.mark.parametrize(("limit", "length", "last_discount"), [(3, 3, 0.9), (None, 4, 0.0), (0, 4, 0.0), (4, 4, 0.0)])
+@pytest.mark.parametrize(
+    ("limit", "length", "last_discount"), [(3, 3, 0.9), (None, 4, 0.0), (0, 4, 0.0), (4, 4, 0.0)]
+)
 def test_one_time_limit_that_keeps_the_discount(limit, length, last_discount):
     steps = episode(suite_gymnasium.load("Countdown-v0", 0.9, limit), np.zeros(2, np.float32))
 
@@ -82,7 +102,9 @@ def test_one_time_limit_that_keeps_the_discount(limit, length, last_discount):
 
 def test_registered_limit_can_be_raised_and_removed():
     def longest(limit):
-        environment = suite_gymnasium.load("Countdown-v0", max_episode_steps=limit, gym_kwargs={"length": 12})
+        environment = suite_gymnasium.load(
+            "Countdown-v0", max_episode_steps=limit, gym_kwargs={"length": 12}
+        )
         return len(episode(environment, np.zeros(2, np.float32))) - 1
 
     assert [longest(None), longest(11), longest(0)] == [10, 11, 12]
@@ -114,13 +136,17 @@ def test_copies_differ_and_the_first_is_the_single_one():
 
     assert batch.batch_size == 3
     assert len(np.unique(noise[:, 0])) == 3
-    np.testing.assert_array_equal(noise[0], suite_gymnasium.load("Countdown-v0", seed=5).reset().observation["noise"])
+    np.testing.assert_array_equal(
+        noise[0], suite_gymnasium.load("Countdown-v0", seed=5).reset().observation["noise"]
+    )
 
 
 def test_wrappers_of_both_kinds():
     environment = suite_gymnasium.load(
         "Countdown-v0",
-        gym_env_wrappers=[lambda env: gymnasium.wrappers.TransformReward(env, lambda reward: reward * 10)],
+        gym_env_wrappers=[
+            lambda env: gymnasium.wrappers.TransformReward(env, lambda reward: reward * 10)
+        ],
         env_wrappers=[lambda env: wrappers.ActionRepeat(env, 2)],
     )
     steps = episode(environment, np.zeros(2, np.float32))
@@ -158,8 +184,14 @@ def test_rendering_and_info():
     ("arguments", "message"),
     [
         ({"environment_name": "NoSuchTask-v0"}, "environment_name='NoSuchTask-v0'"),
-        ({"environment_name": "no_such_module:Task-v0"}, "environment_name='no_such_module:Task-v0'"),
-        ({"environment_name": "Countdown-v0", "max_episode_steps": -1}, "max_episode_steps .*got -1"),
+        (
+            {"environment_name": "no_such_module:Task-v0"},
+            "environment_name='no_such_module:Task-v0'",
+        ),
+        (
+            {"environment_name": "Countdown-v0", "max_episode_steps": -1},
+            "max_episode_steps .*got -1",
+        ),
         ({"environment_name": "Countdown-v0", "num_environments": 0}, "num_environments .*got 0"),
         ({"environment_name": "Countdown-v0", "discount": 1.5}, "discount .*got 1.5"),
     ],

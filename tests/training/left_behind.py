@@ -8,7 +8,11 @@ import tensorflow as tf
 def read_rows(root, name="evaluations.csv"):
     """The file without the column that no run repeats."""
     lines = [line.split(",") for line in (Path(root) / name).read_text().splitlines()]
-    dropped = {i for i, column in enumerate(lines[0]) if column == "wall_time" or column.endswith("_per_second")}
+    dropped = {
+        i
+        for i, column in enumerate(lines[0])
+        if column == "wall_time" or column.endswith("_per_second")
+    }
     return [[value for i, value in enumerate(line) if i not in dropped] for line in lines]
 
 

@@ -28,7 +28,10 @@ def test_the_last_two_are_kept(store, tmp_path):
     assert store.latest() is None
     for step in (5, 100, 20_000):
         store.save(step, _write(str(step)))
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-000000100", "step-000020000"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step-000000100",
+        "step-000020000",
+    ]
     assert (store.latest() / "deep" / "file.txt").read_text() == "20000"
 
 
@@ -78,7 +81,10 @@ def test_what_a_killed_save_left_does_no_harm(store, tmp_path):
     (tmp_path / "checkpoints" / ".step-000000002.unfinished" / "deep").mkdir(parents=True)
     assert store.latest() == good
     store.save(3, _write("next"))
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-000000001", "step-000000003"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step-000000001",
+        "step-000000003",
+    ]
 
 
 def test_other_prefixes_are_not_resumed(store):
@@ -92,11 +98,19 @@ def test_progress_goes_through_a_file(tmp_path):
     assert Progress.load(tmp_path) == Progress(12, 3.5)
 
 
-@pytest.mark.parametrize("other", [{"ensemble_size": 3}, {"ensemble_size": 1}, {"hidden_units": (4, 8)}])
+@pytest.mark.parametrize(
+    "other", [{"ensemble_size": 3}, {"ensemble_size": 1}, {"hidden_units": (4, 8)}]
+)
 def test_variables_that_other_code_made_are_one_sentence(spec, tmp_path, other):
     def state(**settings):
-        return TrainState(spec, seed=0, critic=functools.partial(make_critic, **{"hidden_units": (8, 8), **settings}))
+        return TrainState(
+            spec,
+            seed=0,
+            critic=functools.partial(make_critic, **{"hidden_units": (8, 8), **settings}),
+        )
 
     tf.train.Checkpoint(state=state(**other)).write(str(tmp_path / "state"))
-    with pytest.raises(RunError, match=f"^{tmp_path} does not fit .* another version of sac_tf wrote it"):
+    with pytest.raises(
+        RunError, match=f"^{tmp_path} does not fit .* another version of sac_tf wrote it"
+    ):
         restore_state(state(), tmp_path)

@@ -31,8 +31,14 @@ def test_runs_that_differ_only_by_seed_are_one_line(tmp_path):
     c = _run_folder(tmp_path / "c", 0, [5], environment="Hopper-v5")
     assert curves.group_by_configuration([a, b, c]) == {"Pendulum-v1": [a, b], "Hopper-v5": [c]}
     (tmp_path / "d").mkdir()
-    (tmp_path / "d" / "config.gin").write_text("train.environment = 'Hopper-v5'\ntrain.seed = 0\ncritic_step.tau = 1\n")
-    assert set(curves.group_by_configuration([a, c, tmp_path / "d"])) == {"Pendulum-v1", "Hopper-v5 c", "Hopper-v5 d"}
+    (tmp_path / "d" / "config.gin").write_text(
+        "train.environment = 'Hopper-v5'\ntrain.seed = 0\ncritic_step.tau = 1\n"
+    )
+    assert set(curves.group_by_configuration([a, c, tmp_path / "d"])) == {
+        "Pendulum-v1",
+        "Hopper-v5 c",
+        "Hopper-v5 d",
+    }
     steps, returns = curves.read_curve(a)
     np.testing.assert_array_equal(steps, [1000, 2000])
     np.testing.assert_array_equal(returns, [1, 2])
@@ -74,12 +80,13 @@ def test_a_binding_that_nothing_uses_is_refused():
 
 def test_a_binding_without_a_scope_counts_as_used_in_a_scope(tmp_path):
     gin.parse_config(
-        "train.environment = 'Pendulum-v1'\nadam.learning_rate = 0.1\nTrainState.actor_optimizer = @actor/adam"
+        "train.environment = 'Pendulum-v1'\nadam.learning_rate = 0.1\nTrainState.actor_optimizer "
+        "= @actor/adam"
     )
     Training()
     with gin.config_scope("actor"):
         gin.get_configurable("adam")()
-    configuration.refuse_idle_bindings()  # nor is the reference to the optimizer, which nothing used, a setting
+    configuration.refuse_idle_bindings()  # nor is the unused reference to the optimizer a setting
     configuration.save_or_compare(tmp_path)
     configuration.refuse_other_configuration(tmp_path)
 
@@ -133,4 +140,6 @@ def test_evaluation_counts_the_first_episode_of_each_copy():
     episodes = play(environment, lambda _: np.float32([[1.0], [-1.0], [0.2]]), seed=0)
     assert [(episode.copy, episode.length) for episode in episodes] == [(0, 5), (1, 5), (2, 5)]
     np.testing.assert_allclose([e.total_reward for e in episodes], [2.5, -10.0, -2.5], rtol=1e-5)
-    assert summarize(episodes) == Evaluation(pytest.approx(-10 / 3), pytest.approx(np.std([2.5, -10, -2.5])), 3)
+    assert summarize(episodes) == Evaluation(
+        pytest.approx(-10 / 3), pytest.approx(np.std([2.5, -10, -2.5])), 3
+    )

@@ -1,4 +1,5 @@
-"""Starting from another run: learners that copy from a checkpoint, and whole small runs configured by gin."""
+"""Starting from another run: learners that copy from a checkpoint, and whole small runs configured
+by gin."""
 
 import functools
 import shutil
@@ -33,16 +34,27 @@ def _rows(first, last):
     """Transitions of three observations and two actions whose reward is their number."""
     number = np.arange(first, last, dtype=np.float32)
     observation = np.stack([number] * 3, 1)
-    return Transition(observation, np.zeros((len(number), 2)), number, np.ones(len(number)), observation)
+    return Transition(
+        observation, np.zeros((len(number), 2)), number, np.ones(len(number)), observation
+    )
 
 
 @pytest.fixture
 def make_learner(spec, tmp_path):
-    """Returns a function that makes a small learner which does not compile its update; closed after the test."""
+    """Returns a function that makes a small learner which does not compile its update; closed after
+    the test."""
     made = []
 
     def make(
-        seed=0, units=8, critics=2, rate=3e-4, capacity=1000, rows=1000, sampler=ResidentSampler, update=None, of=spec
+        seed=0,
+        units=8,
+        critics=2,
+        rate=3e-4,
+        capacity=1000,
+        rows=1000,
+        sampler=ResidentSampler,
+        update=None,
+        of=spec,
     ):
         learner = Learner(
             of,
@@ -54,7 +66,10 @@ def make_learner(spec, tmp_path):
                 TrainState,
                 actor=functools.partial(make_actor, hidden_units=(units,)),
                 critic=functools.partial(make_critic, hidden_units=(8,), ensemble_size=critics),
-                **{f"{part}_optimizer": functools.partial(adam, learning_rate=rate) for part in PARTS},
+                **{
+                    f"{part}_optimizer": functools.partial(adam, learning_rate=rate)
+                    for part in PARTS
+                },
             ),
             replay=functools.partial(
                 Replay,
@@ -83,7 +98,9 @@ def _save(learner, root_dir, step=1):
 @pytest.fixture
 def trained(make_learner, tmp_path):
     """A learner of another seed that has done ten updates, and the folder that it is saved in."""
-    learner = make_learner(seed=1, update=functools.partial(make_update, batch_size=4, updates_per_call=1))
+    learner = make_learner(
+        seed=1, update=functools.partial(make_update, batch_size=4, updates_per_call=1)
+    )
     learner.replay.add(_rows(0, 10), step=10)
     learner.learn(step=10)
     return learner, _save(learner, tmp_path / "trained", step=12_345)
@@ -94,7 +111,9 @@ def _values(state, tmp_path):
     path = tf.train.Checkpoint(state=state).write(str(tmp_path / "values"))
     reader = tf.train.load_checkpoint(path)
     names = [name for name in reader.get_variable_to_shape_map() if name.endswith(VALUE)]
-    return {name.removeprefix("state/").removesuffix(VALUE): reader.get_tensor(name) for name in names}
+    return {
+        name.removeprefix("state/").removesuffix(VALUE): reader.get_tensor(name) for name in names
+    }
 
 
 def _equal(first, second, names):
@@ -102,9 +121,14 @@ def _equal(first, second, names):
 
 
 @pytest.mark.parametrize("optimizers", [False, True])
-def test_what_is_asked_for_comes_along_and_nothing_else(make_learner, trained, tmp_path, optimizers):
+def test_what_is_asked_for_comes_along_and_nothing_else(
+    make_learner, trained, tmp_path, optimizers
+):
     learner, root_dir = trained
-    there, fresh = _values(learner.state, tmp_path), _values(make_learner(rate=0.01).state, tmp_path)
+    there, fresh = (
+        _values(learner.state, tmp_path),
+        _values(make_learner(rate=0.01).state, tmp_path),
+    )
     assert there["updates"] == there["actor_optimizer/iter"] == 10 and there["log_alpha"] != 0
     kernel = "critic/layer_with_weights-0/kernel_0"
     assert not np.array_equal(there[kernel], there[f"target_{kernel}"])
@@ -114,9 +138,15 @@ def test_what_is_asked_for_comes_along_and_nothing_else(make_learner, trained, t
         (("critic",), ("critic/", "target_critic/")),
     ]:
         new = make_learner(rate=0.01)
-        assert Initialization(str(root_dir), parts, optimizers).apply(new).endswith("at step 12,345.")
+        assert (
+            Initialization(str(root_dir), parts, optimizers).apply(new).endswith("at step 12,345.")
+        )
         here = _values(new.state, tmp_path)
-        taken = {name for name in here if name.startswith(networks) and (optimizers or "OPTIMIZER_SLOT" not in name)}
+        taken = {
+            name
+            for name in here
+            if name.startswith(networks) and (optimizers or "OPTIMIZER_SLOT" not in name)
+        }
         taken |= {f"{part}_optimizer/iter" for part in parts if optimizers}
         assert set(_equal(here, there, taken)) == taken
         others = here.keys() - taken  # the learning rate, which is the new run's, is among them
@@ -125,7 +155,9 @@ def test_what_is_asked_for_comes_along_and_nothing_else(make_learner, trained, t
         assert kernels and not _equal(here, fresh, kernels)
 
 
-@pytest.mark.parametrize(("there", "here"), [(300, 1000), (300, 400), (300, 250), (110, 1000), (110, 80), (110, 300)])
+@pytest.mark.parametrize(
+    ("there", "here"), [(300, 1000), (300, 400), (300, 250), (110, 1000), (110, 80), (110, 300)]
+)
 def test_the_newest_rows_come_in_their_order(make_learner, tmp_path, there, here):
     """Also from a ring that has wrapped: 300 rows came into 300 places, or into 110."""
     other = make_learner(capacity=there)
@@ -141,7 +173,9 @@ def test_the_newest_rows_come_in_their_order(make_learner, tmp_path, there, here
     oracle = np.zeros(min(kept + 50, here))
     for place, number in enumerate(range(300 - kept, 350)):
         oracle[place % here] = number
-    ring = np.load(tmp_path / "new" / "checkpoints" / "step-000000001" / "replay" / "resident_rows.npy")
+    ring = np.load(
+        tmp_path / "new" / "checkpoints" / "step-000000001" / "replay" / "resident_rows.npy"
+    )
     np.testing.assert_array_equal(ring[:, 0], oracle)
     assert new.replay.rows_added == kept + 50 and new.replay.size == len(oracle)
 
@@ -150,12 +184,17 @@ def test_the_newest_rows_come_in_their_order(make_learner, tmp_path, there, here
     ("settings", "words"),
     [
         ({"units": 16}, r"actor/layer_with_weights-0/bias is \[8\] there and \[16\] here; build"),
-        ({"critics": 3}, r"critic/layer_with_weights-0/bias_2 is absent there and \[8\] here; target_critic/"),
+        (
+            {"critics": 3},
+            r"critic/layer_with_weights-0/bias_2 is absent there and \[8\] here; target_critic/",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_with_both_shapes(make_learner, trained, settings, words):
     _, root_dir = trained
-    with pytest.raises(ConfigurationError, match=f"train.initialize_from={root_dir} does not fit: {words}"):
+    with pytest.raises(
+        ConfigurationError, match=f"train.initialize_from={root_dir} does not fit: {words}"
+    ):
         Initialization(str(root_dir)).apply(make_learner(**settings))
     fitting = {"units": "critic", "critics": "actor"}[next(iter(settings))]
     Initialization(str(root_dir), (fitting,)).apply(make_learner(**settings))
@@ -163,16 +202,24 @@ def test_what_does_not_fit_is_named_with_both_shapes(make_learner, trained, sett
 
 def test_another_task_does_not_fit(make_learner, trained, nested_spec):
     _, root_dir = trained
-    with pytest.raises(ConfigurationError, match=r"actor/layer_with_weights-0/kernel is \[3, 8\] there and \[7, 8\]"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"actor/layer_with_weights-0/kernel is \[3, 8\] there and \[7, 8\]",
+    ):
         Initialization(str(root_dir)).apply(make_learner(of=nested_spec))
-    with pytest.raises(ConfigurationError, match="a row of its replay has 10 numbers, and one here 17"):
+    with pytest.raises(
+        ConfigurationError, match="a row of its replay has 10 numbers, and one here 17"
+    ):
         Initialization(str(root_dir), (), replay=True).apply(make_learner(of=nested_spec))
 
 
 def test_a_folder_without_a_run_or_rows_is_refused(make_learner, trained, tmp_path):
     new = make_learner(sampler=ReverbSampler)
     for missing in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(ConfigurationError, match=f"train.initialize_from={missing} holds no checkpoint of a run"):
+        with pytest.raises(
+            ConfigurationError,
+            match=f"train.initialize_from={missing} holds no checkpoint of a run",
+        ):
             Initialization(str(missing)).apply(new)
     reverb = _save(new, tmp_path / "reverb")
     with pytest.raises(ConfigurationError, match="keeps its rows in Reverb alone"):
@@ -187,7 +234,11 @@ def test_a_folder_without_a_run_or_rows_is_refused(make_learner, trained, tmp_pa
     ("root_dir", "settings", "words"),
     [
         ("run", {"parts": "actor"}, "must be a sequence of actor, critic, alpha, got 'actor'"),
-        ("run", {"parts": ["policy"]}, r"must be a sequence of actor, critic, alpha, got \['policy'\]"),
+        (
+            "run",
+            {"parts": ["policy"]},
+            r"must be a sequence of actor, critic, alpha, got \['policy'\]",
+        ),
         ("run", {"replay": "no"}, "must be True or False, got False and 'no'"),
         ("run", {"parts": ()}, "Initialization.parts is empty"),
         ("run", {"parts": (), "optimizers": True, "replay": True}, "Initialization.parts is empty"),
@@ -224,10 +275,16 @@ def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path, ca
     """The ring wraps in each part, and the second part needs the other run no more."""
     monkeypatch.setattr("sac_tf.training.loop.export", lambda *_: None)  # which takes a second
     _run(tmp_path / "other")
-    settings = [f"train.initialize_from = '{tmp_path}/other'", "train.seed = 1", "make_tables.capacity = 50"]
+    settings = [
+        f"train.initialize_from = '{tmp_path}/other'",
+        "train.seed = 1",
+        "make_tables.capacity = 50",
+    ]
     settings += ["Initialization.replay = True", "Initialization.optimizers = True"]
     _run(tmp_path / "whole", *settings)
-    words = f"Starting with actor, critic, alpha, optimizers, replay of {tmp_path}/other at step 60."
+    words = (
+        f"Starting with actor, critic, alpha, optimizers, replay of {tmp_path}/other at step 60."
+    )
     assert capsys.readouterr().out.count(words) == 1
     _run(tmp_path / "parts", *settings, "train.total_steps = 30")
     shutil.rmtree(tmp_path / "other")
@@ -242,6 +299,8 @@ def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path, ca
 def test_a_run_that_cannot_start_leaves_its_folder_free_for_the_next_try(tmp_path):
     with pytest.raises(ConfigurationError, match="holds no checkpoint of a run"):
         _run(tmp_path, f"train.initialize_from = '{tmp_path}/other'")
-    with pytest.raises(ConfigurationError, match="binding of Initialization.optimizers has no effect"):
+    with pytest.raises(
+        ConfigurationError, match="binding of Initialization.optimizers has no effect"
+    ):
         _run(tmp_path, "Initialization.optimizers = True")
     assert not (tmp_path / "config.gin").exists()

@@ -25,7 +25,9 @@ def _critic_and_actor(spec, bfloat16_products):
     return q.numpy(), mean_actions(state, spec, 1)(observation)
 
 
-def test_bfloat16_products_are_rounded_where_the_processor_has_them_and_actions_never_are(spec, monkeypatch):
+def test_bfloat16_products_are_rounded_where_the_processor_has_them_and_actions_never_are(
+    spec, monkeypatch
+):
     q, action = _critic_and_actor(spec, False)
     has_them = runtime.multiplies_bfloat16()
     monkeypatch.setattr(runtime, "multiplies_bfloat16", lambda: True)
@@ -37,5 +39,8 @@ def test_bfloat16_products_are_rounded_where_the_processor_has_them_and_actions_
 
 def test_bfloat16_products_are_refused_where_they_would_be_slow(monkeypatch):
     monkeypatch.setattr(runtime, "multiplies_bfloat16", lambda: False)
-    with pytest.raises(ConfigurationError, match=r"bfloat16_products=True needs a processor with AVX512_BF16 or AMX"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"bfloat16_products=True needs a processor with AVX512_BF16 or AMX",
+    ):
         runtime.set_runtime(bfloat16_products=True)
