@@ -14,7 +14,7 @@ from benchmarks.channel import BenchmarkError
 from benchmarks.processes import Programs, running
 from benchmarks.results import Sample, values
 from benchmarks.sizes import OUR_PACKAGES, UPDATES_PER_CALL
-from sac_tf.distributed.learning import Learning
+from sac_tf.distributed.learner import Learning
 
 _PENDULUM, _CHEETAH = "gin_configs/tasks/pendulum.gin", "gin_configs/tasks/half_cheetah.gin"
 _SLOW = [
@@ -233,7 +233,7 @@ def publication_seconds(address: str) -> dict[str, float]:
     import reverb
 
     from binaries import launch
-    from sac_tf.distributed.exchange import Policy, actor_values, publish
+    from sac_tf.distributed.messages import Policy, actor_values, publish
     from sac_tf.environments.gymnasium_environment import spec_of
 
     task = launch.make_training([_CHEETAH], []).environment

@@ -10,7 +10,7 @@ from pathlib import Path
 from absl import flags
 
 from binaries import launch
-from sac_tf.training import configuration, curves
+from sac_tf.runs import configuration, plot
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", "benchmarks/results", "Where NAME.csv and NAME.png go."
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
         [Path(argument) for argument in arguments],
         Path(_OUTPUT_DIR.value) / _NAME.value,
     )
-    curves.draw(root_dirs, output.with_suffix(".png"))
+    plot.draw(root_dirs, output.with_suffix(".png"))
     with output.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
         writer.writeheader()

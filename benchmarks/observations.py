@@ -8,7 +8,7 @@ import tensorflow as tf
 from benchmarks import channel
 from benchmarks.processes import Programs
 from sac_tf.errors import RunError
-from sac_tf.training.checkpoints import CheckpointStore
+from sac_tf.runs.checkpoints import CheckpointStore
 
 _PERIOD_S = 5.0
 _MINUTE_S = 60.0

@@ -33,7 +33,7 @@ class Ours:
         import gin
 
         from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-        from sac_tf.training.loop import Training
+        from sac_tf.training.train import Training
 
         gin.parse_config_files_and_bindings(
             ["gin_configs/sac.gin"], [*gin_bindings(size), *bindings]

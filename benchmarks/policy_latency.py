@@ -26,8 +26,8 @@ from tf_agents.policies.py_tf_eager_policy import PyTFEagerPolicy
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step
 
-from sac_tf.agents.state import TrainState
-from sac_tf.serving import export
+from sac_tf.agents.sac.state import TrainState
+from sac_tf.serving import export_policy
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.types import EnvironmentSpec
 
@@ -60,12 +60,12 @@ def _exported(folder: Path) -> dict[str, Callable[[], object]]:
         observation, tf.TensorSpec([_ACTIONS], tf.float32, name="action"), -bound, bound
     )
     state, description = TrainState(spec, seed=0), PolicySpec.of("none", spec, 0, None)
-    for form in (export.SAVED_MODEL, export.TFLITE):
-        export.export(state, spec, description, folder / form.name, form)
+    for form in (export_policy.SAVED_MODEL, export_policy.TFLITE):
+        export_policy.export(state, spec, description, folder / form.name, form)
     signature = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
-    runner = tf.lite.Interpreter(str(folder / "tflite" / export.TFLITE_FILE)).get_signature_runner(
-        "serving_default"
-    )
+    runner = tf.lite.Interpreter(
+        str(folder / "tflite" / export_policy.TFLITE_FILE)
+    ).get_signature_runner("serving_default")
     array = np.zeros([1, _OBSERVATIONS], np.float32)
     return {
         "saved_model": lambda: signature(observation=tf.constant(array))["action"].numpy(),

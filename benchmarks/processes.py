@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.channel import BenchmarkError, last_lines
-from sac_tf.distributed.connecting import look
+from sac_tf.distributed.connection import look
 from sac_tf.errors import ConfigurationError, RunError
 
 T = TypeVar("T")

@@ -159,7 +159,7 @@ class Soak:
         self.figures["updates"] = board["processes"]["learner"]["updates"]
         self.figures |= self._observations.end()
         self._run.stop(*_PROGRAMS)
-        from sac_tf.training.checkpoints import is_whole
+        from sac_tf.runs.checkpoints import is_whole
 
         found = [
             *self._run.root_dir.glob("checkpoints/step-*"),

@@ -14,7 +14,7 @@ from benchmarks.channel import Worker
 from benchmarks.results import BFLOAT16, OURS, Sample, slope
 from benchmarks.sizes import HALF_CHEETAH, HUMANOID, OUR_PACKAGES, REDQ, UPDATES_PER_CALL, Size
 from benchmarks.train_run import train
-from sac_tf.processor import multiplies_bfloat16
+from sac_tf.runs.processor import multiplies_bfloat16
 
 _OURS, _TF_AGENTS, _PEERS = (
     "benchmarks.ours",

@@ -67,14 +67,14 @@ def main(arguments: list[str]) -> int | None:
         else _of_run(str(_ROOT_DIR.value))
     )
     from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-    from sac_tf.training import evaluation, video
+    from sac_tf.training import evaluate, video
 
     print(policy.title)
     environment = GymnasiumEnvironment(
         policy.environment_id, _EPISODES.value, scale_actions=policy.scale_actions
     )
-    played = evaluation.play(environment, policy.act(_EPISODES.value), _SEED)
-    print(f"Evaluation return {evaluation.summarize(played)}")
+    played = evaluate.play(environment, policy.act(_EPISODES.value), _SEED)
+    print(f"Evaluation return {evaluate.summarize(played)}")
     if _VIDEO.value:
         path = Path(_VIDEO.value)
         frames = video.film(policy.environment_id, policy.act(1), _SEED, path, policy.scale_actions)

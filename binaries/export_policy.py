@@ -12,7 +12,7 @@ from absl import flags
 from binaries import launch
 
 if TYPE_CHECKING:
-    from sac_tf.serving.export import Format
+    from sac_tf.serving.export_policy import Format
 
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.", required=True)
 _EXPORT_DIR = flags.DEFINE_string(
@@ -27,9 +27,9 @@ def main(arguments: list[str]) -> None:
     launch.refuse_arguments(arguments)
     root_dir, folder = Path(_ROOT_DIR.value), Path(_EXPORT_DIR.value)
     run = launch.restore_run(_ROOT_DIR.value)
-    from sac_tf.serving.export import export
+    from sac_tf.runs.logs import evaluated_return
+    from sac_tf.serving.export_policy import export
     from sac_tf.serving.policy_spec import PolicySpec
-    from sac_tf.training.metrics import evaluated_return
 
     description = PolicySpec.of(
         run.environment_id, run.spec, run.step, evaluated_return(root_dir, run.step)
@@ -50,9 +50,10 @@ def _format(name: str) -> "Format":
         with gin.unlock_config():  # TF-Agents registers its own
             from sac_tf.tf_agents.export import TF_AGENTS
         return TF_AGENTS
-    from sac_tf.serving import export
 
-    return {form.name: form for form in (export.SAVED_MODEL, export.TFLITE)}[name]
+    from sac_tf.serving import export_policy
+
+    return {form.name: form for form in (export_policy.SAVED_MODEL, export_policy.TFLITE)}[name]
 
 
 if __name__ == "__main__":

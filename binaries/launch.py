@@ -23,8 +23,8 @@ from sac_tf.errors import ConfigurationError, RunError
 if TYPE_CHECKING:
     import signal
 
-    from sac_tf.training.loop import Training
-    from sac_tf.training.restoring import RestoredRun
+    from sac_tf.runs.restoring import RestoredRun
+    from sac_tf.training.train import Training
 
 _DISTRIBUTED = "gin_configs/distributed.gin"
 NATIVE_LOG = "native.log"
@@ -67,7 +67,7 @@ def refuse_arguments(arguments: Sequence[str]) -> None:
 
 def parse_gin(files: Sequence[str], bindings: Sequence[str]) -> None:
     """Parses gin files and bindings; raises ConfigurationError with gin's own reason."""
-    import sac_tf.training.loop  # noqa: F401  (registers what the bindings name)
+    import sac_tf.training.train  # noqa: F401  (registers what the bindings name)
 
     for file in files:
         if not Path(file).is_file():
@@ -86,7 +86,7 @@ def make_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
     """Returns the run that gin files and bindings describe; raises ConfigurationError if they
     cannot."""
     parse_gin(files, bindings)
-    from sac_tf.training.loop import Training
+    from sac_tf.training.train import Training
 
     try:
         return Training()
@@ -138,7 +138,7 @@ def restore_run(root_dir: str) -> "RestoredRun":
     if not config.is_file():
         raise ConfigurationError(f"--root_dir={root_dir} holds no run (there is no {config}).")
     open_root_dir(root_dir)
-    from sac_tf.training import restoring
+    from sac_tf.runs import restoring
 
     parse_gin([str(config)], [])
     return restoring.restore(Path(root_dir))

@@ -21,10 +21,10 @@ def main(arguments: list[str]) -> None:
     output = Path(_OUTPUT.value)
     if output.suffix not in (".png", ".pdf", ".svg"):
         raise launch.ConfigurationError(f"--output={output} must end in .png, .pdf or .svg.")
-    from sac_tf.training import curves
+    from sac_tf.runs import plot
 
     try:
-        curves.draw(root_dirs, output)
+        plot.draw(root_dirs, output)
     except OSError as error:
         raise launch.ConfigurationError(
             f"--output={output} cannot be written ({error.strerror})."

@@ -21,10 +21,10 @@ def main(arguments: list[str]) -> None:
     launch.refuse_arguments(arguments)
     launch.divert_native_output(Path(os.devnull))
     addresses = parse_addresses(_ADDRESS.value)
-    from sac_tf.distributed import board, connecting
+    from sac_tf.distributed import connection, status
 
     for address in addresses:
-        print("\n".join(board.all_lines(address, connecting.look(address))))
+        print("\n".join(status.all_lines(address, connection.look(address))))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from absl import flags
 from binaries import launch
 
 if TYPE_CHECKING:
-    from sac_tf.sweeps.runner import Run
+    from sac_tf.sweeps.sweep import Run
 
 _ROOT_DIR = flags.DEFINE_string(
     "root_dir", None, "Folder of all runs; the same command goes on.", required=True
@@ -48,17 +48,17 @@ def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     if bool(_SWEEP.value) == bool(_VARIANT.value):
         raise launch.ConfigurationError("Give --sweep or --variant, and not both.")
-    from sac_tf.sweeps import runner, settings
-    from sac_tf.training.interrupts import Interrupts
+    from sac_tf.runs.interrupts import Interrupts
+    from sac_tf.sweeps import settings, sweep
 
     chosen = settings.grid(_SWEEP.value) if _SWEEP.value else settings.variants(_VARIANT.value)
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
-    runs = runner.plan(root_dir, chosen, _SEEDS.value, _GIN_FILE.value, _GIN_BINDINGS.value)
-    with runner.claim(root_dir) as lock:
+    runs = sweep.plan(root_dir, chosen, _SEEDS.value, _GIN_FILE.value, _GIN_BINDINGS.value)
+    with sweep.claim(root_dir) as lock:
         _refuse_bad_configurations([run for run in runs if run.seed == 0 and not run.is_finished()])
-        sweep = runner.Sweep(runs, _PARALLEL.value or len(os.sched_getaffinity(0)), lock)
+        active = sweep.Sweep(runs, _PARALLEL.value or len(os.sched_getaffinity(0)), lock)
         with Interrupts() as interrupts:
-            sweep.run(interrupts)
+            active.run(interrupts)
     finished = [run for run in runs if run.is_finished()]
     if interrupts.received is not None:
         done = f"{len(finished)} of {len(runs)} runs are done"
@@ -69,9 +69,9 @@ def main(arguments: list[str]) -> int:
         return 128 + interrupts.received
     if finished:
         _report(root_dir, finished)
-    for run, reason in sweep.failed.items():
+    for run, reason in active.failed.items():
         print(f"Failed: {run.name}: {reason}")
-    return 1 if sweep.failed else 0
+    return 1 if active.failed else 0
 
 
 def _refuse_bad_configurations(runs: Sequence["Run"]) -> None:

@@ -21,7 +21,7 @@ _GIN_BINDINGS = flags.DEFINE_multi_string(
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
-    from sac_tf.training import curves
+    from sac_tf.runs import plot
 
     outcome = launch.make_training(_GIN_FILE.value, _GIN_BINDINGS.value).run(str(root_dir))
     if outcome.stopped_by is not None:
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
             f"command goes on."
         )
         return 128 + outcome.stopped_by
-    curves.draw([root_dir], root_dir / "learning_curve.png")
+    plot.draw([root_dir], root_dir / "learning_curve.png")
     print(_summary(root_dir, outcome.step, outcome.evaluation))
     return 0
 

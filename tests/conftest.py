@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.training.runtime import free_closed_runs, set_runtime
+from sac_tf.runs.runtime import free_closed_runs, set_runtime
 from sac_tf.types import EnvironmentSpec
 from tests.threads import count_threads
 

@@ -12,10 +12,11 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
 from sac_tf import devices
-from sac_tf.agents import losses, sac
-from sac_tf.agents.crossq import crossq_step
 from sac_tf.agents.optimizers import adam, clip_by_global_norm, minimize
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac import losses, steps
+from sac_tf.agents.sac.crossq import crossq_step
+from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.schedules import linear_warmup
 from sac_tf.agents.update import make_update
 from sac_tf.agents.weighting import weighted_step
 from sac_tf.errors import ConfigurationError
@@ -25,11 +26,10 @@ from sac_tf.networks.critic import make_critic
 from sac_tf.networks.running_normalization import RunningNormalization, make_observer
 from sac_tf.networks.temperature import Temperature
 from sac_tf.replay.prioritized import WeightedTransition
-from sac_tf.schedules import linear_warmup
+from sac_tf.runs import restoring
 from sac_tf.tf_agents import SacAgent
-from sac_tf.training import restoring
 from sac_tf.training.acting import exploring_actions, mean_actions
-from sac_tf.training.loop import Training
+from sac_tf.training.train import Training
 
 # TensorFlow makes its devices at its first operation.
 _cpu = tf.config.list_physical_devices("CPU")[0]
@@ -53,10 +53,10 @@ VARIANTS = {
         {**_networks(members=3), "alpha_optimizer": lambda: tf.keras.optimizers.legacy.SGD(0.1)},
         {
             "critic_step": _part(
-                weighted_step, step=_part(sac.critic_step, pool=losses.subset_minimum_q)
+                weighted_step, step=_part(steps.critic_step, pool=losses.subset_minimum_q)
             ),
-            "actor_step": _part(weighted_step, step=_part(sac.actor_step, pool=losses.mean_q)),
-            "alpha_step": _part(weighted_step, step=sac.alpha_step),
+            "actor_step": _part(weighted_step, step=_part(steps.actor_step, pool=losses.mean_q)),
+            "alpha_step": _part(weighted_step, step=steps.alpha_step),
         },
         1,
     ),
@@ -69,9 +69,9 @@ VARIANTS = {
             "temperature": _part(Temperature, initial_alpha=0.5, minimum=0.4999, maximum=0.5001),
         },
         {
-            "critic_step": _part(sac.critic_step, target_period=2, tau=0.5, minimize=_clipped),
+            "critic_step": _part(steps.critic_step, target_period=2, tau=0.5, minimize=_clipped),
             "critic_steps_per_actor_step": 2,
-            "actor_batch": sac.whole_batch,
+            "actor_batch": steps.whole_batch,
         },
         2,
     ),
@@ -109,7 +109,7 @@ def _make(state, steps, updates):
     def hear(rows, td_error):
         tf.numpy_function(lambda *arrays: heard.append(arrays), [rows.reward, td_error], [])
 
-    steps = _part(sac.sac_steps, **steps)
+    steps = _part(steps.sac_steps, **steps)
     return make_update(
         state, sample, hear, batch_size=6, updates_per_call=updates, steps=steps
     ), heard

@@ -8,8 +8,8 @@ import gin
 import tensorflow as tf
 
 from sac_tf import devices
+from sac_tf.agents.schedules import Schedule, require_learning_rate
 from sac_tf.errors import require_number
-from sac_tf.schedules import Schedule, require_learning_rate
 
 Optimizer: TypeAlias = tf.keras.optimizers.legacy.Optimizer
 

@@ -14,8 +14,8 @@ import gin
 import tensorflow as tf
 
 from sac_tf import devices
-from sac_tf.agents.sac import Metrics, sac_steps
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.steps import Metrics, sac_steps
 from sac_tf.errors import require_count
 from sac_tf.types import Transition
 

@@ -7,8 +7,8 @@ import gin
 import tensorflow as tf
 
 from sac_tf.agents.optimizers import Optimizer, minimize
-from sac_tf.agents.sac import Minimize
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.steps import Minimize
 from sac_tf.errors import ConfigurationError
 
 

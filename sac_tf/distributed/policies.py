@@ -8,7 +8,7 @@ import gin
 import reverb
 import tensorflow as tf
 
-from sac_tf.distributed.exchange import Policy, newest_policy, publish, set_actor_values
+from sac_tf.distributed.messages import Policy, newest_policy, publish, set_actor_values
 from sac_tf.distributed.waiting import Repeating, bounded
 from sac_tf.errors import require_count, require_number
 

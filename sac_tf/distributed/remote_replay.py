@@ -14,7 +14,7 @@ from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.rewards import RunningRewardScale
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
-from sac_tf.training.metrics import say
+from sac_tf.runs.logs import say
 from sac_tf.types import EnvironmentSpec
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError
-from sac_tf.serving.export import TFLITE_FILE
+from sac_tf.serving.export_policy import TFLITE_FILE
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.training.acting import Act
 

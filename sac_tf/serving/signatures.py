@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.serving.policy_spec import SEED, PolicySpec
 from sac_tf.types import EnvironmentSpec, Nest
 

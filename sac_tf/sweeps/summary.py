@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from rliable import library, metrics
 
-from sac_tf.training import curves
+from sac_tf.runs import plot
 
 _REPETITIONS = 10_000
 
@@ -41,7 +41,7 @@ def summarize(groups: Mapping[str, Sequence[Path]]) -> list[Row]:
     its runs share."""
     rows = []
     for setting, runs in groups.items():
-        steps, returns = curves.read_curves(runs)
+        steps, returns = plot.read_curves(runs)
         of_mean, of_middle = zip(
             *estimate(returns[:, -1:], _mean_and_interquartile_mean), strict=True
         )
@@ -102,7 +102,7 @@ def format_table(rows: Sequence[Row]) -> str:
 def draw(groups: Mapping[str, Sequence[Path]], output: Path) -> None:
     """Draws a line for each setting: the mean over seeds, its 95% interval shaded, over environment
     steps."""
-    curves.draw_groups(groups, output, lambda returns: estimate(returns, _mean)[1:])
+    plot.draw_groups(groups, output, lambda returns: estimate(returns, _mean)[1:])
 
 
 def _mean(scores: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ from tf_agents.networks.network import Network
 from tf_agents.policies import actor_policy, tf_policy
 from tf_agents.trajectories import time_step as ts
 
-from sac_tf.agents import losses, sac
-from sac_tf.agents.state import draw_seed
+from sac_tf.agents.sac import losses, steps
+from sac_tf.agents.sac.state import draw_seed
 from sac_tf.tf_agents import building, specs
 from sac_tf.tf_agents.networks import PolicyActor
 from sac_tf.tf_agents.objective import Minimizer, row_weights, total_loss, write_summaries
@@ -172,7 +172,7 @@ class SacAgent(tf_agent.TFAgent):
           training: passed to the critic networks.
         """
         batch = _batch(time_steps, actions, next_time_steps, reward_scale_factor)
-        target = sac.td_target(self.state, batch, gamma)
+        target = steps.td_target(self.state, batch, gamma)
         q = self.state.critic([time_steps, actions], training=training)
         rows = self._critic_rows(td_errors_loss_fn)(q, target)
         return tf.reduce_mean(total_loss(rows, weights, self.state.critic.losses))
@@ -185,7 +185,7 @@ class SacAgent(tf_agent.TFAgent):
     ) -> tf.Tensor:
         """Returns the loss of the actor, a scalar, without `actor_loss_weight`; arguments as for
         `critic_loss`."""
-        rows, _ = sac.policy_loss(
+        rows, _ = steps.policy_loss(
             self.state, time_steps, draw_seed(self.state.generator), training=training
         )
         return tf.reduce_mean(total_loss(rows, weights, self.state.actor.losses))
@@ -223,7 +223,7 @@ class SacAgent(tf_agent.TFAgent):
                 scale, weights, regularization, clipping, self.summarize_grads_and_vars, counter
             )
 
-        metrics, _ = sac.critic_step(
+        metrics, _ = steps.critic_step(
             state,
             batch,
             **self._target_rule,
@@ -231,12 +231,12 @@ class SacAgent(tf_agent.TFAgent):
             minimize=minimizer(self._scales.critic_loss, lambda: state.critic.losses),
         )
         actor_minimizer = minimizer(self._scales.actor_loss, lambda: state.actor.losses)
-        actor_metrics, log_prob = sac.actor_step(state, batch, minimize=actor_minimizer)
+        actor_metrics, log_prob = steps.actor_step(state, batch, minimize=actor_minimizer)
         alpha_rule = {
             "loss": self._alpha_rows,
             "minimize": minimizer(self._scales.alpha_loss, list),
         }
-        metrics |= actor_metrics | sac.alpha_step(state, batch, log_prob, **alpha_rule)
+        metrics |= actor_metrics | steps.alpha_step(state, batch, log_prob, **alpha_rule)
         info = self._loss_info(*(metrics[f"{name}_loss"] for name in ("critic", "actor", "alpha")))
         state.updates.assign_add(1)
         self.train_step_counter.assign_add(1)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.utils import common
 
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.networks.temperature import Temperature
 from sac_tf.tf_agents import specs

@@ -9,9 +9,9 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import policy_step, time_step
 from tf_agents.typing import types
 
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.errors import ConfigurationError
-from sac_tf.serving.export import Format
+from sac_tf.serving.export_policy import Format
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.serving.signatures import scale_to_task
 from sac_tf.types import EnvironmentSpec

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.agents.state import TrainState, draw_seed
+from sac_tf.agents.sac.state import TrainState, draw_seed
 from sac_tf.types import EnvironmentSpec, Nest
 
 Act = Callable[[Nest], np.ndarray]

@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from sac_tf.agents.optimizers import Optimizer
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.replay import Replay, saved_rows
-from sac_tf.training.checkpoints import CheckpointStore, Progress
+from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.training.learner import Learner
 
 PARTS = {"actor": ("actor",), "critic": ("critic", "target_critic"), "alpha": ("log_alpha",)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import gin
 import tensorflow as tf
 
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.agents.update import Update, make_update
 from sac_tf.errors import ConfigurationError, RunError, require_number
 from sac_tf.networks.running_normalization import make_observer

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents import sac
-from sac_tf.agents.crossq import crossq_step
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac import steps
+from sac_tf.agents.sac.crossq import crossq_step
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.torsos import batch_renorm_torso
-from sac_tf.serving.export import export
+from sac_tf.serving.export_policy import export
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.training.acting import mean_actions
 from sac_tf.types import Transition
@@ -93,7 +93,7 @@ def test_each_step_moves_the_statistics_of_what_it_trains(spec):
     after = _moving(state.actor), _moving(state.critic)
     assert all((a == b).all() for a, b in zip(before[0], after[0], strict=True))
     assert all((a != b).any() for a, b in zip(before[1], after[1], strict=True))
-    sac.actor_step(state, _batch())
+    steps.actor_step(state, _batch())
     assert all((a != b).any() for a, b in zip(after[0], _moving(state.actor), strict=True))
     assert all((a == b).all() for a, b in zip(after[1], _moving(state.critic), strict=True))
 
@@ -123,7 +123,7 @@ def test_steps_and_targets_that_do_not_fit_are_refused(spec):
     with pytest.raises(
         ConfigurationError, match="critic_step needs target critics: TrainState.target_critic"
     ):
-        sac.critic_step(crossq_state(spec, 0), _batch())
+        steps.critic_step(crossq_state(spec, 0), _batch())
     with pytest.raises(
         ConfigurationError, match="crossq_step.gamma must be a number from 0 to 1, got 2"
     ):

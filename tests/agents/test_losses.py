@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents import losses
+from sac_tf.agents.sac import losses
 from sac_tf.errors import ConfigurationError
 
 

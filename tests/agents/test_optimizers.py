@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.agents.optimizers import adam, clip_by_global_norm, minimize, with_slots
+from sac_tf.agents.schedules import linear_warmup
 from sac_tf.errors import ConfigurationError
-from sac_tf.schedules import linear_warmup
 from sac_tf.training import loop  # noqa: F401 (registers what the gin files wire)
 
 

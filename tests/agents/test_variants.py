@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents import sac
-from sac_tf.agents.crossq import crossq_step
-from sac_tf.agents.state import TrainState, averaged
+from sac_tf.agents.sac import steps
+from sac_tf.agents.sac.crossq import crossq_step
+from sac_tf.agents.sac.state import TrainState, averaged
 from sac_tf.agents.update import make_update
 from sac_tf.networks import torsos
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
-from sac_tf.training.loop import Training
+from sac_tf.training.train import Training
 from sac_tf.types import Transition
 
 
@@ -25,7 +25,7 @@ def _networks(torso):
 
 
 VARIANTS = {
-    "DroQ": (_networks(torsos.droq_torso), sac.critic_step),
+    "DroQ": (_networks(torsos.droq_torso), steps.critic_step),
     "CrossQ": ({**_networks(torsos.batch_renorm_torso), "target_critic": None}, crossq_step),
 }
 
@@ -40,8 +40,8 @@ def _make(spec, name, seed):
             normal([rows, 3]), normal([rows, 2]), normal([rows]), tf.ones([rows]), normal([rows, 3])
         )
 
-    steps = functools.partial(sac.sac_steps, critic_step=critic_step)
-    return state, make_update(state, sample, batch_size=8, updates_per_call=1, steps=steps)
+    ordered = functools.partial(steps.sac_steps, critic_step=critic_step)
+    return state, make_update(state, sample, batch_size=8, updates_per_call=1, steps=ordered)
 
 
 def _numbers(state, folder):
@@ -70,7 +70,7 @@ def test_targets_start_equal_and_follow_in_weights_and_statistics_but_not_in_cou
         np.testing.assert_array_equal(variable, source)
         source.assign_add(tf.ones_like(source))
     before = [variable.numpy() for variable, _ in averaged(state.target_critic, state.critic)]
-    sac.update_targets(state, 0.25)
+    steps.update_targets(state, 0.25)
     for (variable, _), old in zip(averaged(state.target_critic, state.critic), before, strict=True):
         np.testing.assert_allclose(variable, old + 0.25, rtol=1e-5)
     counts = [variable for variable in state.critic.variables if variable.dtype == tf.int64]

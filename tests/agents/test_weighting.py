@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents import sac
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac import steps
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.agents.weighting import weighted_step
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
@@ -40,15 +40,15 @@ def _batch(weight, changed=0.0) -> WeightedTransition:
 
 
 def _critic(state, batch, step):
-    return step(sac.critic_step)(state, batch)[0]["critic_loss"], state.critic.get_weights()
+    return step(steps.critic_step)(state, batch)[0]["critic_loss"], state.critic.get_weights()
 
 
 def _actor(state, batch, step):
-    return step(sac.actor_step)(state, batch)[0]["actor_loss"], state.actor.get_weights()
+    return step(steps.actor_step)(state, batch)[0]["actor_loss"], state.actor.get_weights()
 
 
 def _alpha(state, batch, step):
-    metrics = step(sac.alpha_step)(state, batch, 3.0 + batch.reward)
+    metrics = step(steps.alpha_step)(state, batch, 3.0 + batch.reward)
     return metrics["alpha_loss"], [state.log_alpha.numpy()]
 
 
@@ -92,4 +92,4 @@ def test_a_batch_without_weights_is_refused(spec):
         ConfigurationError,
         match="no weights in its batch; use BatchReader.sampler=@PrioritizedSampler",
     ):
-        weighted_step(_state(spec), plain, step=sac.critic_step)
+        weighted_step(_state(spec), plain, step=steps.critic_step)

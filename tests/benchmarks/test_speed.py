@@ -11,7 +11,7 @@ from benchmarks.products import Product, update_products
 from benchmarks.results import Sample
 from benchmarks.train_run import read_metrics, schedule, steps_per_second
 from sac_tf.agents.update import make_update
-from sac_tf.training.loop import Training
+from sac_tf.training.train import Training
 
 
 def samples(what: str, **peers: list[float]) -> list[Sample]:

@@ -114,8 +114,8 @@ def test_every_program_gets_the_folder_the_address_and_the_settings(start):
     assert _labels(
         output, f"-m binaries.replay_server --root_dir=runs/a b --port=8123 {settings}"
     ) == ["server.1"]
-    assert _labels(output, f"-m binaries.learn {client}") == ["learner.1"]
-    assert _labels(output, f"-m binaries.collect {client}") == ["collector.1", "collector.2"]
+    assert _labels(output, f"-m binaries.learner {client}") == ["learner.1"]
+    assert _labels(output, f"-m binaries.collector {client}") == ["collector.1", "collector.2"]
     assert _labels(output, f"-m binaries.evaluate --follow {client}") == ["evaluator.1"]
 
 
@@ -178,7 +178,7 @@ def test_killed_program_starts_again(start):
     output, _ = runner.communicate(timeout=60)
     assert runner.returncode == 0
     assert _labels(output, "Ended with 137; starts again.") == ["collector.1"]
-    assert len(_labels(output, "-m binaries.collect")) == 2
+    assert len(_labels(output, "-m binaries.collector")) == 2
 
 
 def test_signal_that_comes_before_the_program_has_started_keeps_it_from_starting(tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from sac_tf.distributed.limits import free_ratio
+from sac_tf.distributed.rate_limits import free_ratio
 from sac_tf.replay.tables import ReplayServer
 from tests.distributed.served import COLUMNS, make_run_tables
 

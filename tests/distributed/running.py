@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from sac_tf.distributed.connecting import look
+from sac_tf.distributed.connection import look
 from sac_tf.errors import ConfigurationError, RunError
 
 TASK = {

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from sac_tf.distributed.exchange import exchange_tables
+from sac_tf.distributed.messages import exchange_tables
 from sac_tf.replay.tables import COLUMN, REPLAY_TABLE, make_tables
 
 COLUMNS = 10

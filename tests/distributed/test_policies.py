@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import reverb
 
-from sac_tf.distributed import exchange, policies
-from sac_tf.distributed.exchange import POLICY_TABLE, Policy, actor_values, newest_policy, publish
+from sac_tf.distributed import messages, policies
+from sac_tf.distributed.messages import POLICY_TABLE, Policy, actor_values, newest_policy, publish
 from sac_tf.distributed.policies import PolicyPublisher, PolicySource
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
@@ -14,7 +14,7 @@ from tests.distributed.served import Clock, eventually
 
 @pytest.fixture(autouse=True)
 def _short_answers(monkeypatch):
-    monkeypatch.setattr(exchange, "_ANSWER_S", 1)
+    monkeypatch.setattr(messages, "_ANSWER_S", 1)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_source_never_waits_for_a_server_that_is_gone_and_says_once_that_its_p
     assert said == ["The policy is 61 s old, more than PolicySource.oldest=60."]
     assert source.report == {"policy_updates": 100, "policy_age": 200}
     monkeypatch.setattr(
-        exchange, "_ANSWER_S", 20
+        messages, "_ANSWER_S", 20
     )  # a connection that broke is tried again after a second
     publish(serve(port=int(server.address.rpartition(":")[2])).client, _policy(actor, 2))
     source._look()
@@ -182,7 +182,7 @@ def test_a_publisher_goes_on_when_its_server_comes(serve, actor, monkeypatch):
     publisher = PolicyPublisher(reverb.Client(server.address))
     publisher.offer(_policy(actor, 1))
     eventually(lambda: publisher._thread.complaint)
-    monkeypatch.setattr(exchange, "_ANSWER_S", 20)
+    monkeypatch.setattr(messages, "_ANSWER_S", 20)
     again = serve(port=int(server.address.rpartition(":")[2]))
     publisher.offer(_policy(actor, 2))
     assert eventually(lambda: newest_policy(again.client)).updates == 200

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.agents.update import make_update
-from sac_tf.distributed.limits import free_ratio, held_ratio
+from sac_tf.distributed.rate_limits import free_ratio, held_ratio
 from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.waiting import bounded
 from sac_tf.errors import ConfigurationError, RunError

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents import sac
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac import steps
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
@@ -68,9 +68,9 @@ def test_statistics_are_the_same_in_all_networks_and_no_step_moves_them(spec):
 
     before, rows = statistics(), _rows(spec, 8, seed=1)
     batch = Transition(rows, tf.zeros([8, 2]), tf.ones([8]), tf.ones([8]), rows)
-    sac.critic_step(state, batch, tau=0.3, target_period=2)
-    sac.critic_step(state, batch, tau=0.3, target_period=2)
-    sac.actor_step(state, batch)
+    steps.critic_step(state, batch, tau=0.3, target_period=2)
+    steps.critic_step(state, batch, tau=0.3, target_period=2)
+    steps.actor_step(state, batch)
     for network in statistics() + before:
         for weight, expected in zip(network, before[0], strict=True):
             np.testing.assert_array_equal(weight, expected)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents.losses import alpha_loss, log_alpha_loss
+from sac_tf.agents.sac.losses import alpha_loss, log_alpha_loss
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.temperature import Temperature, exponential, softplus
 

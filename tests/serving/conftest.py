@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from tests.serving.exported import write
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
-from sac_tf.serving import export
+from sac_tf.serving import export_policy
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.types import EnvironmentSpec
 
@@ -55,10 +55,13 @@ def observations(size: int, seed: int = 1, key: str = "force 1") -> dict:
 
 
 def write(
-    folder: Path, form: export.Format = export.SAVED_MODEL, seed: int = 0, key: str = "force 1"
+    folder: Path,
+    form: export_policy.Format = export_policy.SAVED_MODEL,
+    seed: int = 0,
+    key: str = "force 1",
 ) -> TrainState:
     """Exports a policy to `folder` and returns its state."""
     spec = make_spec(key=key)
     state = make_state(spec, seed)
-    export.export(state, spec, PolicySpec.of("none", spec, 12, -3.5), folder, form)
+    export_policy.export(state, spec, PolicySpec.of("none", spec, 12, -3.5), folder, form)
     return state

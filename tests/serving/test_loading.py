@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
-from sac_tf.serving import export, loading
+from sac_tf.serving import export_policy, loading
 from sac_tf.serving.policy_spec import FILE_NAME, PolicySpec
 from tests.serving.exported import HIGH, LOW, make_spec, make_state, observations, write
 
@@ -61,7 +61,9 @@ def test_other_files_beside_a_policy_do_no_harm(folder):
     assert loading.load(folder).spec.step == 12
 
 
-@pytest.mark.parametrize("form", [export.SAVED_MODEL, export.TFLITE], ids=lambda form: form.name)
+@pytest.mark.parametrize(
+    "form", [export_policy.SAVED_MODEL, export_policy.TFLITE], ids=lambda form: form.name
+)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.running_normalization import RunningNormalization, make_observer
-from sac_tf.serving import export, loading
+from sac_tf.serving import export_policy, loading
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.serving.signatures import scale_to_task
 from sac_tf.tf_agents.export import TF_AGENTS
@@ -41,10 +41,13 @@ def state():
 
 
 @pytest.mark.parametrize(
-    ("form", "tolerance"), [(export.SAVED_MODEL, 0), (export.TFLITE, 1e-5), (TF_AGENTS, 0)]
+    ("form", "tolerance"),
+    [(export_policy.SAVED_MODEL, 0), (export_policy.TFLITE, 1e-5), (TF_AGENTS, 0)],
 )
 def test_it_acts_as_the_state_it_came_from(state, tmp_path, form, tolerance):
-    export.export(state, SPEC, PolicySpec.of("none", SPEC, 12, -3.5), tmp_path / "policy", form)
+    export_policy.export(
+        state, SPEC, PolicySpec.of("none", SPEC, 12, -3.5), tmp_path / "policy", form
+    )
     policy = loading.load(tmp_path / "policy")
     for size in (1, 7):
         observation = _observations(size, seed=3)

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-from sac_tf.serving import export
+from sac_tf.serving import export_policy
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.training.acting import mean_actions
-from sac_tf.training.evaluation import play, summarize
+from sac_tf.training.evaluate import play, summarize
 from tests.serving.exported import make_state
 
 EXAMPLE = Path("examples/serve_policy.py").resolve()
@@ -37,7 +37,7 @@ def _export(environment_id: str, folder: Path) -> float:
     """Exports a policy that acts strongly, and returns its return in this process."""
     environment = GymnasiumEnvironment(environment_id)
     state = make_state(environment.spec)
-    export.export(
+    export_policy.export(
         state, environment.spec, PolicySpec.of(environment_id, environment.spec, 0, None), folder
     )
     result = summarize(

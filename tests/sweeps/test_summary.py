@@ -6,8 +6,8 @@ import itertools
 import numpy as np
 import pytest
 
+from sac_tf.runs import plot
 from sac_tf.sweeps import summary
-from sac_tf.training import curves
 
 
 def _run(root_dir, evaluations):
@@ -78,9 +78,9 @@ def test_the_band_of_the_figure_is_the_interval_of_the_mean(tmp_path, monkeypatc
         for i, value in enumerate([1.0, 3.0, 8.0])
     ]
     seen = {}
-    monkeypatch.setattr(curves, "draw_groups", lambda groups, output, band: seen.update(band=band))
+    monkeypatch.setattr(plot, "draw_groups", lambda groups, output, band: seen.update(band=band))
     summary.draw({"x": runs}, tmp_path / "figure.png")
-    steps, returns = curves.read_curves(runs)
+    steps, returns = plot.read_curves(runs)
     assert steps.tolist() == [100, 200] and returns.tolist() == [[1, 5], [3, 5], [8, 5]]
     low, high = seen["band"](returns)
     assert (low[0], high[0]) == (

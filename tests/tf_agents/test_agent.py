@@ -12,10 +12,10 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.tf_agents import SacAgent
 from sac_tf.training.learner import Learner
-from sac_tf.training.loop import Training  # noqa: F401  (registers what the shipped files name)
+from sac_tf.training.train import Training  # noqa: F401  (registers what the shipped files name)
 from tests.tf_agents.making import ACTION, OBSERVATION, TIME_STEP, make
 
 

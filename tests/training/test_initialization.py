@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.agents.optimizers import adam
-from sac_tf.agents.state import TrainState
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.agents.update import Update, make_update
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
@@ -19,10 +19,10 @@ from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.replay import Replay
 from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
 from sac_tf.replay.tables import make_tables
-from sac_tf.training.checkpoints import CheckpointStore, Progress
+from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.learner import Learner
-from sac_tf.training.loop import Training
+from sac_tf.training.train import Training
 from sac_tf.types import Transition
 from tests.training.left_behind import final_state
 
@@ -273,7 +273,7 @@ def _run(root_dir, *bindings):
 
 def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path, capsys, monkeypatch):
     """The ring wraps in each part, and the second part needs the other run no more."""
-    monkeypatch.setattr("sac_tf.training.loop.export", lambda *_: None)  # which takes a second
+    monkeypatch.setattr("sac_tf.training.train.export", lambda *_: None)  # which takes a second
     _run(tmp_path / "other")
     settings = [
         f"train.initialize_from = '{tmp_path}/other'",

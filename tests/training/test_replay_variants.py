@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
-from sac_tf.training.loop import Training
+from sac_tf.training.train import Training
 from tests.training.left_behind import final_state, read_rows
 
 SMALL = [

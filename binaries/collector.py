@@ -1,0 +1,48 @@
+r"""Collects experience for a run: acts with the newest policy, and sends what it sees to the replay
+servers.
+
+python -m binaries.collector --root_dir=runs/cheetah --replay_address=localhost:8000 \
+    --gin_file=gin_configs/tasks/half_cheetah.gin
+"""
+
+import os
+import re
+import socket
+from pathlib import Path
+
+from absl import flags
+
+from binaries import launch
+from sac_tf.distributed.addresses import parse_addresses
+
+_ROOT_DIR = flags.DEFINE_string(
+    "root_dir", None, "Folder of the run; episodes go to collectors/ID there.", required=True
+)
+_ADDRESS = flags.DEFINE_string(
+    "replay_address", None, "HOST:PORT of the replay server; several: commas.", required=True
+)
+_ID = flags.DEFINE_string(
+    "collector_id", None, "Name of this collector; if not given, host and process id."
+)
+_GIN_FILE = flags.DEFINE_multi_string(
+    "gin_file", [], "Gin file; the same as for the other processes of the run."
+)
+_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding; repeatable.")
+
+
+def main(arguments: list[str]) -> int:
+    launch.refuse_arguments(arguments)
+    addresses = parse_addresses(_ADDRESS.value)
+    collector_id = _ID.value or f"{socket.gethostname()}-{os.getpid()}"
+    if not re.fullmatch(r"[\w.-]+", collector_id):
+        raise launch.ConfigurationError(
+            f"--collector_id={collector_id!r} may have letters, digits, '.', '_' and '-'."
+        )
+    folder = launch.open_root_dir(f"{_ROOT_DIR.value}/collectors/{collector_id}")
+    collecting, training = launch.make_distributed("collect", _GIN_FILE.value, _GIN_BINDINGS.value)
+    stopped_by = collecting.run(Path(folder), addresses, collector_id, training)
+    return launch.ending(stopped_by, f"Episodes in {folder}/episodes.csv.")
+
+
+if __name__ == "__main__":
+    launch.run(main)

@@ -1,0 +1,98 @@
+"""Learning curves as pictures."""
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.runs import configuration
+
+Band: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Returns [runs, n] -> the lower and the upper edge of what is shaded, [n] each."""
+
+_SEED = "train.seed"
+_TASK = "train.environment"
+
+
+def read_curve(root_dir: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Returns steps [n] and mean returns [n] from the evaluations of a run."""
+    path = root_dir / "evaluations.csv"
+    if not path.exists():
+        raise ConfigurationError(
+            f"{root_dir} holds no evaluations.csv, so it is not the --root_dir of a run."
+        )
+    with path.open(newline="") as file:
+        rows = [(int(row["step"]), float(row["return_mean"])) for row in csv.DictReader(file)]
+    if not rows:
+        raise ConfigurationError(f"{path} has no evaluation yet; wait for the first one.")
+    steps, returns = zip(*rows, strict=True)
+    return np.array(steps), np.array(returns)
+
+
+def group_by_configuration(root_dirs: list[Path]) -> dict[str, list[Path]]:
+    """Returns {label: runs} where runs that differ only by seed share a label: the task, and the
+    folder if need be."""
+    groups: dict[tuple, list[Path]] = {}
+    for root_dir in root_dirs:
+        bindings = configuration.operative_bindings(_configuration_of(root_dir))
+        key = (
+            bindings[_TASK].strip("'"),
+            tuple(sorted((k, v) for k, v in bindings.items() if k != _SEED)),
+        )
+        groups.setdefault(key, []).append(root_dir)
+    tasks = [task for task, _ in groups]
+    return {
+        task if tasks.count(task) == 1 else f"{task} {runs[0].name}": runs
+        for (task, _), runs in groups.items()
+    }
+
+
+def _configuration_of(root_dir: Path) -> str:
+    path = root_dir / configuration.FILE_NAME
+    if not path.exists():
+        raise ConfigurationError(
+            f"{root_dir} holds no {configuration.FILE_NAME}, so it is not the --root_dir of a run."
+        )
+    return path.read_text()
+
+
+def read_curves(root_dirs: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the steps [n] at which all of the runs were evaluated, and their mean returns [runs,
+    n] there."""
+    curves = [dict(zip(*read_curve(root_dir), strict=True)) for root_dir in root_dirs]
+    steps = sorted(set.intersection(*(set(curve) for curve in curves)))
+    return np.array(steps), np.array([[curve[step] for step in steps] for curve in curves])
+
+
+def draw(root_dirs: list[Path], output: Path) -> None:
+    """Draws the evaluation returns of runs over environment steps into a picture.
+
+    Runs that differ only by seed become one line, their mean, with the range between the lowest and
+    the highest seed shaded, over the steps at which all of them were evaluated.
+    """
+    draw_groups(
+        group_by_configuration(root_dirs), output, lambda returns: (returns.min(0), returns.max(0))
+    )
+
+
+def draw_groups(groups: Mapping[str, Sequence[Path]], output: Path, band: Band) -> None:
+    """Draws a line for each group of {label: runs}, their mean, with what `band` gives shaded."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for label, runs in groups.items():
+        steps, returns = read_curves(runs)
+        seeds = f" ({len(runs)} seeds)" if len(runs) > 1 else ""
+        (line,) = axes.plot(steps, returns.mean(0), marker="o", markersize=3, label=label + seeds)
+        if len(runs) > 1:
+            axes.fill_between(steps, *band(returns), color=line.get_color(), alpha=0.2, linewidth=0)
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("evaluation return (mean action)")
+    axes.xaxis.set_major_formatter(EngFormatter())
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(output, dpi=120)
