@@ -24,7 +24,7 @@ State = TypeVar("State")
 _MEAN = tf.distribute.ReduceOp.MEAN
 
 
-@gin.register
+@gin.configurable
 def mirrored_state(
     spec: EnvironmentSpec,
     seed: int,

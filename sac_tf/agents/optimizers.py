@@ -14,7 +14,7 @@ from sac_tf.errors import require_number
 Optimizer: TypeAlias = tf.keras.optimizers.legacy.Optimizer
 
 
-@gin.register
+@gin.configurable
 def adam(
     learning_rate: float | Schedule = 3e-4,
     beta_1: float = 0.9,
@@ -74,7 +74,7 @@ def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimi
     return optimizer
 
 
-@gin.register
+@gin.configurable
 def clip_by_global_norm(
     gradients: list[tf.Tensor], variables: Sequence[tf.Variable], norm: float = 1.0
 ) -> list[tf.Tensor]:
@@ -85,7 +85,7 @@ def clip_by_global_norm(
     return tf.clip_by_global_norm(gradients, norm)[0]
 
 
-@gin.register
+@gin.configurable
 def minimize(
     loss: Callable[[], tuple[tf.Tensor, tf.Tensor]],
     optimizer: Optimizer,

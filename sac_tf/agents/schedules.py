@@ -21,7 +21,7 @@ def require_learning_rate(name: str, value: float | Schedule) -> float | Schedul
     return value
 
 
-@gin.register
+@gin.configurable
 def linear_warmup(learning_rate: float = 3e-4, warmup_steps: int = 2000) -> Schedule:
     """Returns the schedule that rises from 0 at the first step to `learning_rate` at step
     `warmup_steps` and stays.
@@ -36,7 +36,7 @@ def linear_warmup(learning_rate: float = 3e-4, warmup_steps: int = 2000) -> Sche
     return tf.keras.optimizers.schedules.PolynomialDecay(0.0, warmup_steps, learning_rate)
 
 
-@gin.register
+@gin.configurable
 def cosine_decay(
     learning_rate: float = 3e-4,
     decay_steps: int = 1_000_000,

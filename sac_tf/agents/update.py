@@ -34,7 +34,7 @@ def _keep_nothing(rows: Transition, td_error: tf.Tensor) -> None:
     """Uniform draws do not depend on errors."""
 
 
-@gin.register
+@gin.configurable
 def make_update(
     state: TrainState,
     sample: Callable[[int], Transition],

@@ -12,7 +12,7 @@ from sac_tf.agents.sac.steps import Minimize
 from sac_tf.errors import ConfigurationError
 
 
-@gin.register
+@gin.configurable
 def weighted_step(
     state: TrainState, batch: Any, *others: Any, step: Callable, minimize: Minimize = minimize
 ) -> Any:

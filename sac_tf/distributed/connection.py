@@ -30,7 +30,7 @@ def describe_task(environment_id: str, spec: EnvironmentSpec) -> dict[str, Any]:
     }
 
 
-@gin.register
+@gin.configurable
 def connect(
     addresses: Sequence[str], task: dict[str, Any], patience: Patience, wait_s: float = 0.0
 ) -> list[reverb.Client]:

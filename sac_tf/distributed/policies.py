@@ -40,7 +40,7 @@ class PolicyPublisher:
             publish(self._client, self._newest)
 
 
-@gin.register
+@gin.configurable
 class PolicySource:
     """Keeps an actor up to date with the published policy.
 

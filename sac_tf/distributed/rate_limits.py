@@ -18,7 +18,7 @@ _COMPRESSION = "ZLIB"
 _LIMITS = ("samples_per_insert", "min_diff", "max_diff", "min_size_to_sample")
 
 
-@gin.register
+@gin.configurable
 def held_ratio(
     samples_per_insert: float, minimum_rows: int, tolerance_rows: int = 200
 ) -> reverb.rate_limiters.RateLimiter:
@@ -35,7 +35,7 @@ def held_ratio(
     return reverb.rate_limiters.SampleToInsertRatio(samples_per_insert, minimum_rows, buffer)
 
 
-@gin.register
+@gin.configurable
 def free_ratio(samples_per_insert: float, minimum_rows: int) -> reverb.rate_limiters.RateLimiter:
     """Nobody waits for anybody, once there are `minimum_rows`: robots that cannot stop, learners
     that should not."""

@@ -15,7 +15,7 @@ _SLICE_S = 1.0
 """Between two looks at whether it is over."""
 
 
-@gin.register
+@gin.configurable
 class Patience:
     """Waits for other processes, in slices so short that Ctrl-C is heard.
 

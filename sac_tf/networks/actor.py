@@ -14,7 +14,7 @@ Heads = Callable[[tf.Tensor, int, int], Sequence[tf.Tensor]]
 """f(features [B, F], A, seed) -> (loc, log_std), each [B, A]."""
 
 
-@gin.register
+@gin.configurable
 def state_dependent_std(features: tf.Tensor, units: int, seed: int) -> Sequence[tf.Tensor]:
     """Returns linear loc and log std. One product for both heads: two narrow ones cost almost twice
     as much."""
@@ -25,7 +25,7 @@ def state_dependent_std(features: tf.Tensor, units: int, seed: int) -> Sequence[
     return tf.split(heads, 2, axis=-1)
 
 
-@gin.register
+@gin.configurable
 def state_independent_std(features: tf.Tensor, units: int, seed: int) -> Sequence[tf.Tensor]:
     """Returns linear loc, and log std as one learned vector for all states, from zeros."""
     initializer = tf.keras.initializers.GlorotUniform(seed)
@@ -49,7 +49,7 @@ class _Constant(tf.keras.layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
-@gin.register("actor")
+@gin.configurable("actor")
 def make_actor(
     spec: EnvironmentSpec,
     seed: int,

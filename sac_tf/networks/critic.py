@@ -13,7 +13,7 @@ from sac_tf.networks.torsos import Torso, mlp_torso
 from sac_tf.types import EnvironmentSpec
 
 
-@gin.register("critic")
+@gin.configurable("critic")
 def make_critic(
     spec: EnvironmentSpec,
     seed: int,

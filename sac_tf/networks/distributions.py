@@ -71,7 +71,7 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
         return devices.own_rows(action), devices.own_rows(log_prob)
 
 
-@gin.register
+@gin.configurable
 def clamp_log_std(log_std: tf.Tensor, minimum: float = -20.0, maximum: float = 2.0) -> tf.Tensor:
     """Returns log_std cut to its bounds (1812.05905, the authors' code); beyond them no gradient
     flows."""
@@ -79,7 +79,7 @@ def clamp_log_std(log_std: tf.Tensor, minimum: float = -20.0, maximum: float = 2
     return tf.clip_by_value(log_std, minimum, maximum)
 
 
-@gin.register
+@gin.configurable
 def rescale_log_std(log_std: tf.Tensor, minimum: float = -5.0, maximum: float = 2.0) -> tf.Tensor:
     """Returns tanh(log_std) stretched from [-1, 1] to the bounds (CleanRL, Yarats): a gradient
     flows everywhere."""
@@ -87,7 +87,7 @@ def rescale_log_std(log_std: tf.Tensor, minimum: float = -5.0, maximum: float = 
     return minimum + 0.5 * (maximum - minimum) * (tf.tanh(log_std) + 1)
 
 
-@gin.register
+@gin.configurable
 def squashed_gaussian(
     loc: tf.Tensor, log_std: tf.Tensor, bound: Callable[[tf.Tensor], tf.Tensor] = clamp_log_std
 ) -> SquashedGaussian:

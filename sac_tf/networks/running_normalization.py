@@ -16,7 +16,7 @@ from sac_tf.moments import Moments
 from sac_tf.types import Nest
 
 
-@gin.register
+@gin.configurable
 class RunningNormalization(tf.keras.layers.Layer):
     """(x - mean) / sqrt(variance + epsilon) of each number of an observation, over all rows
     observed so far.

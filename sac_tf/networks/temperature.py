@@ -23,20 +23,20 @@ class Parametrization(NamedTuple):
     inverse: Callable[[float], float]
 
 
-@gin.register
+@gin.configurable
 def exponential() -> Parametrization:
     """alpha = exp(x): the parameter is log alpha, and a step changes alpha by a factor."""
     return Parametrization(tf.exp, math.log)
 
 
-@gin.register
+@gin.configurable
 def softplus() -> Parametrization:
     """alpha = log(1 + exp(x)): a step changes a large alpha by a difference, a small one by a
     factor (SERL)."""
     return Parametrization(tf.math.softplus, lambda alpha: alpha + math.log(-math.expm1(-alpha)))
 
 
-@gin.register
+@gin.configurable
 @dataclasses.dataclass(frozen=True)
 class Temperature:
     """alpha as the Lagrange multiplier of the entropy constraint.

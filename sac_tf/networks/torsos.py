@@ -22,7 +22,7 @@ _EXPANSION = 4
 """How many times wider than its input the inside of a residual block is."""
 
 
-@gin.register
+@gin.configurable
 def mlp_torso(
     members: Members,
     dense: Dense,
@@ -36,7 +36,7 @@ def mlp_torso(
     return members
 
 
-@gin.register
+@gin.configurable
 def layer_norm_torso(
     members: Members,
     dense: Dense,
@@ -51,7 +51,7 @@ def layer_norm_torso(
     return members
 
 
-@gin.register
+@gin.configurable
 def droq_torso(
     members: Members,
     dense: Dense,
@@ -73,7 +73,7 @@ def droq_torso(
     return members
 
 
-@gin.register
+@gin.configurable
 def batch_renorm_torso(
     members: Members,
     dense: Dense,
@@ -98,7 +98,7 @@ def batch_renorm_torso(
     return members
 
 
-@gin.register
+@gin.configurable
 def residual_torso(
     members: Members,
     dense: Dense,

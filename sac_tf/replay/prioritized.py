@@ -36,7 +36,7 @@ class WeightedTransition(NamedTuple):
     key: Any
 
 
-@gin.register
+@gin.configurable
 class PrioritizedSampler:
     """Draws rows in proportion to priority^alpha, with importance weights, and writes new
     priorities |Q - y| + epsilon.

@@ -15,7 +15,7 @@ from sac_tf.replay.tables import is_prioritized
 from sac_tf.types import Transition
 
 
-@gin.register
+@gin.configurable
 class BatchReader:
     """Draws batches by one of the samplers, and scales their rewards.
 

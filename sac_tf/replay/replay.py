@@ -19,7 +19,7 @@ from sac_tf.types import EnvironmentSpec, Transition
 _ROWS_ADDED = "rows_added.txt"
 
 
-@gin.register
+@gin.configurable
 class Replay:
     """Takes transitions in, gives batches out, and goes through a checkpoint unchanged.
 

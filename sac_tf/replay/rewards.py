@@ -16,7 +16,7 @@ from sac_tf.types import Transition
 _FILE = "reward_scale.json"
 
 
-@gin.register
+@gin.configurable
 class FixedRewardScale:
     """Rewards times a number."""
 
@@ -40,7 +40,7 @@ class FixedRewardScale:
         """There is nothing to read."""
 
 
-@gin.register
+@gin.configurable
 class RunningRewardScale:
     """Rewards divided by the running standard deviation of the discounted return (Engstrom et al.,
     2005.12729).

@@ -26,7 +26,7 @@ def fetched_ahead(dataset: tf.data.Dataset) -> Iterator:
     return iter(dataset.prefetch(1))
 
 
-@gin.register
+@gin.configurable
 class ResidentSampler:
     """Uniform draws from a ring of rows in TensorFlow memory, which reads each row once from
     Reverb's queue.
@@ -119,7 +119,7 @@ class ResidentSampler:
         self._count.assign_add(tf.shape(block, tf.int64)[0])
 
 
-@gin.register
+@gin.configurable
 class ReverbSampler:
     """Draws by Reverb's own sampler, from one server or evenly from several. Not repeatable.
 

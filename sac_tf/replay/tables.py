@@ -35,7 +35,7 @@ def _selector(name: str) -> Callable[[], object]:
 Uniform, Fifo, Lifo = _selector("Uniform"), _selector("Fifo"), _selector("Lifo")
 
 
-@gin.register(module="reverb.selectors")
+@gin.configurable(module="reverb.selectors")
 def Prioritized(priority_exponent: float = 0.6) -> object:
     """Draws rows with probability priority^exponent / sum of all (1511.05952, eq. 1: alpha
     there)."""
@@ -53,7 +53,7 @@ def is_prioritized(table: reverb.reverb_types.TableInfo) -> bool:
     return bool(table.sampler_options.HasField("prioritized"))
 
 
-@gin.register
+@gin.configurable
 def make_tables(
     width: int,
     capacity: int = 1_000_000,
@@ -88,7 +88,7 @@ def make_tables(
     ]
 
 
-@gin.register
+@gin.configurable
 class ReplayServer:
     """A Reverb server in this process, that starts from a checkpoint and writes checkpoints where
     it is told."""

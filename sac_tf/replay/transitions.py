@@ -21,7 +21,7 @@ def to_transition(observation: Nest, action: np.ndarray, step: Step) -> Transiti
     return Transition(observation, action, step.reward, discount, step.successor)
 
 
-@gin.register
+@gin.configurable
 class OneStepRows:
     """Stores each transition as it came: the transform of rows that does nothing."""
 
@@ -44,7 +44,7 @@ class OneStepRows:
         return np.empty((0, self._width), np.float32)
 
 
-@gin.register
+@gin.configurable
 class NStepRows:
     """Folds up to n transitions of an episode into one row: the n-step return (1710.02298, section
     3).

@@ -41,7 +41,7 @@ def wait_once(attempt: Callable[[float], bool], what: str) -> bool:
     return True
 
 
-@gin.register
+@gin.configurable
 class TransitionWriter:
     """Packs transitions, makes of them the rows to store, and writes these to one Reverb server or
     to several."""

@@ -129,7 +129,7 @@ class EvaluationLog:
         self._tensorboard.close()
 
 
-@gin.register
+@gin.configurable
 class RunLog:
     """Writes metrics.csv, evaluations.csv and tensorboard/ of a run, and shows its progress bar."""
 

@@ -10,7 +10,7 @@ from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.runs.processor import multiplies_bfloat16
 
 
-@gin.register
+@gin.configurable
 def set_runtime(intra_op: int = 1, inter_op: int = 2, bfloat16_products: bool = False) -> None:
     """Sets TensorFlow's thread counts, and the precision of the learner's matrix products.
 

@@ -23,7 +23,7 @@ from sac_tf.types import Nest, Transition
 LossFn = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-@gin.register(module="sac_tf.tf_agents")
+@gin.configurable(module="sac_tf.tf_agents")
 class SacAgent(tf_agent.TFAgent):
     """Soft Actor-Critic (1801.01290, 1812.05905) with the arguments of `tf_agents.agents.SacAgent`.
 

@@ -19,7 +19,7 @@ GymWrapper = Callable[[gymnasium.Env], gymnasium.Env]
 PyWrapper = Callable[[py_environment.PyEnvironment], py_environment.PyEnvironment]
 
 
-@gin.register(module="sac_tf.tf_agents.suite_gymnasium")
+@gin.configurable(module="sac_tf.tf_agents.suite_gymnasium")
 def load(
     environment_name: str,
     discount: float = 1.0,

@@ -23,7 +23,7 @@ class Evaluation(NamedTuple):
         return f"{self.return_mean:.1f} +- {self.return_std:.1f} over {self.episodes} episodes"
 
 
-@gin.register
+@gin.configurable
 class Evaluator:
     """Plays whole episodes with the mean action in environments of its own, all episodes side by
     side."""

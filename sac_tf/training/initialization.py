@@ -26,7 +26,7 @@ _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _SLOT = ".OPTIMIZER_SLOT/state/"
 
 
-@gin.register
+@gin.configurable
 class Initialization:
     """Starts a run from another one. It acts once: a run that has a checkpoint of its own goes on
     from that.

@@ -20,7 +20,7 @@ class Diverged(RunError):
     """A loss or another metric of the update is NaN or infinite."""
 
 
-@gin.register("learner")  # TF-Agents has a Learner too, and a process may hold both
+@gin.configurable("learner")  # TF-Agents has a Learner too, and a process may hold both
 class Learner:
     """Does the updates that the environment steps so far call for.
 

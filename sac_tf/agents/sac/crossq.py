@@ -13,7 +13,7 @@ from sac_tf.errors import ConfigurationError, require_number
 from sac_tf.types import Transition
 
 
-@gin.register
+@gin.configurable
 def crossq_step(
     state: TrainState,
     batch: Transition,

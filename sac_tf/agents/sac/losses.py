@@ -10,21 +10,21 @@ from sac_tf import devices
 from sac_tf.errors import ConfigurationError, require_count
 
 
-@gin.register
+@gin.configurable
 def minimum_q(q: tf.Tensor, generator: tf.random.Generator) -> tf.Tensor:
     """Returns min_i Q_i [B] of Q values [N, B]: clipped double Q (1802.09477)."""
     del generator
     return tf.reduce_min(q, axis=0)
 
 
-@gin.register
+@gin.configurable
 def mean_q(q: tf.Tensor, generator: tf.random.Generator) -> tf.Tensor:
     """Returns mean_i Q_i [B] of Q values [N, B] (the actor of 2101.05982)."""
     del generator
     return tf.reduce_mean(q, axis=0)
 
 
-@gin.register
+@gin.configurable
 def subset_minimum_q(q: tf.Tensor, generator: tf.random.Generator, size: int = 2) -> tf.Tensor:
     """Returns the minimum [B] over `size` of N critics, drawn once for all rows, without
     replacement (2101.05982)."""
@@ -36,7 +36,7 @@ def subset_minimum_q(q: tf.Tensor, generator: tf.random.Generator, size: int = 2
     return tf.reduce_min(tf.gather(q, chosen), axis=0)
 
 
-@gin.register
+@gin.configurable
 def soft_value(next_q: tf.Tensor, next_log_prob: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
     """V(s') = Q(s', a') - alpha log pi(a'|s') (1812.05905, eq. 3).
 
@@ -51,7 +51,7 @@ def soft_value(next_q: tf.Tensor, next_log_prob: tf.Tensor, alpha: tf.Tensor) ->
     return next_q - alpha * next_log_prob
 
 
-@gin.register
+@gin.configurable
 def hard_value(next_q: tf.Tensor, next_log_prob: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
     """V(s') = Q(s', a') [B]: no entropy in the backup (RLPD, 2302.02948, and SERL). Arguments as
     for `soft_value`."""
@@ -92,7 +92,7 @@ def actor_loss(log_prob: tf.Tensor, q: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor
     return alpha * log_prob - q
 
 
-@gin.register
+@gin.configurable
 def alpha_loss(
     parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float
 ) -> tf.Tensor:
@@ -112,7 +112,7 @@ def alpha_loss(
     return -alpha * tf.stop_gradient(log_prob + target_entropy)
 
 
-@gin.register
+@gin.configurable
 def log_alpha_loss(
     parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float
 ) -> tf.Tensor:

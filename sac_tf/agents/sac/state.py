@@ -17,7 +17,7 @@ from sac_tf.networks.temperature import Temperature
 from sac_tf.types import EnvironmentSpec, Nest
 
 
-@gin.register
+@gin.configurable
 def copy_of_critic(
     critic: tf.keras.Model, make: Callable[..., tf.keras.Model], spec: EnvironmentSpec, seed: int
 ) -> tf.keras.Model:
@@ -38,7 +38,7 @@ def averaged(
     return [(own, other) for own, other in pairs if own.dtype.is_floating and own is not other]
 
 
-@gin.register
+@gin.configurable
 class TrainState(tf.Module):
     """Actor, critics, target critics, temperature, their optimizers, random generators and the
     update counter.

@@ -23,7 +23,7 @@ Pool = Callable[[tf.Tensor, tf.random.Generator], tf.Tensor]
 """Q values of an ensemble [N, B] -> [B]: `losses.minimum_q`, `mean_q` or `subset_minimum_q`."""
 
 
-@gin.register
+@gin.configurable
 def critic_step(
     state: TrainState,
     batch: Transition,
@@ -112,7 +112,7 @@ def critic_metrics(metrics: Metrics, q: tf.Tensor, target: tf.Tensor) -> tuple[M
     return {**_prefixed("critic", metrics), **own}, td_error
 
 
-@gin.register
+@gin.configurable
 def actor_step(
     state: TrainState,
     batch: Transition,
@@ -143,7 +143,7 @@ def policy_loss(
     return losses.actor_loss(log_prob, q, state.alpha), log_prob
 
 
-@gin.register
+@gin.configurable
 def alpha_step(
     state: TrainState,
     batch: Transition,
@@ -169,20 +169,20 @@ def alpha_step(
     return _prefixed("alpha", metrics)
 
 
-@gin.register
+@gin.configurable
 def last_batch(batches: Sequence[Transition]) -> Transition:
     """Returns the batch of the last critic step."""
     return batches[-1]
 
 
-@gin.register
+@gin.configurable
 def whole_batch(batches: Sequence[Transition]) -> Transition:
     """Returns the batches of all critic steps as one: SERL's `update_high_utd`, seen from its
     minibatches."""
     return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *batches)
 
 
-@gin.register
+@gin.configurable
 def sac_steps(
     state: TrainState,
     batches: Sequence[Transition],
