@@ -19,7 +19,7 @@ from binaries import launch
 from sac_tf.distributed.addresses import parse_addresses
 
 if TYPE_CHECKING:
-    from sac_tf.training.acting import Act
+    from sac_tf.types import Act
 
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.")
 _POLICY = flags.DEFINE_string(

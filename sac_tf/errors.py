@@ -13,6 +13,10 @@ class RunError(RuntimeError):
     1."""
 
 
+class Diverged(RunError):
+    """A loss or another metric of the update is NaN or infinite."""
+
+
 def require_count(name: str, value: Any, minimum: int = 1) -> int:
     """Returns `value` if it is an integer of at least `minimum`; raises ConfigurationError
     otherwise."""

@@ -9,13 +9,19 @@ a task.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+import tree
 
 Nest = Any
 """An array or tensor, or a nested dict of them."""
+
+
+Act = Callable[[Nest], np.ndarray]
+"""Observations (nest of [E, ...]) -> actions [E, A] in [-1, 1]."""
 
 
 class Transition(NamedTuple):
@@ -55,6 +61,53 @@ class Step(NamedTuple):
     truncated: Any
     successor: Nest
     observation: Nest
+
+
+class Episode(NamedTuple):
+    """A finished episode.
+
+    Attributes:
+      total_reward: undiscounted return.
+      length: in environment steps.
+      copy: which of the E environments played it.
+    """
+
+    total_reward: float
+    length: int
+    copy: int
+
+
+class Evaluation(NamedTuple):
+    """Mean and standard deviation of the undiscounted returns of some episodes."""
+
+    return_mean: float
+    return_std: float
+    episodes: int
+
+    def __str__(self) -> str:
+        return f"{self.return_mean:.1f} +- {self.return_std:.1f} over {self.episodes} episodes"
+
+
+class Leaf(NamedTuple):
+    """One array of a nest.
+
+    Attributes:
+      path: keys that lead to it in a nested dict; empty where the nest is the array itself.
+      value: the array, or its spec.
+    """
+
+    path: tuple[str, ...]
+    value: Any
+
+    @property
+    def name(self) -> str:
+        """The keys joined with "/"."""
+        return "/".join(self.path)
+
+
+def leaves_of(nest: Nest) -> list[Leaf]:
+    """Returns the arrays of a nest in the order of `tf.nest.flatten`: the one way to walk it."""
+    return [Leaf(tuple(map(str, path)), value) for path, value in tree.flatten_with_path(nest)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _strategy(**settings):
     return devices.mirrored_state(None, 0, lambda *_: tf.distribute.get_strategy(), **settings)
 
 
-def _make(state, steps, updates):
+def _make(state, replaced, updates):
     """Returns the update of a state, and the list of what `learned_from` heard."""
     heard = []
 
@@ -109,9 +109,9 @@ def _make(state, steps, updates):
     def hear(rows, td_error):
         tf.numpy_function(lambda *arrays: heard.append(arrays), [rows.reward, td_error], [])
 
-    steps = _part(steps.sac_steps, **steps)
+    ordered = _part(steps.sac_steps, **replaced)
     return make_update(
-        state, sample, hear, batch_size=6, updates_per_call=updates, steps=steps
+        state, sample, hear, batch_size=6, updates_per_call=updates, steps=ordered
     ), heard
 
 

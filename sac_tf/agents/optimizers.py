@@ -10,6 +10,7 @@ import tensorflow as tf
 from sac_tf import devices
 from sac_tf.agents.schedules import Schedule, require_learning_rate
 from sac_tf.errors import require_number
+from sac_tf.pinned.keras_optimizers import AdamW
 
 Optimizer: TypeAlias = tf.keras.optimizers.legacy.Optimizer
 
@@ -35,25 +36,8 @@ def adam(
         "a number from 0 to below 1",
     )
     if weight_decay:
-        return _AdamW(weight_decay, learning_rate, beta_1, beta_2, epsilon)
+        return AdamW(weight_decay, learning_rate, beta_1, beta_2, epsilon)
     return tf.keras.optimizers.legacy.Adam(learning_rate, beta_1, beta_2, epsilon)
-
-
-class _AdamW(tf.keras.optimizers.legacy.Adam):
-    """Adam whose step also takes learning rate * weight decay of every variable, biases too (as
-    SERL and PyTorch)."""
-
-    def __init__(self, weight_decay: float, *adam_arguments: float | Schedule):
-        super().__init__(*adam_arguments)
-        self._weight_decay = weight_decay
-
-    def _resource_apply_dense(
-        self, grad: tf.Tensor, var: tf.Variable, apply_state: dict
-    ) -> tf.Operation:
-        var.assign_sub(
-            apply_state[(var.device, var.dtype.base_dtype)]["lr_t"] * self._weight_decay * var
-        )
-        return super()._resource_apply_dense(grad, var, apply_state)
 
 
 def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimizer:

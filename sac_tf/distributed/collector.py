@@ -24,8 +24,9 @@ from sac_tf.replay.writer import TransitionWriter
 from sac_tf.runs.interrupts import Interrupts
 from sac_tf.runs.logs import CsvLog, progress_bar, say
 from sac_tf.training.acting import exploring_actions, uniform_actions
-from sac_tf.training.collecting import Episode, collect
+from sac_tf.training.collecting import collect
 from sac_tf.training.train import Training
+from sac_tf.types import Episode
 
 EPISODES_FILE = "episodes.csv"
 _EPISODE_COLUMNS = ("step", "wall_time", "episode_return", "episode_length", "policy_updates")

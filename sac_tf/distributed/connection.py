@@ -8,12 +8,11 @@ from typing import Any
 
 import gin
 import reverb
-import tree
 
 from sac_tf.distributed.messages import BOARD_TABLE, hear
 from sac_tf.distributed.waiting import Patience, bounded
 from sac_tf.errors import ConfigurationError, RunError, require_number
-from sac_tf.types import EnvironmentSpec
+from sac_tf.types import EnvironmentSpec, leaves_of
 
 _ANSWER_S = 10.0
 """Within which a server that lives answers."""
@@ -21,8 +20,7 @@ _ANSWER_S = 10.0
 
 def describe_task(environment_id: str, spec: EnvironmentSpec) -> dict[str, Any]:
     """Returns what two processes must agree on to exchange rows, as JSON has it."""
-    leaves = tree.flatten_with_path(spec.observation)
-    observation = {"/".join(map(str, path)): list(leaf.shape) for path, leaf in leaves}
+    observation = {leaf.name: list(leaf.value.shape) for leaf in leaves_of(spec.observation)}
     return {
         "environment": environment_id,
         "observation": observation,

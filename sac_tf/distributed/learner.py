@@ -26,8 +26,8 @@ from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.runs.interrupts import Interrupts
 from sac_tf.runs.logs import say
 from sac_tf.serving.export_policy import refuse_foreign
-from sac_tf.training.collecting import Episode
 from sac_tf.training.train import POLICY_FOLDER, Training, export_policy, save_run, saving_on_error
+from sac_tf.types import Episode
 
 _LOOK_S = 1.0
 """Between two looks at how the servers are."""

@@ -6,8 +6,9 @@ import gin
 import tensorflow as tf
 
 from sac_tf.errors import require_counts
-from sac_tf.networks.layers import Members, seeds
+from sac_tf.networks.layers import Members
 from sac_tf.networks.torsos import Layer, Torso, mlp_torso
+from sac_tf.seeds import initializer_seeds
 from sac_tf.types import EnvironmentSpec, Nest
 
 Heads = Callable[[tf.Tensor, int, int], Sequence[tf.Tensor]]
@@ -68,7 +69,7 @@ def make_actor(
     name, which fails for nested ones.
     """
     require_counts("actor.hidden_units", hidden_units)
-    stream = seeds(seed)
+    stream = initializer_seeds(seed)
     observation, leaves = observation_inputs(spec, normalization)
     (x,) = torso([join_leaves(leaves)], _dense, hidden_units, activation, stream)
     loc, log_std = heads(x, spec.action_dimensions, next(stream))

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from sac_tf.errors import require_count, require_counts
 from sac_tf.networks.actor import join_leaves, observation_inputs
-from sac_tf.networks.layers import EnsembleDense, Members, seeds
+from sac_tf.networks.layers import EnsembleDense, Members
 from sac_tf.networks.torsos import Torso, mlp_torso
+from sac_tf.seeds import initializer_seeds
 from sac_tf.types import EnvironmentSpec
 
 
@@ -31,7 +32,7 @@ def make_critic(
     """
     require_count("critic.ensemble_size", ensemble_size)
     require_counts("critic.hidden_units", hidden_units)
-    stream = seeds(seed)
+    stream = initializer_seeds(seed)
     observation, leaves = observation_inputs(spec, normalization)
     action = tf.keras.Input(spec.action.shape, name="action")
     dense = functools.partial(EnsembleDense, ensemble_size)

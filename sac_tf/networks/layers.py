@@ -1,20 +1,13 @@
 """Layers of an ensemble: each member has its own weights and its own products."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
+
+from sac_tf.seeds import initializer_seeds
 
 Members = Sequence[tf.Tensor]
 """One tensor [B, ...] for each member of an ensemble."""
-
-
-def seeds(seed: int) -> Iterator[int]:
-    """Yields an endless, repeatable stream of initializer seeds that are independent of each
-    other."""
-    generator = np.random.default_rng(seed)
-    while True:
-        yield int(generator.integers(2**31))
 
 
 class EnsembleDense(tf.keras.layers.Layer):
@@ -33,7 +26,7 @@ class EnsembleDense(tf.keras.layers.Layer):
         self.activation = tf.keras.activations.get(activation)
 
     def build(self, input_shape: list[tf.TensorShape]) -> None:
-        inputs, stream = input_shape[0][-1], seeds(self.seed)
+        inputs, stream = input_shape[0][-1], initializer_seeds(self.seed)
         self.kernels, self.biases = [], []
         for member in range(self.members):
             initializer = tf.keras.initializers.GlorotUniform(next(stream))

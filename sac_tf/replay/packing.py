@@ -9,7 +9,7 @@ import tensorflow as tf
 import tree
 
 from sac_tf.errors import RunError
-from sac_tf.types import EnvironmentSpec, Transition
+from sac_tf.types import EnvironmentSpec, Transition, leaves_of
 
 
 class RowPacker:
@@ -17,9 +17,9 @@ class RowPacker:
 
     def __init__(self, spec: EnvironmentSpec):
         self._spec = spec.transition
-        leaves = tree.flatten_with_path(self._spec)
-        self._names = ["/".join(str(part) for part in path) for path, _ in leaves]
-        self._shapes = [tuple(leaf.shape) for _, leaf in leaves]
+        leaves = leaves_of(self._spec)
+        self._names = [leaf.name for leaf in leaves]
+        self._shapes = [tuple(leaf.value.shape) for leaf in leaves]
         self._sizes = [int(np.prod(shape)) for shape in self._shapes]
 
     @property

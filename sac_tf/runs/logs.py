@@ -17,8 +17,7 @@ from tqdm import tqdm
 from sac_tf import files
 from sac_tf.errors import require_count
 from sac_tf.runs.checkpoints import Progress
-from sac_tf.training.collecting import Episode
-from sac_tf.training.evaluate import Evaluation
+from sac_tf.types import Episode, Evaluation
 
 EVALUATIONS_FILE = "evaluations.csv"
 EVALUATION_COLUMNS = ("step", "wall_time", "return_mean", "return_std", "episodes")

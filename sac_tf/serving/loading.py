@@ -11,7 +11,7 @@ from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError
 from sac_tf.serving.export_policy import TFLITE_FILE
 from sac_tf.serving.policy_spec import PolicySpec
-from sac_tf.training.acting import Act
+from sac_tf.types import Act
 
 _Call = Callable[[dict[str, np.ndarray]], np.ndarray]
 """{input name: array [B, ...]} -> actions [B, A]."""

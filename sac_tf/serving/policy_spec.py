@@ -10,12 +10,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 import tensorflow as tf
-import tree
 
 import sac_tf
 from sac_tf import files
 from sac_tf.errors import ConfigurationError
-from sac_tf.types import EnvironmentSpec, Nest
+from sac_tf.types import EnvironmentSpec, Nest, leaves_of
 
 FILE_NAME = "policy_spec.json"
 SEED = "seed"
@@ -152,17 +151,17 @@ class PolicySpec:
 
 
 def _leaves(observation: Nest) -> tuple[ObservationLeaf, ...]:
-    leaves: list[ObservationLeaf] = []
-    for path, leaf in tree.flatten_with_path(observation):
+    named: list[ObservationLeaf] = []
+    for path, leaf in leaves_of(observation):
         name = _input_name(path)
-        while name in (SEED, *(other.name for other in leaves)):
+        while name in (SEED, *(other.name for other in named)):
             name += "_"
-        leaves.append(_leaf(name, path, leaf.shape, leaf.dtype.name))
-    return tuple(leaves)
+        named.append(_leaf(name, path, leaf.shape, leaf.dtype.name))
+    return tuple(named)
 
 
 def _leaf(name: str, path: Any, shape: Any, dtype: str) -> ObservationLeaf:
-    return ObservationLeaf(name, tuple(map(str, path)), tuple(map(int, shape)), dtype)
+    return ObservationLeaf(name, tuple(path), tuple(map(int, shape)), dtype)
 
 
 def _input_name(path: tuple[str, ...]) -> str:

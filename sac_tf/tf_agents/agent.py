@@ -14,7 +14,7 @@ from tf_agents.policies import actor_policy, tf_policy
 from tf_agents.trajectories import time_step as ts
 
 from sac_tf.agents.sac import losses, steps
-from sac_tf.agents.sac.state import draw_seed
+from sac_tf.seeds import draw_seed
 from sac_tf.tf_agents import building, specs
 from sac_tf.tf_agents.networks import PolicyActor
 from sac_tf.tf_agents.objective import Minimizer, row_weights, total_loss, write_summaries

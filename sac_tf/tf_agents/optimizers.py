@@ -8,6 +8,7 @@ import tensorflow as tf
 from sac_tf import devices
 from sac_tf.agents.optimizers import adam
 from sac_tf.errors import ConfigurationError
+from sac_tf.pinned.keras_optimizers import to_legacy
 
 
 def optimizer_factory(name: str, optimizer: Any) -> Callable[[], Any]:
@@ -26,7 +27,7 @@ def optimizer_factory(name: str, optimizer: Any) -> Callable[[], Any]:
     if isinstance(optimizer, tf.keras.optimizers.legacy.Optimizer):
         return lambda: optimizer
     if isinstance(optimizer, tf.keras.optimizers.Optimizer):
-        return lambda: tf.keras.__internal__.optimizers.convert_to_legacy_optimizer(optimizer)
+        return lambda: to_legacy(optimizer)
     if isinstance(optimizer, tf.compat.v1.train.Optimizer):
         return lambda: Version1Optimizer(optimizer)
     raise ConfigurationError(

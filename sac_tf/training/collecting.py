@@ -1,23 +1,12 @@
 """Experience as an endless stream."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.replay.transitions import to_transition
-from sac_tf.training.acting import Act
-from sac_tf.types import Transition
-
-
-class Episode(NamedTuple):
-    """A finished episode: its undiscounted return, its length in steps, and which of the E copies
-    played it."""
-
-    total_reward: float
-    length: int
-    copy: int
+from sac_tf.types import Act, Episode, Transition
 
 
 def collect(

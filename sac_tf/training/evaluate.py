@@ -1,26 +1,14 @@
 """How good the mean action is."""
 
-from typing import NamedTuple
-
 import gin
 import numpy as np
 
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import require_count
-from sac_tf.training.acting import Act, mean_actions
-from sac_tf.training.collecting import Episode, collect
-
-
-class Evaluation(NamedTuple):
-    """Mean and standard deviation of the undiscounted returns of some episodes."""
-
-    return_mean: float
-    return_std: float
-    episodes: int
-
-    def __str__(self) -> str:
-        return f"{self.return_mean:.1f} +- {self.return_std:.1f} over {self.episodes} episodes"
+from sac_tf.training.acting import mean_actions
+from sac_tf.training.collecting import collect
+from sac_tf.types import Act, Episode, Evaluation
 
 
 @gin.configurable

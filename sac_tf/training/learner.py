@@ -10,14 +10,10 @@ import tensorflow as tf
 
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.agents.update import Update, make_update
-from sac_tf.errors import ConfigurationError, RunError, require_number
+from sac_tf.errors import ConfigurationError, Diverged, RunError, require_number
 from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.replay import Replay
 from sac_tf.types import EnvironmentSpec, Transition
-
-
-class Diverged(RunError):
-    """A loss or another metric of the update is NaN or infinite."""
 
 
 @gin.configurable("learner")  # TF-Agents has a Learner too, and a process may hold both

@@ -12,7 +12,7 @@ import numpy as np
 
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-from sac_tf.errors import ConfigurationError, RunError, require_count
+from sac_tf.errors import ConfigurationError, Diverged, RunError, require_count
 from sac_tf.runs import configuration
 from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.runs.interrupts import Interrupts
@@ -21,11 +21,11 @@ from sac_tf.runs.runtime import free_closed_runs, set_runtime
 from sac_tf.serving.export_policy import export, refuse_foreign
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.training.acting import exploring_actions, uniform_actions
-from sac_tf.training.collecting import Episode, collect
-from sac_tf.training.evaluate import Evaluation, Evaluator
+from sac_tf.training.collecting import collect
+from sac_tf.training.evaluate import Evaluator
 from sac_tf.training.initialization import Initialization
-from sac_tf.training.learner import Diverged, Learner
-from sac_tf.types import EnvironmentSpec, Transition
+from sac_tf.training.learner import Learner
+from sac_tf.types import EnvironmentSpec, Episode, Evaluation, Transition
 
 POLICY_FOLDER = "policy"
 """Where in its folder a finished run exports its policy."""

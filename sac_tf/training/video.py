@@ -6,8 +6,8 @@ import imageio
 
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import RunError
-from sac_tf.training.acting import Act
 from sac_tf.training.collecting import collect
+from sac_tf.types import Act
 
 _FRAMES_PER_SECOND = 30
 

@@ -145,11 +145,11 @@ def test_actor_follows_every_so_many_critic_steps(spec, settings, actor_rows):
         seen["actor"].append(batch.reward.shape[0])
         return steps.actor_step(state, batch)
 
-    steps = _steps(
+    ordered = _steps(
         critic_steps_per_actor_step=3, critic_step=critic_step, actor_step=actor_step, **settings
     )
     make_update(
-        _state(spec), lambda number: _batch(number), batch_size=4, updates_per_call=6, steps=steps
+        _state(spec), lambda number: _batch(number), batch_size=4, updates_per_call=6, steps=ordered
     )
     assert seen == {"critic": [4] * 6, "actor": actor_rows}
 

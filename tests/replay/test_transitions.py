@@ -6,8 +6,8 @@ import pytest
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.transitions import NStepRows, OneStepRows, to_transition
-from sac_tf.training.collecting import Episode, collect
-from sac_tf.types import Step, Transition
+from sac_tf.training.collecting import collect
+from sac_tf.types import Episode, Step, Transition
 
 
 def test_discount_of_every_kind_of_step():

@@ -13,9 +13,9 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.runs import configuration, plot
 from sac_tf.runs.checkpoints import Progress
 from sac_tf.runs.logs import RunLog
-from sac_tf.training.collecting import Episode
-from sac_tf.training.evaluate import Evaluation, play, summarize
+from sac_tf.training.evaluate import play, summarize
 from sac_tf.training.train import Training
+from sac_tf.types import Episode, Evaluation
 
 
 def _run_folder(path, seed, returns, environment="Pendulum-v1"):

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from sac_tf.agents.optimizers import minimize
 from sac_tf.agents.sac import losses, steps
-from sac_tf.agents.sac.state import TrainState, draw_seed
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.errors import ConfigurationError, require_number
+from sac_tf.seeds import draw_seed
 from sac_tf.types import Transition
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import gin
-import numpy as np
 import tensorflow as tf
 
 from sac_tf import devices
@@ -14,6 +13,7 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.distributions import SquashedGaussian, squashed_gaussian
 from sac_tf.networks.temperature import Temperature
+from sac_tf.seeds import independent_seeds
 from sac_tf.types import EnvironmentSpec, Nest
 
 
@@ -83,7 +83,9 @@ class TrainState(tf.Module):
             have no target.
         """
         super().__init__(name="train_state")
-        actor_seed, critic_seed, update_seed, exploration_seed, target_seed = _streams(seed, 5)
+        actor_seed, critic_seed, update_seed, exploration_seed, target_seed = independent_seeds(
+            seed, 5
+        )
         self.actor = actor(spec, actor_seed)
         self.critic = critic(spec, critic_seed)
         targets: Any = (
@@ -111,13 +113,3 @@ class TrainState(tf.Module):
         """Returns pi(.|s) for observations [B, ...]; `training` where the actor is what is being
         trained."""
         return self._distribution(*self.actor([observation], training=training))
-
-
-def _streams(seed: int, number: int) -> list[int]:
-    """Returns seeds that are independent of each other."""
-    return [int(stream) for stream in np.random.SeedSequence(seed).generate_state(number)]
-
-
-def draw_seed(generator: tf.random.Generator) -> tf.Tensor:
-    """Returns a fresh stateless seed, int32 [2], from a stateful generator."""
-    return devices.once(lambda: generator.uniform_full_int([2], tf.int32))

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from sac_tf.agents.optimizers import minimize
 from sac_tf.agents.sac import losses
-from sac_tf.agents.sac.state import TrainState, averaged, draw_seed
+from sac_tf.agents.sac.state import TrainState, averaged
 from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.seeds import draw_seed
 from sac_tf.types import Nest, Transition
 
 Metrics = dict[str, tf.Tensor]
