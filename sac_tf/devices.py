@@ -12,49 +12,14 @@ nothing to a graph.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import gin
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError, require_count
-from sac_tf.types import EnvironmentSpec, Nest
+from sac_tf.errors import ConfigurationError
+from sac_tf.types import Nest
 
-State = TypeVar("State")
 _MEAN = tf.distribute.ReduceOp.MEAN
-
-
-@gin.configurable
-def mirrored_state(
-    spec: EnvironmentSpec,
-    seed: int,
-    state: Callable[[EnvironmentSpec, int], State],
-    devices: int | None = None,
-) -> State:
-    """Returns `state(spec, seed)` with a copy on each device of `tf.distribute.MirroredStrategy`.
-
-    Its checkpoint is that of one device, which can read it, and the reverse.
-
-    Args:
-      spec, seed: of the state.
-      state: builds it, `TrainState` for example.
-      devices: how many, the first ones; None takes all. They are GPUs, or CPUs where there is no
-        GPU.
-
-    Raises:
-      ConfigurationError: there are not so many.
-    """
-    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    names = [f"{device.device_type}:{number}" for number, device in enumerate(found)]
-    if devices is not None and require_count("mirrored_state.devices", devices) > len(names):
-        raise ConfigurationError(
-            f"mirrored_state.devices={devices} is more than there are: {', '.join(names)}."
-        )
-    # TensorFlow's ring of CPUs cannot tell two strategies of one process apart: their sums meet,
-    # and abort.
-    sums = None if names[0].startswith("GPU") else tf.distribute.ReductionToOneDevice()
-    with tf.distribute.MirroredStrategy(names[:devices], sums).scope():
-        return state(spec, seed)
 
 
 def current_strategy() -> tf.distribute.Strategy | None:
@@ -81,13 +46,13 @@ def require_shares(
         return
     if batch_size % strategy.num_replicas_in_sync:
         raise ConfigurationError(
-            f"make_update.batch_size={batch_size} must be a multiple of "
+            f"train.batch_size={batch_size} must be a multiple of "
             f"{strategy.num_replicas_in_sync}, the number of "
-            "devices of learner.state=@mirrored_state, which share a batch."
+            "devices of train.state=@mirrored_state, which share a batch."
         )
     if jit_compile:
         raise ConfigurationError(
-            "make_update.jit_compile=True works without learner.state=@mirrored_state only; leave "
+            "update.jit_compile=True works without train.state=@mirrored_state only; leave "
             "it at False."
         )
 

@@ -105,7 +105,7 @@ class SacAgent(tf_agent.TFAgent):
         """
         tf.Module.__init__(self, name=name)
         time_step_spec, action_spec = specs.tensor_specs(time_step_spec, action_spec)
-        self._target_rule = building.target_rule(gamma, target_update_tau, target_update_period)
+        self._target_rule = building.target_rule(target_update_tau, target_update_period)
         inputs = (time_step_spec.observation, action_spec)
         given, targets = (
             (critic_network, critic_network_2),
@@ -124,8 +124,11 @@ class SacAgent(tf_agent.TFAgent):
         optimizers = dict(
             zip(names, (actor_optimizer, critic_optimizer, alpha_optimizer), strict=True)
         )
+        discount = building.number(
+            "gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1"
+        )
         self.state = building.train_state(
-            *inputs, actor, critics, optimizers, initial_log_alpha, target_entropy
+            *inputs, actor, critics, optimizers, initial_log_alpha, target_entropy, discount
         )
         self._scales = SacLossInfo(critic_loss_weight, actor_loss_weight, alpha_loss_weight)
         self._td_errors_loss_fn = td_errors_loss_fn
@@ -252,7 +255,7 @@ class SacAgent(tf_agent.TFAgent):
             policy_steps.action,
             next_time_steps,
             self._td_errors_loss_fn,
-            self._target_rule["gamma"],
+            self.state.discount,
             self._reward_scale_factor,
             weights,
             training,

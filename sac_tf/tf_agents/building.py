@@ -88,6 +88,7 @@ def train_state(
     optimizers: dict[str, Any],
     initial_log_alpha: float,
     target_entropy: float | None,
+    discount: float,
 ) -> TrainState:
     """Returns the core's state over these networks.
 
@@ -97,6 +98,7 @@ def train_state(
       critic_and_target: the critics and their targets.
       optimizers: by the name of their argument; see `optimizer_factory`.
       initial_log_alpha: log of the temperature.
+      discount: gamma.
       target_entropy: in units of the bounds. None: -A in units of [-1, 1].
     """
     initial_log_alpha = number(
@@ -112,6 +114,7 @@ def train_state(
     return TrainState(
         spec,
         _global_seed(),
+        discount,
         actor=lambda *_: actor,
         critic=lambda *_: critic,
         target_critic=lambda *_: target,
@@ -137,11 +140,10 @@ def positive_or_none(name: str, value: Any) -> float | None:
     )
 
 
-def target_rule(gamma: Any, tau: Any, period: Any) -> dict[str, Any]:
+def target_rule(tau: Any, period: Any) -> dict[str, Any]:
     """Returns the arguments of `critic_step` that make targets; raises ConfigurationError naming
     those of the agent."""
     return {
-        "gamma": number("gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1"),
         "tau": number(
             "target_update_tau", tau, lambda value: 0 < value <= 1, "a number above 0 and at most 1"
         ),
