@@ -32,7 +32,7 @@ def mirrored_state(
     names = [f"{device.device_type}:{number}" for number, device in enumerate(found)]
     if devices is not None and require_count("mirrored_state.devices", devices) > len(names):
         raise ConfigurationError(
-            f"mirrored_state.devices={devices} is more than there are: {', '.join(names)}."
+            f"mirrored_state.devices={devices} exceeds the available devices: {', '.join(names)}."
         )
     # TensorFlow's ring of CPUs confuses two strategies of one process, and aborts.
     reduction = None if names[0].startswith("GPU") else tf.distribute.ReductionToOneDevice()
