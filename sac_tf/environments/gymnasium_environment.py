@@ -42,8 +42,8 @@ class GymnasiumEnvironment:
           environment_id: a registered id, or `module:id` for an id that importing `module`
             registers.
           num_environments: E.
-          render_mode: passed to Gymnasium ("rgb_array" to render frames); None passes none, for tasks
-            that take no such argument.
+          render_mode: passed to Gymnasium ("rgb_array" to render frames); None passes none, for
+            tasks that take no such argument.
           scale_actions: `step` takes actions in [-1, 1]; False: within the task's own bounds, as
             exported policies act.
 
