@@ -1,3 +1,5 @@
+"""Checkpoints: written atomically, checked when read, saved when a run fails."""
+
 import functools
 import logging
 
@@ -5,10 +7,15 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.agents.sac.state import TrainState
-from sac_tf.errors import RunError
+from sac_tf.errors import Diverged, RunError
 from sac_tf.networks.critic import make_critic
-from sac_tf.runs.checkpoints import CheckpointStore, Progress, is_whole
-from sac_tf.training.learner import restore_state
+from sac_tf.runs.checkpoints import (
+    CheckpointStore,
+    Progress,
+    is_intact,
+    read_state,
+    saved_on_error,
+)
 
 
 def _write(text):
@@ -42,9 +49,11 @@ def test_saving_a_step_again_replaces_it(store):
 
 
 @pytest.mark.parametrize("harm", ["truncate", "change", "remove", "no manifest", "half a manifest"])
-def test_a_damaged_newest_one_falls_back_with_a_warning(store, caplog, harm):
-    good, bad = store.save(1, _write("good")), store.save(2, _write("bad"))
-    file, manifest = bad / "deep" / "file.txt", bad / "manifest.json"
+def test_a_damaged_checkpoint_is_skipped_with_a_warning(store, caplog, harm):
+    good = store.save(1, _write("good"))
+    bad = store.save(2, _write("bad"))
+    file = bad / "deep" / "file.txt"
+    manifest = bad / "manifest.json"
     {
         "truncate": lambda: file.write_text("b"),
         "change": lambda: file.write_text("bed"),
@@ -59,11 +68,11 @@ def test_a_damaged_newest_one_falls_back_with_a_warning(store, caplog, harm):
 
 def test_all_damaged_is_an_error_and_not_a_fresh_start(store):
     (store.save(1, _write("x")) / "manifest.json").unlink()
-    with pytest.raises(RunError, match="No checkpoint in .* is whole"):
+    with pytest.raises(RunError, match="All checkpoints in .* are damaged"):
         store.latest()
 
 
-def test_a_save_that_fails_leaves_the_one_before(store, tmp_path):
+def test_a_save_that_fails_changes_nothing(store, tmp_path):
     good = store.save(1, _write("good"))
 
     def fail(folder):
@@ -72,11 +81,11 @@ def test_a_save_that_fails_leaves_the_one_before(store, tmp_path):
 
     with pytest.raises(OSError, match="disk full"):
         store.save(2, fail)
-    assert store.latest() == good and is_whole(good)
+    assert store.latest() == good and is_intact(good)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [good.name]
 
 
-def test_what_a_killed_save_left_does_no_harm(store, tmp_path):
+def test_files_of_a_killed_save_are_removed(store, tmp_path):
     good = store.save(1, _write("good"))
     (tmp_path / "checkpoints" / ".step-000000002.unfinished" / "deep").mkdir(parents=True)
     assert store.latest() == good
@@ -93,7 +102,7 @@ def test_other_prefixes_are_not_resumed(store):
     assert store.latest() == good
 
 
-def test_progress_goes_through_a_file(tmp_path):
+def test_progress_is_saved_and_loaded(tmp_path):
     Progress(step=12, elapsed=3.5).save(tmp_path)
     assert Progress.load(tmp_path) == Progress(12, 3.5)
 
@@ -101,11 +110,12 @@ def test_progress_goes_through_a_file(tmp_path):
 @pytest.mark.parametrize(
     "other", [{"ensemble_size": 3}, {"ensemble_size": 1}, {"hidden_units": (4, 8)}]
 )
-def test_variables_that_other_code_made_are_one_sentence(spec, tmp_path, other):
+def test_other_variables_are_refused_in_one_sentence(spec, tmp_path, other):
     def state(**settings):
         return TrainState(
             spec,
             seed=0,
+            discount=0.99,
             critic=functools.partial(make_critic, **{"hidden_units": (8, 8), **settings}),
         )
 
@@ -113,4 +123,38 @@ def test_variables_that_other_code_made_are_one_sentence(spec, tmp_path, other):
     with pytest.raises(
         RunError, match=f"^{tmp_path} does not fit .* another version of sac_tf wrote it"
     ):
-        restore_state(state(), tmp_path)
+        read_state(state(), tmp_path)
+
+
+def _saved(tmp_path, error):
+    """Returns what is raised instead of `error`, and the prefixes of saved checkpoints."""
+    prefixes = []
+
+    def save(prefix):
+        prefixes.append(prefix)
+        return tmp_path / f"{prefix}-000000007"
+
+    with pytest.raises(Exception) as caught, saved_on_error(tmp_path, save):
+        raise error
+    return caught.value, prefixes
+
+
+@pytest.mark.parametrize(
+    ("error", "prefix"),
+    [(RunError("Reverb is gone."), "step"), (Diverged("loss is nan."), "diverged")],
+)
+def test_a_failure_saves_a_checkpoint_and_names_it(tmp_path, error, prefix):
+    raised, prefixes = _saved(tmp_path, error)
+    assert isinstance(raised, RunError) and prefixes == [prefix]
+    assert str(raised) == f"{error} All that was collected is in {tmp_path}/{prefix}-000000007."
+
+
+def test_an_unexpected_error_saves_and_is_raised_unchanged(tmp_path):
+    error = ZeroDivisionError("division by zero")
+    assert _saved(tmp_path, error) == (error, ["step"])
+
+
+def test_a_disk_that_fails_is_not_written_again(tmp_path):
+    raised, prefixes = _saved(tmp_path, OSError("disk full"))
+    assert isinstance(raised, RunError) and prefixes == []
+    assert str(raised) == f"Cannot write in {tmp_path} (disk full); its checkpoints are unchanged."

@@ -1,4 +1,4 @@
-"""The precision of products, as far as a processor has it."""
+"""The TensorFlow runtime: precision of products, and thread counts."""
 
 import numpy as np
 import pytest
@@ -17,30 +17,35 @@ def _float32_afterwards():
 
 
 def _critic_and_actor(spec, bfloat16_products):
-    """Q values of a compiled function, and actions, in one precision and the same networks."""
+    """Returns Q values of a compiled function, and actions, of the same networks."""
     runtime.set_runtime(bfloat16_products=bfloat16_products)
-    state = TrainState(spec, seed=0)
+    state = TrainState(spec, seed=0, discount=0.99)
     observation = np.random.default_rng(0).normal(size=(1, 3)).astype(np.float32)
     q = tf.function(lambda o: state.critic([o, tf.zeros([1, 2])]))(observation)
     return q.numpy(), mean_actions(state, spec, 1)(observation)
 
 
-def test_bfloat16_products_are_rounded_where_the_processor_has_them_and_actions_never_are(
-    spec, monkeypatch
-):
-    q, action = _critic_and_actor(spec, False)
+def test_bfloat16_products_round_q_values_but_not_actions(spec, monkeypatch):
+    """Where the processor has no such instructions, nothing is rounded."""
+    q, action = _critic_and_actor(spec, bfloat16_products=False)
     has_them = runtime.multiplies_bfloat16()
     monkeypatch.setattr(runtime, "multiplies_bfloat16", lambda: True)
-    rough_q, same_action = _critic_and_actor(spec, True)
+    rough_q, same_action = _critic_and_actor(spec, bfloat16_products=True)
     assert (rough_q != q).any() or not has_them
     np.testing.assert_allclose(rough_q, q, atol=0.02 * np.abs(q).max())
     np.testing.assert_array_equal(same_action, action)
 
 
-def test_bfloat16_products_are_refused_where_they_would_be_slow(monkeypatch):
+def test_slow_bfloat16_products_are_refused(monkeypatch):
     monkeypatch.setattr(runtime, "multiplies_bfloat16", lambda: False)
     with pytest.raises(
         ConfigurationError,
         match=r"bfloat16_products=True needs a processor with AVX512_BF16 or AMX",
     ):
         runtime.set_runtime(bfloat16_products=True)
+
+
+def test_other_thread_counts_after_the_first_operation_are_refused():
+    tf.constant(1.0)
+    with pytest.raises(ConfigurationError, match=r"set_runtime.intra_op=3 .* come too late"):
+        runtime.set_runtime(intra_op=3)
