@@ -151,11 +151,11 @@ def test_rows_of_each_critic_step_and_actor_step(spec, settings, actor_rows):
 
     def critic_step(state, batch):
         seen["critic"].append(batch.reward.shape[0])
-        return steps.critic_step(state, batch)
+        return {}, batch.reward
 
     def actor_step(state, batch):
         seen["actor"].append(batch.reward.shape[0])
-        return steps.actor_step(state, batch)
+        return {}, batch.reward
 
     ordered = _steps(
         critic_steps_per_actor_step=3, critic_step=critic_step, actor_step=actor_step, **settings
