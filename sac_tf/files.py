@@ -27,7 +27,7 @@ def describe(folder: Path, omit: str) -> dict[str, list[int]]:
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Replaces `folder` atomically by what `write(empty folder)` writes.
+    """Replaces `folder` atomically by a new folder, which `write(empty folder)` fills.
 
     If `write` raises, or the process is killed, the previous content stays.
     """

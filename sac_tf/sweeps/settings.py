@@ -14,8 +14,7 @@ SEED = "train.seed"
 
 
 class Setting(NamedTuple):
-    """A row of the table: a name, and what the row adds to the configuration that all rows
-    share."""
+    """A row of the table: a name, and additions to the configuration that all rows share."""
 
     name: str
     gin_files: tuple[str, ...]
@@ -23,7 +22,7 @@ class Setting(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """The name as the name of a folder that needs no quotes in a shell."""
+        """A folder name that needs no quotes in a shell."""
         bare = re.sub(r"[()\[\]{}'\"]", "", self.name).replace(", ", ",")
         return re.sub(r"[^\w.,=+@-]+", "_", bare).strip("._")
 

@@ -88,6 +88,13 @@ def test_a_signature_outlives_the_loaded_object(saved_model):
     assert not signature.variables
 
 
+def test_an_untested_tensorflow_raises_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(tf, "__version__", "2.99.0")
+    with pytest.raises(ConfigurationError, match="2.99.0 is installed.*2.15.x; install"):
+        write(tmp_path / "policy")
+    assert not list(tmp_path.iterdir())
+
+
 def test_policy_spec_describes_the_folder(saved_model):
     content = json.loads((saved_model[0] / FILE_NAME).read_text())
     assert {leaf["name"]: tuple(leaf["path"]) for leaf in content["observation"]} == INPUTS
