@@ -21,6 +21,7 @@ def make_state(spec: EnvironmentSpec, seed: int = 0) -> TrainState:
     state = TrainState(
         spec,
         seed,
+        discount=0.99,
         actor=functools.partial(make_actor, hidden_units=(32,)),
         critic=functools.partial(make_critic, hidden_units=(8,)),
     )

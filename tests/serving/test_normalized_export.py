@@ -29,7 +29,7 @@ def _observations(size, seed):
 def state():
     actor = functools.partial(make_actor, hidden_units=(32,), normalization=RunningNormalization)
     critic = functools.partial(make_critic, hidden_units=(8,))
-    state = TrainState(SPEC, seed=0, actor=actor, critic=critic)
+    state = TrainState(SPEC, seed=0, discount=0.99, actor=actor, critic=critic)
     # Biases of zero would be left out of the exported graph.
     for variable in state.actor.trainable_variables:
         variable.assign(variable + 0.1 * tf.random.stateless_normal(variable.shape, [7, 0]))

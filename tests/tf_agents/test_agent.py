@@ -48,7 +48,8 @@ def test_two_specs_are_enough(agent, experience):
 
 
 def test_defaults_are_those_of_the_core(agent):
-    assert agent._target_rule == {"gamma": 0.99, "tau": 0.005, "target_period": 1}
+    assert agent._target_rule == {"tau": 0.005, "target_period": 1}
+    assert agent.state.discount == 0.99
     assert agent.state.target_entropy == pytest.approx(-2 + 2 * np.log(1.25))
     layers = [layer for layer in agent.state.critic.model.layers if hasattr(layer, "members")]
     assert [layer.units for layer in layers] == [256, 256, 1]
