@@ -25,7 +25,7 @@ _BANNED = {
     r"but for": "except",
     r"on film": "video",
     r"leaves? home": "export",
-    r"\w*(general|initial|maxim|minim|normal|optim|parameter|parametr|priorit|regular|serial|summar)"
+    r"\w*(initial|maxim|minim|normal|optim|parameter|parametr|priorit|regular|serial|summar)"
     r"is(e|ed|er|es|ing|ation|ations)": "-iz-",
     r"(behaviour|colour|favour|neighbour)s?": "-or",
 }

@@ -193,13 +193,14 @@ def test_links_lead_to_files_and_headings():
 def test_make_targets_and_variables_exist():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    known = set(re.findall(r"[A-Z][A-Z_]+", makefile))
     wrong = []
     for page in documents.PAGES:
         for code in _code(page):
             for target, rest in re.findall(r"(?:^|[;&] *)make ([a-z][a-z-]*)([^#]*)", code):
                 variables = re.findall(r"\b([A-Z][A-Z_]+)=", rest)
-                unknown = {name for name in variables if name not in makefile}
-                wrong += [f"{place(page)}: {name}" for name in unknown | ({target} - targets)]
+                unknown = ({target} - targets) | (set(variables) - known)
+                wrong += [f"{place(page)}: {name}" for name in sorted(unknown)]
     assert not wrong, "\n".join(wrong)
 
 
