@@ -156,39 +156,40 @@ def train_state(
       networks: the actor, the critics and the target critics.
       optimizers: of actor, critics and temperature; see `optimizer_factory`.
       initial_log_alpha: log of the initial temperature.
-      target_entropy: in units of the bounds. None: -A in units of [-1, 1].
+      target_entropy: in units of the bounds; None for -A in units of [-1, 1].
       gamma: discount of one step.
 
     Raises:
-      ConfigurationError: a number out of range, or an optimizer of an unknown class.
+      ConfigurationError: a number out of range, or an unknown optimizer class.
     """
-    initial_log_alpha = number(
-        "initial_log_alpha", initial_log_alpha, lambda x: abs(x) < 80, wanted="between -80 and 80"
-    )
     spec = specs.environment_spec(observation_spec, action_spec)
     if target_entropy is None:
         target_entropy = specs.log_volume(action_spec) - spec.action_dimensions
-    target_entropy = number(
-        "target_entropy", target_entropy, math.isfinite, wanted="a finite number or None"
-    )
     actor, critic, target_critic = networks
-    discount = number("gamma", gamma, lambda x: 0 <= x <= 1, wanted="a number from 0 to 1")
+    named = zip(_OPTIMIZERS, optimizers, strict=True)
+    makers = {name: optimizer_factory(name, optimizer) for name, optimizer in named}
     return TrainState(
         spec,
         _global_seed(),
-        discount,
+        number("gamma", gamma, lambda x: 0 <= x <= 1, wanted="a number from 0 to 1"),
         actor=lambda *_: actor,
         critic=lambda *_: critic,
         target_critic=lambda *_: target_critic,
-        **{
-            name: optimizer_factory(name, optimizer)
-            for name, optimizer in zip(_OPTIMIZERS, optimizers, strict=True)
-        },
-        temperature=functools.partial(
-            Temperature, math.exp(initial_log_alpha), target_entropy=target_entropy
-        ),
+        temperature=_temperature(initial_log_alpha, target_entropy),
         distribution=lambda distributions: PolicyDistribution(distributions, action_spec),
+        **makers,
     )
+
+
+def _temperature(initial_log_alpha: Any, target_entropy: Any) -> Callable[[], Temperature]:
+    initial_log_alpha = number(
+        "initial_log_alpha", initial_log_alpha, lambda x: abs(x) < 80, wanted="between -80 and 80"
+    )
+    target_entropy = number(
+        "target_entropy", target_entropy, math.isfinite, wanted="a finite number or None"
+    )
+    initial_alpha = math.exp(initial_log_alpha)
+    return functools.partial(Temperature, initial_alpha, target_entropy=target_entropy)
 
 
 def target_rule(tau: Any, period: Any) -> dict[str, Any]:

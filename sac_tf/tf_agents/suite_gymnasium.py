@@ -30,25 +30,19 @@ def load(
     num_environments: int | None = None,
     seed: int | None = None,
 ) -> py_environment.PyEnvironment:
-    """Makes an environment, or a batch of copies. Arguments that `suite_gym.load` also has mean the
-    same.
+    """Makes an environment, or a batch; arguments of `suite_gym.load` mean the same.
 
     Args:
       environment_name: a registered id, or `module:id` for an id that importing `module` registers.
-      discount: discount of every step except terminal steps, whose discount is 0. A time limit
-        keeps it.
+      discount: of each step but the terminal one, whose discount is 0. A time limit keeps it.
       max_episode_steps: the time limit. None: the registered limit. 0: no limit.
-      gym_env_wrappers: applied in turn to the Gymnasium environment.
-      env_wrappers: applied in turn to the PyEnvironment.
+      gym_env_wrappers, env_wrappers: applied in turn to the Gymnasium and the PyEnvironment.
       gym_kwargs: arguments of the environment, such as {"render_mode": "rgb_array"}.
-      num_environments: E copies, stepped together as one batched environment. None: one
-        environment, without a batch dimension.
-      seed: seed of the first episode (copy i: seed + i); later episodes continue the same random
-        stream. None: unseeded.
+      num_environments: E copies, stepped as one batched environment. None: one, without a batch.
+      seed: of the first episode (copy i: seed + i). None: unseeded.
 
     Raises:
-      ConfigurationError: an environment that cannot be made, a space without an array spec, or a
-        number out of range.
+      ConfigurationError: the environment, a space or a number cannot be used.
     """
     require_count("max_episode_steps", max_episode_steps or 0, minimum=0)
     if num_environments is not None:
@@ -56,20 +50,21 @@ def load(
 
     def make(copy: int) -> py_environment.PyEnvironment:
         environment = _make(environment_name, max_episode_steps, gym_kwargs or {})
-        for wrapper in gym_env_wrappers:
-            environment = wrapper(environment)
+        environment = _apply(gym_env_wrappers, environment)
         own_seed = None if seed is None else seed + copy
-        wrapped = GymnasiumWrapper(environment, discount, own_seed)
-        for py_wrapper in env_wrappers:
-            wrapped = py_wrapper(wrapped)
-        return wrapped
+        return _apply(env_wrappers, GymnasiumWrapper(environment, discount, own_seed))
 
     if num_environments is None:
         return make(0)
     copies = [make(copy) for copy in range(num_environments)]
-    # One thread, because most simulators take less time than switching threads, and hold Python's
-    # global lock anyway.
+    # Most simulators take less time than switching threads, and hold Python's global lock.
     return batched_py_environment.BatchedPyEnvironment(copies, multithreading=False)
+
+
+def _apply(wrappers: Sequence[Callable[[Any], Any]], environment: Any) -> Any:
+    for wrapper in wrappers:
+        environment = wrapper(environment)
+    return environment
 
 
 class GymnasiumWrapper(py_environment.PyEnvironment):
