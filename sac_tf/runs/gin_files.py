@@ -98,7 +98,8 @@ def _refuse_contradictions(files: Sequence[str], bindings: Sequence[str]) -> Non
             mine, theirs = names
             raise ConfigurationError(
                 f"{first} sets {mine} = {here[mine]} and {second} sets {theirs} = {there[theirs]}; "
-                f"leave out one of the files, or decide with --gin_bindings='{theirs} = ...'."
+                "leave out one of the files, or decide with "
+                f"--gin_bindings='{_scoped(mine, theirs)} = ...'."
             )
 
 
@@ -108,6 +109,11 @@ def _contradiction(
     """Returns the first setting that two files bind to different values, by its name in each."""
     for mine, theirs in itertools.product(sorted(here), sorted(there)):
         is_same = mine == theirs or mine.endswith(f"/{theirs}") or theirs.endswith(f"/{mine}")
-        if is_same and here[mine] != there[theirs] and not {mine, theirs} & decided.keys():
+        if is_same and here[mine] != there[theirs] and _scoped(mine, theirs) not in decided:
             return mine, theirs
     return None
+
+
+def _scoped(mine: str, theirs: str) -> str:
+    """Returns the more specific of two names of one setting: gin prefers it."""
+    return max(mine, theirs, key=len)
