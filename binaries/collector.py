@@ -1,5 +1,5 @@
-r"""Collects experience for a run: acts with the newest policy, and sends what it sees to the replay
-servers.
+r"""A collector of a distributed run: acts with the newest policy and inserts its transitions into
+replay servers.
 
 python -m binaries.collector --root_dir=runs/cheetah --replay_address=localhost:8000 \
     --gin_file=gin_configs/tasks/half_cheetah.gin
@@ -8,26 +8,31 @@ python -m binaries.collector --root_dir=runs/cheetah --replay_address=localhost:
 import os
 import re
 import socket
-from pathlib import Path
 
 from absl import flags
 
 from binaries import launch
 from sac_tf.distributed.addresses import parse_addresses
+from sac_tf.runs import folder as names
 
 _ROOT_DIR = flags.DEFINE_string(
-    "root_dir", None, "Folder of the run; episodes go to collectors/ID there.", required=True
+    "root_dir",
+    None,
+    "Folder of the run; episodes are logged in collectors/ID there.",
+    required=True,
 )
 _ADDRESS = flags.DEFINE_string(
     "replay_address", None, "HOST:PORT of the replay server; several: commas.", required=True
 )
 _ID = flags.DEFINE_string(
-    "collector_id", None, "Name of this collector; if not given, host and process id."
+    "collector_id", None, "Name of this collector; default: host name and process id."
 )
 _GIN_FILE = flags.DEFINE_multi_string(
-    "gin_file", [], "Gin file; the same as for the other processes of the run."
+    "gin_file", [], "Gin file; the same for all processes of the run."
 )
-_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding; repeatable.")
+_GIN_BINDINGS = flags.DEFINE_multi_string(
+    "gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable."
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -38,10 +43,12 @@ def main(arguments: list[str]) -> int:
         raise launch.ConfigurationError(
             f"--collector_id={collector_id!r} may have letters, digits, '.', '_' and '-'."
         )
-    folder = launch.open_root_dir(f"{_ROOT_DIR.value}/collectors/{collector_id}")
-    collecting, training = launch.make_distributed("collect", _GIN_FILE.value, _GIN_BINDINGS.value)
-    stopped_by = collecting.run(Path(folder), addresses, collector_id, training)
-    return launch.ending(stopped_by, f"Episodes in {folder}/episodes.csv.")
+    folder = launch.open_root_dir(f"{_ROOT_DIR.value}/{names.COLLECTORS}/{collector_id}")
+    training = launch.make_distributed(_GIN_FILE.value, _GIN_BINDINGS.value)
+    from sac_tf.distributed import collector
+
+    stopped_by = collector.run(folder, addresses, collector_id, training)
+    return launch.ending(stopped_by, f"Episodes in {folder}/{names.EPISODES}.")
 
 
 if __name__ == "__main__":

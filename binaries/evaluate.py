@@ -1,11 +1,8 @@
-"""Evaluates the policy of a run, or an exported one, with its mean action, and films it if asked.
+"""Evaluates the policy of a run, or an exported one, with its mean action; records a video on
+request.
 
 python -m binaries.evaluate --root_dir=runs/cheetah --episodes=10 --video=cheetah.mp4
 python -m binaries.evaluate --policy=runs/cheetah/policy
-python -m binaries.evaluate --follow --root_dir=runs/cheetah --replay_address=localhost:8000
---gin_file=...
-
-The last is a process of a run on many: it evaluates each new policy until the run is complete.
 """
 
 import os
@@ -16,27 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from absl import flags
 
 from binaries import launch
-from sac_tf.distributed.addresses import parse_addresses
 
 if TYPE_CHECKING:
     from sac_tf.types import Act
 
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.")
 _POLICY = flags.DEFINE_string(
-    "policy", None, "Folder of an exported policy, in the place of --root_dir."
+    "policy", None, "Folder of an exported policy, instead of --root_dir."
 )
 _EPISODES = flags.DEFINE_integer("episodes", 10, "Episodes to play.", lower_bound=1)
-_VIDEO = flags.DEFINE_string("video", None, "Film the first episode into this .mp4 file.")
-_FOLLOW = flags.DEFINE_bool("follow", False, "Evaluate each new policy of a run on many processes.")
-_ADDRESS = flags.DEFINE_string(
-    "replay_address", None, "With --follow: HOST:PORT of the replay server; several: commas."
-)
-_GIN_FILE = flags.DEFINE_multi_string(
-    "gin_file", [], "With --follow: the same as for the other processes of the run."
-)
-_GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "With --follow: a binding; repeatable."
-)
+_VIDEO = flags.DEFINE_string("video", None, "Record the first episode as this .mp4 file.")
 _SEED = 0  # of the first episode; the others count up
 
 
@@ -49,14 +35,8 @@ class _Policy(NamedTuple):
     scale_actions: bool
 
 
-def main(arguments: list[str]) -> int | None:
+def main(arguments: list[str]) -> None:
     launch.refuse_arguments(arguments)
-    if _FOLLOW.value:
-        return _follow()
-    if _ADDRESS.value or _GIN_FILE.value or _GIN_BINDINGS.value:
-        raise launch.ConfigurationError(
-            "--replay_address, --gin_file and --gin_bindings are for --follow."
-        )
     if (_ROOT_DIR.value is None) == (_POLICY.value is None):
         raise launch.ConfigurationError("Give --root_dir or --policy, and not both.")
     if _VIDEO.value and not _VIDEO.value.endswith(".mp4"):
@@ -79,21 +59,6 @@ def main(arguments: list[str]) -> int | None:
         path = Path(_VIDEO.value)
         frames = video.film(policy.environment_id, policy.act(1), _SEED, path, policy.scale_actions)
         print(f"Video of {frames} frames in {path}")
-    return None
-
-
-def _follow() -> int:
-    if _ROOT_DIR.value is None or _ADDRESS.value is None or _POLICY.value or _VIDEO.value:
-        raise launch.ConfigurationError(
-            "--follow needs --root_dir and --replay_address, and no --policy or --video."
-        )
-    addresses = parse_addresses(_ADDRESS.value)
-    launch.open_root_dir(f"{_ROOT_DIR.value}/evaluator")
-    following, training = launch.make_distributed("follow", _GIN_FILE.value, _GIN_BINDINGS.value)
-    stopped_by = following.run(_ROOT_DIR.value, addresses, training)
-    return launch.ending(
-        stopped_by, f"The run is complete. Evaluations in {_ROOT_DIR.value}/evaluations.csv."
-    )
 
 
 def _of_run(root_dir: str) -> _Policy:

@@ -13,12 +13,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from logging import Formatter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import gin
 from absl import app, flags, logging
 
 from sac_tf.errors import ConfigurationError, RunError
+from sac_tf.runs import folder
 
 if TYPE_CHECKING:
     import signal
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from sac_tf.runs.restoring import RestoredRun
     from sac_tf.training.train import Training
 
-_DISTRIBUTED = "gin_configs/distributed.gin"
-NATIVE_LOG = "native.log"
 _GIN_TRACE = re.compile(r"In call to configurable '(\w+)'")
 """gin adds this to whatever is raised while something is built from bindings."""
 
@@ -65,53 +63,48 @@ def refuse_arguments(arguments: Sequence[str]) -> None:
         )
 
 
-def parse_gin(files: Sequence[str], bindings: Sequence[str]) -> None:
-    """Parses gin files and bindings; raises ConfigurationError with gin's own reason."""
-    import sac_tf.training.train  # noqa: F401  (registers what the bindings name)
-
-    for file in files:
-        if not Path(file).is_file():
-            raise ConfigurationError(f"--gin_file={file} does not exist.")
-    try:
-        gin.parse_config_files_and_bindings(list(files), list(bindings))
-    except (
-        Exception
-    ) as error:  # gin raises many kinds, and all of them mean a wrong file or binding
-        raise ConfigurationError(
-            f"gin cannot use this configuration: {_first_line(error)}"
-        ) from error
-
-
 def make_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
-    """Returns the run that gin files and bindings describe; raises ConfigurationError if they
-    cannot."""
-    parse_gin(files, bindings)
+    """Returns the run that gin files and bindings describe.
+
+    Raises:
+      ConfigurationError: they cannot work, or a binding has no effect on the run of one process.
+    """
+    training = read_training(files, bindings)
+    training.configuration()
+    return training
+
+
+def read_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
+    """As `make_training`, without a look at bindings that have no effect."""
+    import sac_tf.agents.mirrored  # noqa: F401  (registers a configurable)
+    from sac_tf.runs import gin_files
     from sac_tf.training.train import Training
 
+    gin_files.read(files, bindings)
     try:
         return Training()
-    except RuntimeError as error:  # gin's word for a missing binding
+    except RuntimeError as error:  # gin's error for a missing binding
         raise ConfigurationError(
             "Give train.environment, by --gin_file or --gin_bindings."
         ) from error
 
 
-def make_distributed(
-    name: str, files: Sequence[str], bindings: Sequence[str]
-) -> "tuple[Any, Training]":
-    """Returns one process of a run on many, `name` of `gin_configs/distributed.gin`, and the
-    settings of the run."""
-    training = make_training([_DISTRIBUTED, *files], bindings)
-    return gin.get_configurable(name)(), training
+def make_distributed(files: Sequence[str], bindings: Sequence[str]) -> "Training":
+    """As `make_training`, for a process of a distributed run."""
+    from sac_tf.distributed import settings
+
+    training = read_training(files, bindings)
+    settings.configuration_of(training)
+    return training
 
 
 def ending(stopped_by: "signal.Signals | None", words: str) -> int:
-    """Prints how a process of a run on many ended, and returns its exit code."""
-    print(
-        words if stopped_by is None else f"Stopped by {stopped_by.name}. The same command goes on.",
-        flush=True,
-    )
-    return 0 if stopped_by is None else 128 + stopped_by
+    """Prints how a process of a distributed run ended, and returns its exit code."""
+    if stopped_by is None:
+        print(words, flush=True)
+        return 0
+    print(f"Stopped by {stopped_by.name}. Rerun the same command to resume.", flush=True)
+    return 128 + stopped_by
 
 
 def open_root_dir(path: str) -> Path:
@@ -119,7 +112,7 @@ def open_root_dir(path: str) -> Path:
     root_dir = Path(path)
     try:
         root_dir.mkdir(parents=True, exist_ok=True)
-        divert_native_output(root_dir / NATIVE_LOG)
+        divert_native_output(root_dir / folder.NATIVE_LOG)
     except OSError as error:
         raise ConfigurationError(
             f"--root_dir={path} cannot be written ({error.strerror})."
@@ -134,14 +127,14 @@ def restore_run(root_dir: str) -> "RestoredRun":
       ConfigurationError: there is no run, or no checkpoint yet.
       RunError: no checkpoint is whole.
     """
-    config = Path(root_dir) / "config.gin"
+    config = Path(root_dir) / folder.CONFIGURATION
     if not config.is_file():
         raise ConfigurationError(f"--root_dir={root_dir} holds no run (there is no {config}).")
     open_root_dir(root_dir)
     from sac_tf.runs import restoring
 
-    parse_gin([str(config)], [])
-    return restoring.restore(Path(root_dir))
+    training = read_training([str(config)], [])
+    return restoring.restore(Path(root_dir), training.environment, training.make_state)
 
 
 def divert_native_output(path: Path) -> None:

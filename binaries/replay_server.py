@@ -1,12 +1,13 @@
-"""Serves the replay of a run on many processes, or goes on with the one in --root_dir.
+r"""The replay server of a distributed run: starts or resumes the replay in --root_dir.
 
-python -m binaries.replay_server --root_dir=runs/cheetah --port=8000
---gin_file=gin_configs/tasks/half_cheetah.gin
+python -m binaries.replay_server --root_dir=runs/cheetah --port=8000 \
+    --gin_file=gin_configs/tasks/half_cheetah.gin
 """
 
 from absl import flags
 
 from binaries import launch
+from sac_tf.runs import folder
 
 _ROOT_DIR = flags.DEFINE_string(
     "root_dir", None, "Folder of the run; its tables are in replay_server/.", required=True
@@ -15,18 +16,20 @@ _PORT = flags.DEFINE_integer(
     "port", 8000, "Port to listen on, on all interfaces (docs/distributed.md: security)."
 )
 _GIN_FILE = flags.DEFINE_multi_string(
-    "gin_file", [], "Gin file; the same as for the other processes of the run."
+    "gin_file", [], "Gin file; the same for all processes of the run."
 )
-_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding; repeatable.")
+_GIN_BINDINGS = flags.DEFINE_multi_string(
+    "gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable."
+)
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
-    launch.open_root_dir(f"{_ROOT_DIR.value}/replay_server")
-    serving, training = launch.make_distributed(
-        "replay_server", _GIN_FILE.value, _GIN_BINDINGS.value
-    )
-    return launch.ending(serving.run(_ROOT_DIR.value, _PORT.value, training), "")
+    launch.open_root_dir(f"{_ROOT_DIR.value}/{folder.REPLAY_SERVER}")
+    training = launch.make_distributed(_GIN_FILE.value, _GIN_BINDINGS.value)
+    from sac_tf.distributed import replay_server
+
+    return launch.ending(replay_server.run(_ROOT_DIR.value, _PORT.value, training), "")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trains a policy, or goes on with the run in --root_dir.
+"""Trains a policy: starts or resumes the run in --root_dir.
 
 python -m binaries.train --root_dir=runs/cheetah --gin_file=gin_configs/tasks/half_cheetah.gin
 """
@@ -10,7 +10,7 @@ from absl import flags
 from binaries import launch
 
 _ROOT_DIR = flags.DEFINE_string(
-    "root_dir", None, "Folder of the run; an interrupted run there goes on.", required=True
+    "root_dir", None, "Folder of the run; an interrupted run there is resumed.", required=True
 )
 _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file; repeat for several.")
 _GIN_BINDINGS = flags.DEFINE_multi_string(

@@ -1,70 +1,35 @@
-"""One learner on several devices: each learns from its share of every batch, all together do what
-one does with all.
+"""Data-parallel learning on several devices: each device takes a share of every batch.
 
-`mirrored_state` keeps a copy of each variable on each device, and the update runs once on each, as
-a replica (a term of `tf.distribute`). Of R replicas, replica r takes the rows r, r + R, r + 2 R,
-... of a batch, and of the noise that goes with them. Gradients and statistics of batches are
-averaged over the replicas, other random draws are made once for all. So the result is that of one
-device, but for the order of sums; masks of dropout alone are drawn by each replica.
+`mirrored_state` keeps a copy of each variable on each device, and the update runs once per device,
+as a replica (a term of `tf.distribute`). Of R replicas, replica r takes the rows r, r + R, r + 2 R,
+... of a batch, and of the noise drawn for them. Gradients and batch statistics are averaged over
+the replicas; other random draws are made once and shared. So the result equals single-device
+training, up to the order of sums and except for dropout masks, which each replica draws separately.
 
-The functions below do this inside a replica. Elsewhere they give back what they got, and add
-nothing to a graph.
+The functions below implement this inside a replica. Outside of one they return their arguments
+unchanged and add nothing to a graph.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import gin
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError, require_count
-from sac_tf.types import EnvironmentSpec, Nest
+from sac_tf.errors import ConfigurationError
+from sac_tf.types import Nest
 
-State = TypeVar("State")
 _MEAN = tf.distribute.ReduceOp.MEAN
 
 
-@gin.configurable
-def mirrored_state(
-    spec: EnvironmentSpec,
-    seed: int,
-    state: Callable[[EnvironmentSpec, int], State],
-    devices: int | None = None,
-) -> State:
-    """Returns `state(spec, seed)` with a copy on each device of `tf.distribute.MirroredStrategy`.
-
-    Its checkpoint is that of one device, which can read it, and the reverse.
-
-    Args:
-      spec, seed: of the state.
-      state: builds it, `TrainState` for example.
-      devices: how many, the first ones; None takes all. They are GPUs, or CPUs where there is no
-        GPU.
-
-    Raises:
-      ConfigurationError: there are not so many.
-    """
-    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    names = [f"{device.device_type}:{number}" for number, device in enumerate(found)]
-    if devices is not None and require_count("mirrored_state.devices", devices) > len(names):
-        raise ConfigurationError(
-            f"mirrored_state.devices={devices} is more than there are: {', '.join(names)}."
-        )
-    # TensorFlow's ring of CPUs cannot tell two strategies of one process apart: their sums meet,
-    # and abort.
-    sums = None if names[0].startswith("GPU") else tf.distribute.ReductionToOneDevice()
-    with tf.distribute.MirroredStrategy(names[:devices], sums).scope():
-        return state(spec, seed)
-
-
 def current_strategy() -> tf.distribute.Strategy | None:
-    """Returns the strategy in whose scope this is called, or None."""
-    return tf.distribute.get_strategy() if tf.distribute.has_strategy() else None
+    """Returns the strategy whose scope this is called in, or None."""
+    if not tf.distribute.has_strategy():
+        return None
+    return tf.distribute.get_strategy()
 
 
 def run_once(step: Callable[[], Any]) -> None:
-    """Calls `step()`, which changes variables, on each replica of the strategy in whose scope this
-    is called."""
+    """Calls `step()`, which changes variables, on each replica of the current strategy."""
     strategy = current_strategy()
     if strategy is None:
         step()
@@ -75,72 +40,77 @@ def run_once(step: Callable[[], Any]) -> None:
 def require_shares(
     strategy: tf.distribute.Strategy | None, batch_size: int, jit_compile: bool
 ) -> None:
-    """Raises ConfigurationError if an update with these settings of `make_update` cannot run on all
-    replicas."""
+    """Raises ConfigurationError if an update with these settings cannot run on all replicas."""
     if strategy is None:
         return
     if batch_size % strategy.num_replicas_in_sync:
         raise ConfigurationError(
-            f"make_update.batch_size={batch_size} must be a multiple of "
-            f"{strategy.num_replicas_in_sync}, the number of "
-            "devices of learner.state=@mirrored_state, which share a batch."
+            f"train.batch_size={batch_size} must be a multiple of "
+            f"{strategy.num_replicas_in_sync}, the number of devices that share a batch with "
+            "train.state=@mirrored_state."
         )
     if jit_compile:
         raise ConfigurationError(
-            "make_update.jit_compile=True works without learner.state=@mirrored_state only; leave "
-            "it at False."
+            "update.jit_compile=True does not work with train.state=@mirrored_state; set it to "
+            "False."
         )
 
 
 def on_replicas(
     strategy: tf.distribute.Strategy | None, learn: Callable[[Nest], tuple], rows: Nest
 ) -> tuple:
-    """Returns what `learn(rows)` returns, a dict of means over rows and a tensor [rows, ...].
+    """Returns `learn(rows)`: a dict of means over rows, and a tensor [rows, ...].
 
-    With a strategy, each of its replicas calls `learn` with its own rows.
+    With a strategy, each of its replicas calls `learn` with its share of the rows.
     """
     if strategy is None:
         return learn(rows)
-    means, results = strategy.run(
-        lambda rows: learn(tf.nest.map_structure(own_rows, rows)), (rows,)
-    )
+
+    def learn_from_share(rows: Nest) -> tuple:
+        return learn(tf.nest.map_structure(own_rows, rows))
+
+    means, results = strategy.run(learn_from_share, (rows,))
     means = {name: strategy.reduce(_MEAN, value, axis=None) for name, value in means.items()}
     parts = tf.stack(strategy.experimental_local_results(results), axis=1)
     return means, tf.reshape(parts, [-1, *parts.shape[2:]])
 
 
 def own_rows(leaf: tf.Tensor) -> tf.Tensor:
-    """Returns the rows of a joint batch [B, ...] that are this replica's, [B / R, ...]."""
+    """Returns this replica's rows [B / R, ...] of a joint batch [B, ...]."""
     replica = _replica()
-    return (
-        leaf
-        if replica is None
-        else leaf[replica.replica_id_in_sync_group :: replica.num_replicas_in_sync]
-    )
+    if replica is None:
+        return leaf
+    return leaf[replica.replica_id_in_sync_group :: replica.num_replicas_in_sync]
 
 
 def joint_rows(leaf: tf.Tensor) -> tf.Tensor:
-    """Returns [B, ...] of which `own_rows` gives back this replica's [B / R, ...]; the others hold
-    places."""
-    return leaf if replicas() == 1 else tf.repeat(leaf, replicas(), axis=0)
+    """Returns a joint batch [B, ...] of which `own_rows` returns this replica's `leaf`
+    [B / R, ...]; the other rows are placeholders."""
+    if replicas() == 1:
+        return leaf
+    return tf.repeat(leaf, replicas(), axis=0)
 
 
 def average(values: Any) -> Any:
-    """Returns the mean of a nest of tensors over the replicas, each of which gets it; gradients
-    flow through."""
+    """Returns the mean of a nest of tensors over the replicas, on each replica; gradients flow
+    through."""
     replica = _replica()
-    return values if replica is None else replica.all_reduce(_MEAN, values)
+    if replica is None:
+        return values
+    return replica.all_reduce(_MEAN, values)
 
 
 def once(draw: Callable[[], tf.Tensor]) -> tf.Tensor:
-    """Returns `draw()`, called once for all replicas: a generator would give each of them something
-    else."""
+    """Returns `draw()`, called once for all replicas; otherwise a generator would return a
+    different draw to each."""
     replica = _replica()
-    return draw() if replica is None else replica.merge_call(lambda _: draw())
+    if replica is None:
+        return draw()
+    return replica.merge_call(lambda _: draw())
 
 
 def moments(x: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns mean and variance of the joint batch along `axis`, of which each replica has an equal
+    """Returns mean and variance along `axis` of the joint batch, of which each replica has an equal
     share."""
     mean, variance = tf.nn.moments(x, axes=[axis])
     if replicas() == 1:
@@ -150,10 +120,14 @@ def moments(x: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def replicas() -> int:
-    """Returns R, the replicas that call this side by side; 1 outside of them."""
+    """Returns R, the number of replicas that call this in parallel; 1 outside of a replica."""
     replica = _replica()
-    return 1 if replica is None else replica.num_replicas_in_sync
+    if replica is None:
+        return 1
+    return replica.num_replicas_in_sync
 
 
 def _replica() -> tf.distribute.ReplicaContext | None:
-    return tf.distribute.get_replica_context() if tf.distribute.has_strategy() else None
+    if not tf.distribute.has_strategy():
+        return None
+    return tf.distribute.get_replica_context()

@@ -1,14 +1,14 @@
-"""Mean and variance of rows that come in batches of any size, without a second look at them."""
+"""Streaming mean and variance of rows that come in batches of any size."""
 
 from typing import Any, NamedTuple
 
 
 class Moments(NamedTuple):
-    """What is known of some rows, in NumPy or TensorFlow, float64.
+    """Count, mean and squared deviations of some rows, in NumPy or TensorFlow, float64.
 
     Attributes:
-      count: how many.
-      mean: of them, [...].
+      count: number of rows.
+      mean: mean of the rows, [...].
       squares: sum of the squared deviations from the mean, [...].
     """
 
@@ -17,18 +17,15 @@ class Moments(NamedTuple):
     squares: Any
 
     def join(self, other: "Moments") -> "Moments":
-        """Returns the moments of the rows of both, exact and stable (Chan, Golub and LeVeque,
-        1983)."""
+        """Returns the moments of the rows of both, exact and numerically stable (Chan, Golub and
+        LeVeque, 1983)."""
         count = self.count + other.count
         difference = other.mean - self.mean
         mean = self.mean + difference * (other.count / count)
-        return Moments(
-            count,
-            mean,
-            self.squares + other.squares + difference**2 * (self.count * other.count / count),
-        )
+        between = difference**2 * (self.count * other.count / count)
+        return Moments(count, mean, self.squares + other.squares + between)
 
     @property
     def variance(self) -> Any:
-        """Mean squared deviation, [...]; there must be a row."""
+        """Mean squared deviation, [...], of at least one row."""
         return self.squares / self.count

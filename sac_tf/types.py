@@ -20,6 +20,9 @@ Nest = Any
 """An array or tensor, or a nested dict of them."""
 
 
+Metrics = dict[str, tf.Tensor]
+"""Scalars by name."""
+
 Act = Callable[[Nest], np.ndarray]
 """Observations (nest of [E, ...]) -> actions [E, A] in [-1, 1]."""
 

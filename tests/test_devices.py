@@ -1,5 +1,5 @@
-"""Several devices: `two_devices.py`, in a process of its own, for TensorFlow makes its devices
-once."""
+"""Learning on several devices: runs `two_devices.py` in a separate process, because TensorFlow
+creates its devices only once per process."""
 
 import subprocess
 import sys

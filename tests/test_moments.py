@@ -8,9 +8,9 @@ def _moments(rows):
     return Moments(len(rows), rows.mean(0), ((rows - rows.mean(0)) ** 2).sum(0))
 
 
-@pytest.mark.parametrize(("centre", "spread"), [(0.0, 1.0), (1e6, 1e-2), (-3.0, 0.0)])
-def test_uneven_batches_join_to_the_moments_of_all_rows(centre, spread):
-    rows = centre + spread * np.random.default_rng(0).normal(size=(500, 3))
+@pytest.mark.parametrize(("center", "spread"), [(0.0, 1.0), (1e6, 1e-2), (-3.0, 0.0)])
+def test_joined_batches_have_the_moments_of_all_rows(center, spread):
+    rows = center + spread * np.random.default_rng(0).normal(size=(500, 3))
     joint = Moments(0, 0.0, 0.0)
     for part in np.split(rows, [1, 2, 9, 200, 201, 450]):
         joint = joint.join(_moments(part))

@@ -1,5 +1,4 @@
-"""What `sac_tf.devices` promises, on two logical CPUs. `test_devices.py` runs it, in a process of
-its own."""
+"""Tests of `sac_tf.devices` on two logical CPUs, run by `test_devices.py` in a separate process."""
 
 import functools
 
@@ -31,7 +30,7 @@ from sac_tf.tf_agents import SacAgent
 from sac_tf.training.acting import exploring_actions, mean_actions
 from sac_tf.training.train import Training
 
-# TensorFlow makes its devices at its first operation.
+# TensorFlow creates its devices at its first operation.
 _cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
 
@@ -76,7 +75,7 @@ VARIANTS = {
         2,
     ),
 }
-"""What the state is made of, what the steps are, and updates of a call."""
+"""Settings of the state, steps, and updates per call."""
 
 
 def _mirrored(number=2, **settings):
@@ -84,13 +83,13 @@ def _mirrored(number=2, **settings):
 
 
 def _strategy(**settings):
-    """The strategy that is in force while a state is built."""
+    """Returns the strategy that is current while a state is built."""
     return devices.mirrored_state(None, 0, lambda *_: tf.distribute.get_strategy(), **settings)
 
 
 def _make(state, replaced, updates):
-    """Returns the update of a state, and the list of what `learned_from` heard."""
-    heard = []
+    """Returns the update of a state, and the list of the calls of `learned_from`."""
+    calls = []
 
     def sample(rows):
         normal = state.generator.normal
@@ -106,17 +105,17 @@ def _make(state, replaced, updates):
             *fields, tf.exp(normal([rows])), tf.cast(tf.range(rows), tf.uint64)
         )
 
-    def hear(rows, td_error):
-        tf.numpy_function(lambda *arrays: heard.append(arrays), [rows.reward, td_error], [])
+    def record(rows, td_error):
+        tf.numpy_function(lambda *arrays: calls.append(arrays), [rows.reward, td_error], [])
 
     ordered = _part(steps.sac_steps, **replaced)
     return make_update(
-        state, sample, hear, batch_size=6, updates_per_call=updates, steps=ordered
-    ), heard
+        state, sample, record, batch_size=6, updates_per_call=updates, steps=ordered
+    ), calls
 
 
 def _numbers(state, folder):
-    """Every number of a checkpoint of `state`."""
+    """Returns every variable in a checkpoint of `state`."""
     return _read(tf.train.Checkpoint(state=state).write(str(folder / "numbers")))
 
 
@@ -145,12 +144,12 @@ def _copies(state):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_two_devices_do_what_one_does_with_the_joint_batch(spec, tmp_path, name):
-    """Weights, moments, moving statistics, generators, metrics, and the errors in the order of the
-    rows."""
+def test_two_devices_equal_one_device_with_the_joint_batch(spec, tmp_path, name):
+    """Weights, optimizer moments, moving statistics, generators, metrics, and TD errors in the
+    order of the rows."""
     settings, steps, updates = VARIANTS[name]
     one, two = TrainState(spec, 0, **settings), _mirrored(**settings)(spec, 0)
-    (update, heard), (update_two, heard_two) = (
+    (update, calls), (update_two, calls_two) = (
         _make(one, steps, updates),
         _make(two, steps, updates),
     )
@@ -162,7 +161,7 @@ def test_two_devices_do_what_one_does_with_the_joint_batch(spec, tmp_path, name)
     after, after_two = _numbers(one, tmp_path), _numbers(two, tmp_path)
     assert sum(np.any(after[name] != before[name]) for name in after) > 20
     _assert_close(after, after_two)
-    _assert_close(dict(enumerate(heard)), dict(enumerate(heard_two)))
+    _assert_close(dict(enumerate(calls)), dict(enumerate(calls_two)))
     assert all(np.array_equal(*values) for values in _copies(two))
 
     for state, name in ((one, "one"), (two, "two")):
@@ -176,14 +175,14 @@ def test_two_devices_do_what_one_does_with_the_joint_batch(spec, tmp_path, name)
     _assert_close(_numbers(one, tmp_path), _numbers(two, tmp_path))
 
 
-def test_one_mirrored_device_does_what_a_device_does(spec, tmp_path):
+def test_one_mirrored_device_equals_a_plain_device(spec, tmp_path):
     one, single = TrainState(spec, 0, **_networks()), _mirrored(1, **_networks())(spec, 0)
     for state in (one, single):
         _make(state, {}, 1)[0].run()
     _assert_close(_numbers(one, tmp_path), _numbers(single, tmp_path))
 
 
-def test_both_copies_count_observations_and_actions_are_those_of_one_device(spec, tmp_path):
+def test_observation_statistics_and_actions_equal_one_device(spec, tmp_path):
     settings = _networks(normalization=RunningNormalization)
     one, two = TrainState(spec, 0, **settings), _mirrored(**settings)(spec, 0)
     for state in (one, two):
@@ -199,7 +198,7 @@ def test_both_copies_count_observations_and_actions_are_those_of_one_device(spec
             np.testing.assert_allclose(act_two(observation), act(observation), rtol=1e-5)
 
 
-def test_masks_of_dropout_are_drawn_by_each(spec):
+def test_each_replica_draws_its_own_dropout_masks(spec):
     state = _mirrored(**_networks(_part(torsos.droq_torso, rate=0.5)))(spec, 0)
     q = tf.function(
         lambda: state.strategy.run(lambda: state.critic([tf.ones([5, 3]), tf.ones([5, 2])]))
@@ -207,9 +206,9 @@ def test_masks_of_dropout_are_drawn_by_each(spec):
     assert np.abs(q.values[0] - q.values[1]).min(axis=1).max() > 1e-4
 
 
-def test_replicas_of_the_agent_of_tf_agents_add_up_their_shares(spec):
-    """Both see the same rows, whose targets hold no noise: a step is that of one device, a loss the
-    half of its."""
+def test_replicas_of_the_tf_agents_agent_sum_their_shares(spec):
+    """Both get the same rows, whose targets are noise-free: a step equals that of one device, and a
+    loss is half of that on one device."""
 
     def train(strategy):
         tf.random.set_seed(0)
@@ -232,23 +231,22 @@ def test_replicas_of_the_agent_of_tf_agents_add_up_their_shares(spec):
         np.testing.assert_allclose(other, variable, rtol=1e-5, atol=1e-7)
 
 
-def test_all_devices_unless_fewer_are_asked_for():
+def test_mirrored_state_uses_all_devices_by_default():
     assert [_strategy(devices=number).num_replicas_in_sync for number in (None, 1, 2)] == [2, 1, 2]
 
 
-def test_what_cannot_be_shared_is_refused(spec):
+def test_settings_that_replicas_cannot_share_raise(spec):
     state = _mirrored(**_networks())(spec, 0)
-    with pytest.raises(
-        ConfigurationError, match=r"make_update.batch_size=7 must be a multiple of 2"
-    ):
+    with pytest.raises(ConfigurationError, match=r"train.batch_size=7 must be a multiple of 2"):
         make_update(state, None, batch_size=7)
     with pytest.raises(
         ConfigurationError,
-        match=r"jit_compile=True works without learner.state=@mirrored_state only",
+        match=r"jit_compile=True does not work with train.state=@mirrored_state",
     ):
         make_update(state, None, jit_compile=True)
     with pytest.raises(
-        ConfigurationError, match=r"mirrored_state.devices=3 is more than there are: CPU:0, CPU:1\."
+        ConfigurationError,
+        match=r"mirrored_state.devices=3 exceeds the available devices: CPU:0, CPU:1\.",
     ):
         devices.mirrored_state(spec, 0, TrainState, devices=3)
     with pytest.raises(
@@ -272,7 +270,7 @@ SHORT = """
 """
 
 
-def test_a_run_chosen_in_gin_trains_goes_on_and_serves(tmp_path):
+def test_a_mirrored_run_trains_resumes_and_exports(tmp_path):
     def train(folder, steps):
         gin.parse_config(SHORT.format(steps=steps))
         Training().run(str(tmp_path / folder))

@@ -1,8 +1,7 @@
-"""Optimizers, complete from the start: their slots exist before the first step and before a
-checkpoint is restored."""
+"""Optimizers whose slots exist before the first step, and so before a checkpoint is restored."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import gin
 import tensorflow as tf
@@ -11,8 +10,20 @@ from sac_tf import devices
 from sac_tf.agents.schedules import Schedule, require_learning_rate
 from sac_tf.errors import require_number
 from sac_tf.pinned.keras_optimizers import AdamW
+from sac_tf.types import Metrics
 
 Optimizer: TypeAlias = tf.keras.optimizers.legacy.Optimizer
+
+RowLosses = Callable[[], tuple[tf.Tensor, tf.Tensor]]
+"""f() -> losses [B], and a second value for the caller."""
+
+
+class Minimize(Protocol):
+    """Takes one step on the mean of a per-row loss, as `minimize` does."""
+
+    def __call__(
+        self, loss: RowLosses, optimizer: Optimizer, variables: Sequence[tf.Variable]
+    ) -> tuple[Metrics, tf.Tensor]: ...
 
 
 @gin.configurable
@@ -22,11 +33,20 @@ def adam(
     beta_2: float = 0.999,
     epsilon: float = 1e-8,
     weight_decay: float = 0.0,
+    global_clipnorm: float | None = None,
 ) -> Optimizer:
-    """Returns Adam (1412.6980), or AdamW (1711.05101) if `weight_decay` is not 0, with a fixed or
-    scheduled rate.
+    """Returns Adam (1412.6980), or AdamW (1711.05101) if `weight_decay` is not 0.
 
-    Keras' legacy class runs it as one fused kernel for each variable.
+    Keras' legacy class runs Adam as one fused kernel for each variable.
+
+    Args:
+      learning_rate: a number, or a schedule of `agents.schedules`.
+      beta_1, beta_2, epsilon: of Adam.
+      weight_decay: decoupled decay, multiplied by the learning rate at each step.
+      global_clipnorm: largest norm of all gradients together (1211.5063); None does not clip.
+
+    Raises:
+      ConfigurationError: a number out of range.
     """
     require_learning_rate("adam.learning_rate", learning_rate)
     require_number(
@@ -35,9 +55,15 @@ def adam(
         lambda decay: 0 <= decay < 1,
         "a number from 0 to below 1",
     )
+    if global_clipnorm is not None:
+        require_number(
+            "adam.global_clipnorm", global_clipnorm, lambda x: x > 0, "a number above 0 or None"
+        )
+    settings = (learning_rate, beta_1, beta_2, epsilon)
+    clipping = {} if global_clipnorm is None else {"global_clipnorm": global_clipnorm}
     if weight_decay:
-        return AdamW(weight_decay, learning_rate, beta_1, beta_2, epsilon)
-    return tf.keras.optimizers.legacy.Adam(learning_rate, beta_1, beta_2, epsilon)
+        return AdamW(weight_decay, *settings, **clipping)
+    return tf.keras.optimizers.legacy.Adam(*settings, **clipping)
 
 
 def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimizer:
@@ -58,45 +84,32 @@ def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimi
     return optimizer
 
 
-@gin.configurable
-def clip_by_global_norm(
-    gradients: list[tf.Tensor], variables: Sequence[tf.Variable], norm: float = 1.0
-) -> list[tf.Tensor]:
-    """Returns gradients scaled down so that their norm, all taken together, is at most `norm`
-    (1211.5063)."""
-    del variables
-    require_number("clip_by_global_norm.norm", norm, lambda norm: norm > 0, "a number above 0")
-    return tf.clip_by_global_norm(gradients, norm)[0]
-
-
-@gin.configurable
 def minimize(
-    loss: Callable[[], tuple[tf.Tensor, tf.Tensor]],
+    loss: RowLosses,
     optimizer: Optimizer,
     variables: Sequence[tf.Variable],
     transform: Callable[[list, Sequence[tf.Variable]], list] | None = None,
-) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Takes one step down the mean of a per-row loss: the one place where rows are averaged, over
-    all devices.
+) -> tuple[Metrics, tf.Tensor]:
+    """Takes one step on the mean of a per-row loss: the only place where rows are averaged.
 
     Args:
-      loss: returns the loss per row [B], and whatever else the caller wants back.
+      loss: f() returns the loss per row [B], and a second value for the caller.
       optimizer: holds slots for `variables`.
       variables: what to differentiate by. Nothing else is watched, so no other gradient is
         computed.
-      transform: f(gradients, variables) -> the gradients to apply: `clip_by_global_norm`, for
-        example.
 
-    Returns: {"loss", "gradient_norm"} (scalars; the norm before `transform`), and the second value
-      of `loss`.
+    Returns: {"loss", "gradient_norm"} (scalars; the norm before clipping), and the second value of
+      `loss`.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
-        rows, extra = loss()
-        mean = tf.reduce_mean(rows)
+        row_losses, extra = loss()
+        mean = tf.reduce_mean(row_losses)
     gradients = devices.average(tape.gradient(mean, variables))
     applied = gradients if transform is None else transform(gradients, variables)
-    # Keras would add up what is averaged already.
-    keras = {} if devices.replicas() == 1 else {"experimental_aggregate_gradients": False}
-    optimizer.apply_gradients(zip(applied, variables, strict=True), **keras)
+    pairs = zip(applied, variables, strict=True)
+    if devices.replicas() == 1:
+        optimizer.apply_gradients(pairs)
+    else:  # they are averaged already; Keras would add them up
+        optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
     return {"loss": mean, "gradient_norm": tf.linalg.global_norm(gradients)}, extra

@@ -1,27 +1,25 @@
-"""The compiled update: batches in, the steps of `sac.py` on each, all in one function.
+"""The compiled update: batches and the steps on each, all in one function.
 
-The steps are traced into one function and are not functions of their own: the optimizer of
-  TensorFlow 2.15 gives up on
-a graph that calls one function several times, which costs a sixth of the speed. No autograph:
-  nothing here branches on
-a tensor, and errors keep their own words.
+The steps are traced into one function and are not functions themselves: TensorFlow 2.15 optimizes a
+graph that calls one function several times less well, which costs a sixth of the speed. No
+autograph: nothing here branches on a tensor, and errors keep their own words.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 import gin
 import tensorflow as tf
 
 from sac_tf import devices
 from sac_tf.agents.sac.state import TrainState
-from sac_tf.agents.sac.steps import Metrics, sac_steps
+from sac_tf.agents.sac.steps import sac_steps
 from sac_tf.errors import require_count
-from sac_tf.types import Transition
+from sac_tf.types import Metrics, Transition
 
 
 class Update(NamedTuple):
-    """A compiled update: `run()` does `updates_per_call` of them and returns the metrics of the
+    """A compiled update: `run()` does `updates_per_call` of them, returns the metrics of the
     last."""
 
     run: Callable[[], Metrics]
@@ -30,43 +28,60 @@ class Update(NamedTuple):
     metric_names: tuple[str, ...]
 
 
-def _keep_nothing(rows: Transition, td_error: tf.Tensor) -> None:
-    """Uniform draws do not depend on errors."""
+class Sample(Protocol):
+    """Returns a batch of `number` transitions, inside a `tf.function`."""
+
+    def __call__(self, number: int) -> Transition: ...
 
 
-@gin.configurable
+class UpdatePriorities(Protocol):
+    """Called with a batch and its TD errors |Q - y| [rows], inside a `tf.function`."""
+
+    def __call__(self, batch: Transition, td_error: tf.Tensor) -> None: ...
+
+
+class Steps(Protocol):
+    """Takes the steps of K updates on K batches; returns metrics, and |Q - y| [K B]."""
+
+    def __call__(
+        self, state: TrainState, batches: Sequence[Transition]
+    ) -> tuple[Metrics, tf.Tensor]: ...
+
+
+@gin.configurable("update")
 def make_update(
     state: TrainState,
-    sample: Callable[[int], Transition],
-    learned_from: Callable[[Transition, tf.Tensor], None] = _keep_nothing,
-    batch_size: int = 256,
+    sample: Sample,
+    update_priorities: UpdatePriorities,
+    batch_size: int,
     updates_per_call: int = 16,
-    steps: Callable[..., tuple[Metrics, tf.Tensor]] = sac_steps,
+    steps: Steps = sac_steps,
     jit_compile: bool = False,
 ) -> Update:
-    """Compiles `updates_per_call` updates of `state` into one function, which calls `sample` and
-    `learned_from` too.
+    """Compiles `updates_per_call` updates of `state` into one function, sampling included.
 
     Args:
       state: changed in place by each call.
-      sample: f(B) returns a batch of B transitions.
-      learned_from: f(rows, |Q - y| [rows]) hears what was learned from.
+      sample: gives the transitions of all updates of a call.
+      update_priorities: gets the TD errors of a call.
       batch_size: B of one update, on all devices together.
-      updates_per_call: critic updates of one call, unrolled.
-      steps: f(state, K batches) takes the steps of K updates, and returns metrics and |Q - y| [K
-        B].
-      jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); on one device
-        only.
+      updates_per_call: critic updates of one call, unrolled: more of them take longer to compile
+        and run a little faster.
+      steps: takes the steps.
+      jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); one device only.
 
     Raises:
       ConfigurationError: a number that cannot work, or not with the devices of `state`.
     """
-    _check(state, batch_size, updates_per_call, jit_compile)
+    require_count("train.batch_size", batch_size)
+    require_count("update.updates_per_call", updates_per_call)
+    devices.require_shares(state.strategy, batch_size, jit_compile)
 
     def learn(rows: Transition) -> tuple[Metrics, tf.Tensor]:
-        return devices.on_replicas(
-            state.strategy, lambda own: steps(state, _split(own, updates_per_call)), rows
-        )
+        def learn_share(share: Transition) -> tuple[Metrics, tf.Tensor]:
+            return steps(state, _split(share, updates_per_call))
+
+        return devices.on_replicas(state.strategy, learn_share, rows)
 
     if jit_compile:
         learn = tf.function(learn, jit_compile=True, autograph=False)
@@ -75,21 +90,16 @@ def make_update(
     def run() -> Metrics:
         rows = sample(updates_per_call * batch_size)
         metrics, td_error = learn(rows)
-        learned_from(rows, td_error)
+        update_priorities(rows, td_error)
         state.updates.assign_add(updates_per_call)
         return metrics
 
-    # Traces now, so that a setting which cannot work is refused before the first step.
+    # Traced now, so that a setting that cannot work is refused before the first step.
     names = run.get_concrete_function().structured_outputs
     return Update(run, updates_per_call, batch_size, tuple(sorted(names)))
 
 
-def _check(state: TrainState, batch_size: int, updates_per_call: int, jit_compile: bool) -> None:
-    require_count("make_update.batch_size", batch_size)
-    require_count("make_update.updates_per_call", updates_per_call)
-    devices.require_shares(state.strategy, batch_size, jit_compile)
-
-
 def _split(rows: Transition, parts: int) -> list[Transition]:
+    """Returns a batch [K B, ...] as K batches [B, ...]."""
     pieces = [tf.split(leaf, parts) for leaf in tf.nest.flatten(rows)]
     return [tf.nest.pack_sequence_as(rows, leaves) for leaves in zip(*pieces, strict=True)]

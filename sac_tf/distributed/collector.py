@@ -1,141 +1,119 @@
-"""A collector: it acts in environments of its own, sends what it sees to the replay, and never
+"""The collector of a distributed run: acts in its own environments, inserts transitions, never
 learns."""
 
-import dataclasses
 import math
 import signal
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import gin
 import numpy as np
-import reverb
 
-from sac_tf.distributed.connection import connect, describe_task
+from sac_tf.distributed.connection import Connection, describe_task
 from sac_tf.distributed.policies import PolicySource
-from sac_tf.distributed.status import send_heartbeats
-from sac_tf.distributed.waiting import Patience
+from sac_tf.distributed.settings import OF_A_PROCESS, configuration_of
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.writer import TransitionWriter
-from sac_tf.runs.interrupts import Interrupts
+from sac_tf.runs import folder as names
+from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.logs import CsvLog, progress_bar, say
+from sac_tf.runs.session import Session, session
 from sac_tf.training.acting import exploring_actions, uniform_actions
 from sac_tf.training.collecting import collect
 from sac_tf.training.train import Training
-from sac_tf.types import Episode
+from sac_tf.types import Act, Episode, Nest
 
-EPISODES_FILE = "episodes.csv"
 _EPISODE_COLUMNS = ("step", "wall_time", "episode_return", "episode_length", "policy_updates")
 
 
-@gin.configurable("collect")
-@dataclasses.dataclass(frozen=True)
-class Collecting:
-    """A collector of a run.
+def run(
+    folder: Path, addresses: Sequence[str], collector_id: str, training: Training
+) -> signal.Signals | None:
+    """Collects for the task of `training` until the run is complete or a signal comes.
 
-    Attributes:
-      patience: f(is_over, say) waits for the servers and at their limiters.
-      connect: f(addresses, task, patience).
-      policies: f(client, actor, say), where the policy comes from.
-      writer: f(packer, clients, with_queue, wait).
+    Args:
+      folder: of this collector, for its episodes.csv.
+      addresses: of the replay servers; rows are inserted into them in turn.
+      collector_id: its name on the board.
+      training: settings of the run.
+
+    Returns: the signal that interrupted it, or None.
+
+    Raises:
+      ConfigurationError: a setting, an address or the task is wrong.
+      RunError: a server, or room in its replay, did not come back in time.
     """
-
-    patience: Callable[..., Patience] = Patience
-    connect: Callable[..., list[reverb.Client]] = connect
-    policies: Callable[..., PolicySource] = PolicySource
-    writer: Callable[..., TransitionWriter] = TransitionWriter
-
-    def run(
-        self, folder: Path, addresses: Sequence[str], collector_id: str, training: Training
-    ) -> signal.Signals | None:
-        """Collects for the task of `training` until the run is complete or a signal comes.
-
-        Args:
-          folder: of this collector: for its episodes.csv.
-          addresses: of the replay servers; rows go to them in turn.
-          collector_id: its name on the board.
-          training: settings of the run.
-
-        Returns: the signal that stopped it, or None.
-
-        Raises:
-          ConfigurationError: an address or the task is wrong.
-          RunError: a server, or room in its replay, did not come back within the patience.
-        """
-        training.runtime()
-        with Interrupts() as interrupts:
-            collector = _Collector(self, folder, addresses, collector_id, training, interrupts)
-            try:
-                collector.go()
-            finally:
-                collector.close()
-        return None if collector.is_complete() else interrupts.received
+    configuration = configuration_of(training)
+    with session(training.runtime) as opened:
+        collector = _Collector(folder, addresses, collector_id, training, configuration, opened)
+        collector.go()
+        return None if collector.is_complete() else opened.interrupts.received
 
 
 class _Collector:
-    """The parts of one call of `Collecting.run`, and what it has collected."""
+    """The parts of one call of `run`, and what it has collected."""
 
     def __init__(
         self,
-        settings: Collecting,
         folder: Path,
         addresses: Sequence[str],
         collector_id: str,
         training: Training,
-        interrupts: Interrupts,
+        configuration: Configuration,
+        opened: Session,
     ):
-        self._training, self._interrupts = training, interrupts
-        self._started, self._steps = time.time(), 0
+        self._training = training
+        self._opened = opened
+        self._started = time.time()
+        self._steps = 0
         self._last: Episode | None = None
-        self._environment = GymnasiumEnvironment(training.environment, training.num_environments)
+        self._policies: PolicySource | None = None
+        size = training.num_environments
+        self._environment = opened.open(GymnasiumEnvironment(training.environment, size))
         spec = self._environment.spec
-        self.is_complete: Callable[[], bool] = lambda: False
-        self._patience = settings.patience(self._is_over, say)
-        clients = settings.connect(
-            addresses, describe_task(training.environment, spec), self._patience
+        task = describe_task(training.environment, spec)
+        self._connection = opened.open(
+            Connection(addresses, task, configuration.settings, OF_A_PROCESS, self._is_over)
         )
-        self._seed = np.random.SeedSequence(
-            [training.seed, zlib.crc32(collector_id.encode()), time.time_ns()]
-        )
-        state = gin.get_configurable("TrainState")(spec, training.seed)
-        self._explore = exploring_actions(state, spec, training.num_environments)
+        clients = self._connection.clients
+        entropy = [training.seed, zlib.crc32(collector_id.encode()), time.time_ns()]
+        self._seed = np.random.SeedSequence(entropy)
+        state = training.make_state(spec)
+        self._explore = exploring_actions(state, spec, size)
         state.exploration_generator.reset_from_seed(self._new_seed())
-        self._policies = settings.policies(clients[0], state.actor, say)
-        self.is_complete = lambda: self._policies.is_last
-        self._writer = settings.writer(RowPacker(spec), clients, False, self._patience)
-        self._episodes = CsvLog(folder / EPISODES_FILE, _EPISODE_COLUMNS, math.inf)
-        self._heartbeats = send_heartbeats(clients[0], f"collector {collector_id}", self._report)
+        self._policies = opened.open(PolicySource(clients[0], state.actor, say))
+        self._writer = opened.open(
+            TransitionWriter(
+                packer=RowPacker(spec),
+                clients=clients,
+                with_queue=False,
+                wait=self._connection.patience,
+                discount=training.discount,
+            )
+        )
+        self._episodes = opened.open(CsvLog(folder / names.EPISODES, _EPISODE_COLUMNS, math.inf))
         say(f"Collecting {training.environment} as {collector_id}.")
-        self._bar = progress_bar(None, "collect")
+        self._bar = opened.open(progress_bar(None, "collect"))
+        self._connection.send_heartbeats(f"collector {collector_id}", self._report)
 
     def go(self) -> None:
         """Collects to the end."""
         training = self._training
-        if training.random_steps == 0 and not self._patience(
-            self._policies.wait, "the learner's first policy"
+        if training.random_steps == 0 and not self._connection.patience(
+            self._policy_source.wait, "the learner's first policy"
         ):
             return
-        uniform = uniform_actions(
-            self._environment.spec, training.num_environments, self._new_seed()
-        )
-
-        def act(observation: Any) -> np.ndarray:
-            policy = self._policies.policy
-            is_untrained = policy is None or (policy.updates == 0 and training.random_steps > 0)
-            return (uniform if is_untrained else self._explore)(observation)
-
-        for transition, episodes in collect(self._environment, act, self._new_seed()):
+        for transition, episodes in collect(self._environment, self._act(), self._new_seed()):
             self._steps += training.num_environments
-            priority = self._policies.policy.new_priority if self._policies.policy else 1.0
-            self._writer.add(
-                transition, self._steps, [episode.copy for episode in episodes], priority
-            )
-            self._note(episodes)
-            self._policies.refresh(self._steps)
+            policy = self._policy_source.policy
+            ended = [episode.copy for episode in episodes]
+            priority = 1.0 if policy is None else policy.new_priority
+            self._writer.add(transition, self._steps, ended, priority=priority)
+            self._record(episodes)
+            self._policy_source.refresh(self._steps)
             if self._is_over():
                 self._writer.add_unfinished()
                 self._writer.publish()
@@ -143,7 +121,30 @@ class _Collector:
         reason = "The run is complete" if self.is_complete() else "Stopped"
         say(f"{reason}: {self._steps:,} steps collected here.")
 
-    def _note(self, episodes: list[Episode]) -> None:
+    def is_complete(self) -> bool:
+        """Returns whether the learner published its last policy."""
+        return self._policies is not None and self._policies.is_last
+
+    @property
+    def _policy_source(self) -> PolicySource:
+        assert self._policies is not None
+        return self._policies
+
+    def _act(self) -> Act:
+        """Returns random actions until there is a trained policy, then those of the policy."""
+        training = self._training
+        spec = self._environment.spec
+        uniform = uniform_actions(spec, training.num_environments, self._new_seed())
+
+        def act(observation: Nest) -> np.ndarray:
+            policy = self._policy_source.policy
+            if policy is None or (policy.updates == 0 and training.random_steps > 0):
+                return uniform(observation)
+            return self._explore(observation)
+
+        return act
+
+    def _record(self, episodes: list[Episode]) -> None:
         self._bar.update(self._training.num_environments)
         for episode in episodes:
             self._last = episode
@@ -153,11 +154,11 @@ class _Collector:
                 wall_time=time.time() - self._started,
                 episode_return=episode.total_reward,
                 episode_length=episode.length,
-                policy_updates=self._policies.report["policy_updates"] or 0,
+                policy_updates=self._policy_source.report["policy_updates"] or 0,
             )
 
     def _is_over(self) -> bool:
-        return self._interrupts.received is not None or self.is_complete()
+        return self._opened.is_interrupted() or self.is_complete()
 
     def _report(self) -> dict[str, Any]:
         return {
@@ -165,17 +166,9 @@ class _Collector:
             "steps": self._steps,
             "last_return": None if self._last is None else self._last.total_reward,
             "last_length": None if self._last is None else self._last.length,
-            "waiting_for": self._patience.waiting_for,
-            **self._policies.report,
+            "waiting_for": self._connection.patience.waiting_for,
+            **self._policy_source.report,
         }
 
     def _new_seed(self) -> int:
         return int(self._seed.spawn(1)[0].generate_state(1)[0] >> 1)
-
-    def close(self) -> None:
-        self._heartbeats.stop()
-        self._policies.close()
-        self._writer.close()
-        self._episodes.close()
-        self._environment.close()
-        self._bar.close()

@@ -9,9 +9,12 @@ from typing import Any
 import gin
 import reverb
 
-from sac_tf.distributed.messages import BOARD_TABLE, hear
-from sac_tf.distributed.waiting import Patience, bounded
+from sac_tf.distributed.messages import BOARD_TABLE, receive
+from sac_tf.distributed.status import send_heartbeats
+from sac_tf.distributed.waiting import Patience, Repeating, bounded
 from sac_tf.errors import ConfigurationError, RunError, require_number
+from sac_tf.runs.configuration import differences
+from sac_tf.runs.logs import say
 from sac_tf.types import EnvironmentSpec, leaves_of
 
 _ANSWER_S = 10.0
@@ -30,45 +33,100 @@ def describe_task(environment_id: str, spec: EnvironmentSpec) -> dict[str, Any]:
 
 @gin.configurable
 def connect(
-    addresses: Sequence[str], task: dict[str, Any], patience: Patience, wait_s: float = 0.0
+    addresses: Sequence[str],
+    task: dict[str, Any],
+    settings: dict[str, str],
+    may_differ: tuple[str, ...],
+    patience: Patience,
+    wait_s: float = 0.0,
 ) -> list[reverb.Client]:
-    """Returns a client of each server, all of them alive and of this task.
+    """Returns a client of each replay server, all of them alive and serving this run.
 
     Args:
       addresses: of the servers.
       task: from `describe_task`.
-      patience: waits for servers that are not there yet.
+      settings: of the run, as this process has them.
+      may_differ: settings, or prefixes of settings, that may differ between processes.
+      patience: waits for servers that have not started yet.
       wait_s: how long to wait for them; 0 for processes that are started after their servers.
 
     Raises:
-      ConfigurationError: no such host, no replay server of ours, or one of another task.
-      RunError: nothing listens there, or it was over before something did.
+      ConfigurationError: no such host, not a replay server of sac_tf, or one of another run.
+      RunError: nothing listens there, or this process was interrupted before something did.
     """
     require_number(
         "connect.wait_s", wait_s, lambda seconds: seconds >= 0, "a number of seconds of at least 0"
     )
-    ends = time.monotonic() + wait_s
+    deadline = time.monotonic() + wait_s
     clients = []
     for address in addresses:
-        _wait(
-            patience, functools.partial(_listens, address, ends), f"the replay server at {address}"
-        )
+        listens = functools.partial(_listens, address, deadline)
+        _wait(patience, listens, f"the replay server at {address}")
         client = reverb.Client(address)
         board = _board_of(client, patience)
-        if board["task"] != task:
-            raise ConfigurationError(
-                f"The replay server at {address} is for {_words(board['task'])}, and this process "
-                f"for {_words(task)}."
-            )
+        _refuse_other_run(address, board, task, settings, may_differ)
         if board["servers"] != len(addresses):
             raise ConfigurationError(
                 f"The replay server at {address} is one of {board['servers']} "
-                f"(replay_server.servers), and "
-                f"--replay_address names {len(addresses)}; name all of them, everywhere in the "
-                f"same order."
+                f"(replay_server.servers), and --replay_address names {len(addresses)}; name all "
+                f"of "
+                "them, everywhere in the same order."
             )
         clients.append(client)
     return clients
+
+
+def _refuse_other_run(
+    address: str,
+    board: dict[str, Any],
+    task: dict[str, Any],
+    settings: dict[str, str],
+    may_differ: tuple[str, ...],
+) -> None:
+    if board["task"] != task:
+        raise ConfigurationError(
+            f"The replay server at {address} is for {_words(board['task'])}, and this process for "
+            f"{_words(task)}."
+        )
+    differing = differences(board["settings"], settings, may_differ)
+    if differing:
+        words = "; ".join(
+            f"{name} is {there} there and {here} here" for name, there, here in differing
+        )
+        raise ConfigurationError(
+            f"The replay server at {address} serves a run with other settings ({words}); give all "
+            "processes the same gin files and bindings."
+        )
+
+
+class Connection:
+    """What a process keeps open to the replay servers of its run.
+
+    Attributes:
+      clients: of the servers, in the order of their addresses.
+      patience: waits for the servers, for rows, and for room in the replay.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        task: dict[str, Any],
+        settings: dict[str, str],
+        may_differ: tuple[str, ...],
+        is_over: Callable[[], bool],
+    ):
+        """Connects; arguments and errors as for `connect`, and `is_over` as for `Patience`."""
+        self.patience = Patience(is_over, say)
+        self.clients = connect(addresses, task, settings, may_differ, self.patience)
+        self._heartbeats: Repeating | None = None
+
+    def send_heartbeats(self, who: str, report: Callable[[], dict[str, Any]]) -> None:
+        """Sends `report()` as the heartbeat of the process `who` until the connection is closed."""
+        self._heartbeats = send_heartbeats(self.clients[0], who, report)
+
+    def close(self) -> None:
+        if self._heartbeats is not None:
+            self._heartbeats.stop()
 
 
 def look(address: str) -> dict[str, Any]:
@@ -88,12 +146,12 @@ def _wait(patience: Patience, attempt: Callable[[float], bool], what: str) -> No
         raise RunError(f"Stopped while waiting for {what}.")
 
 
-def _listens(address: str, ends: float, seconds: float) -> bool:
+def _listens(address: str, deadline: float, seconds: float) -> bool:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
     except OSError as error:
-        if time.monotonic() > ends:
+        if time.monotonic() > deadline:
             if isinstance(error, socket.gaierror):
                 raise ConfigurationError(
                     f"--replay_address={address}: there is no host {host}."
@@ -113,7 +171,7 @@ def _board_of(client: reverb.Client, patience: Patience) -> dict[str, Any]:
     boards: list[dict[str, Any]] = []
 
     def look(seconds: float) -> bool:
-        boards[:] = bounded(lambda: hear(client, BOARD_TABLE), _ANSWER_S)
+        boards[:] = bounded(lambda: receive(client, BOARD_TABLE), _ANSWER_S)
         if not boards:  # a server that is about to start
             time.sleep(seconds)
         return bool(boards)

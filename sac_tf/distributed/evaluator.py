@@ -1,133 +1,102 @@
-"""An evaluator of its own process: it follows the published policy and measures it, and the learner
-never waits."""
+"""The evaluator of a distributed run: evaluates each published policy."""
 
-import dataclasses
 import math
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import gin
-import reverb
-
-from sac_tf.distributed.connection import connect, describe_task
+from sac_tf.distributed.connection import Connection, describe_task
 from sac_tf.distributed.messages import Policy
 from sac_tf.distributed.policies import PolicySource
-from sac_tf.distributed.status import send_heartbeats
-from sac_tf.distributed.waiting import Patience
+from sac_tf.distributed.settings import OF_A_PROCESS, configuration_of
 from sac_tf.environments.gymnasium_environment import spec_of
-from sac_tf.runs.interrupts import Interrupts
+from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.logs import EvaluationLog, say
+from sac_tf.runs.periods import is_due
+from sac_tf.runs.session import Session, session
 from sac_tf.training.train import Training
 
 _SILENT_S = 60.0
-"""A new policy may well take so long."""
+"""A new policy may take this long before the wait for it is printed."""
 
 
-@gin.configurable("follow")
-@dataclasses.dataclass(frozen=True)
-class Following:
-    """The evaluator of a run.
+def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.Signals | None:
+    """Evaluates each policy that is `train.evaluation_period` steps newer than the last, and the
+    final one.
 
-    Attributes:
-      patience: f(is_over, say) waits for the servers and for new policies.
-      connect: f(addresses, task, patience).
-      policies: f(client, actor, say), where the policy comes from.
+    Args:
+      root_dir: for evaluations.csv.
+      addresses: of the replay servers.
+      training: settings of the run.
+
+    Returns: the signal that interrupted it, or None if the run is complete.
+
+    Raises:
+      ConfigurationError: a setting, an address or the task is wrong.
+      RunError: no new policy came in time.
     """
-
-    patience: Callable[..., Patience] = Patience
-    connect: Callable[..., list[reverb.Client]] = connect
-    policies: Callable[..., PolicySource] = PolicySource
-
-    def run(
-        self, root_dir: str, addresses: Sequence[str], training: Training
-    ) -> signal.Signals | None:
-        """Evaluates each policy that is `train.evaluation_period` steps newer than the one before,
-        and the last.
-
-        Args:
-          root_dir: where evaluations.csv is.
-          addresses: of the replay servers.
-          training: settings of the run.
-
-        Returns: the signal that stopped it, or None if the run is complete.
-
-        Raises:
-          ConfigurationError: an address or the task is wrong.
-          RunError: no new policy came within the patience.
-        """
-        training.runtime()
-        with Interrupts() as interrupts:
-            follower = _Follower(self, root_dir, addresses, training, interrupts)
-            try:
-                return None if follower.go() else interrupts.received
-            finally:
-                follower.close()
+    configuration = configuration_of(training)
+    with session(training.runtime) as opened:
+        evaluator = _Evaluator(root_dir, addresses, training, configuration, opened)
+        return None if evaluator.go() else opened.interrupts.received
 
 
-class _Follower:
-    """The parts of one call of `Following.run`, and what it measured last."""
+class _Evaluator:
+    """The parts of one call of `run`, and its last evaluation."""
 
     def __init__(
         self,
-        settings: Following,
         root_dir: str,
         addresses: Sequence[str],
         training: Training,
-        interrupts: Interrupts,
+        configuration: Configuration,
+        opened: Session,
     ):
-        self._training, self._interrupts = training, interrupts
-        self._patience = settings.patience(lambda: interrupts.received is not None, say)
-        spec = spec_of(training.environment)
-        client = settings.connect(
-            addresses, describe_task(training.environment, spec), self._patience
-        )[0]
-        state = gin.get_configurable("TrainState")(spec, training.seed)
-        self._evaluator = training.evaluator(training.environment, state)
-        self._policies, self._log = (
-            settings.policies(client, state.actor, say),
-            EvaluationLog(Path(root_dir), math.inf),
-        )
+        self._training = training
+        self._opened = opened
         self._evaluated = 0
         self._last_return: float | None = None
-        self._heartbeats = send_heartbeats(client, "evaluator", self._report)
+        spec = spec_of(training.environment)
+        task = describe_task(training.environment, spec)
+        self._connection = opened.open(
+            Connection(addresses, task, configuration.settings, OF_A_PROCESS, opened.is_interrupted)
+        )
+        client = self._connection.clients[0]
+        state = training.make_state(spec)
+        self._evaluator = opened.open(training.evaluator(training.environment, state))
+        self._policies = opened.open(PolicySource(client, state.actor, say))
+        self._log = opened.open(EvaluationLog(Path(root_dir), math.inf))
+        self._connection.send_heartbeats("evaluator", self._report)
         say(f"Evaluating {training.environment}.")
 
     def go(self) -> bool:
         """Evaluates until the run is complete, and returns True, or until a signal comes."""
-        while self._interrupts.received is None:
+        while not self._opened.is_interrupted():
             policy = self._policies.policy
             if policy is not None and self._is_due(policy):
                 self._evaluate(policy)
                 if policy.is_last:
                     return True
-            self._patience(self._policies.wait, "a new policy", _SILENT_S)
+            self._connection.patience(self._policies.wait, "a new policy", _SILENT_S)
         return False
 
     def _is_due(self, policy: Policy) -> bool:
         period = self._training.evaluation_period
-        return bool(policy.is_last) or (
-            policy.updates > 0 and policy.step // period > self._evaluated // period
-        )
+        is_trained = policy.updates > 0
+        return policy.is_last or (is_trained and is_due(period, self._evaluated, policy.step))
 
     def _evaluate(self, policy: Policy) -> None:
-        self._evaluated = int(policy.step)
+        self._evaluated = policy.step
         evaluation = self._evaluator.evaluate(self._training.seed + self._evaluated)
         self._last_return = evaluation.return_mean
         self._log.write(self._evaluated, policy.elapsed, evaluation)
         say(f"step {self._evaluated:,}: evaluation return {evaluation}")
 
     def _report(self) -> dict[str, Any]:
-        own = {
+        return {
             "kind": "evaluator",
             "last_return": self._last_return,
-            "waiting_for": self._patience.waiting_for,
+            "waiting_for": self._connection.patience.waiting_for,
+            **self._policies.report,
         }
-        return {**own, **self._policies.report}
-
-    def close(self) -> None:
-        self._heartbeats.stop()
-        self._policies.close()
-        self._log.close()
-        self._evaluator.close()

@@ -54,16 +54,16 @@ class Policy(NamedTuple):
       updates, step: of the learner, when it was published.
       elapsed: seconds of learning behind it.
       new_priority: of rows that come now, if the replay table draws by priorities.
-      is_last: 1 if the run is complete.
+      is_last: whether the run is complete.
       published: UNIX time on the learner's clock.
     """
 
     values: np.ndarray
-    updates: float
-    step: float
+    updates: int
+    step: int
     elapsed: float
     new_priority: float
-    is_last: float
+    is_last: bool
     published: float
 
 
@@ -79,7 +79,16 @@ def newest_policy(client: reverb.Client) -> Policy | None:
     if not client.server_info(timeout=_ANSWER_S)[POLICY_TABLE].current_size:
         return None
     numbers, values = next(client.sample(POLICY_TABLE, emit_timesteps=False)).data
-    return Policy(values[0], *map(float, numbers[0]))
+    updates, step, elapsed, new_priority, is_last, published = map(float, numbers[0])
+    return Policy(
+        values=values[0],
+        updates=int(updates),
+        step=int(step),
+        elapsed=elapsed,
+        new_priority=new_priority,
+        is_last=bool(is_last),
+        published=published,
+    )
 
 
 def actor_values(actor: tf.keras.Model) -> np.ndarray:
@@ -107,13 +116,13 @@ def set_actor_values(actor: tf.keras.Model, values: np.ndarray) -> None:
         variable.assign(piece.reshape(variable.shape).astype(variable.dtype.as_numpy_dtype))
 
 
-def tell(client: reverb.Client, table: str, message: dict[str, Any]) -> None:
+def send(client: reverb.Client, table: str, message: dict[str, Any]) -> None:
     """Puts `message` and the time into a table; raises if the server does not answer."""
     text = json.dumps({**message, "time": time.time()})
     _insert(client, table, {_TEXT: np.frombuffer(text.encode(), np.uint8)})
 
 
-def hear(client: reverb.Client, table: str) -> list[dict[str, Any]]:
+def receive(client: reverb.Client, table: str) -> list[dict[str, Any]]:
     """Returns what a table holds: all heartbeats, which are then gone, or the board. Raises as
     `tell`."""
     size = client.server_info(timeout=_ANSWER_S)[table].current_size

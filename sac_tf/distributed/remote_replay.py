@@ -2,7 +2,7 @@
 a thread."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.rewards import RunningRewardScale
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
 from sac_tf.runs.logs import say
-from sac_tf.types import EnvironmentSpec
+from sac_tf.types import EnvironmentSpec, Transition
 
 
 class Feeder:
@@ -69,8 +69,8 @@ class Feeder:
 
 
 class RemoteReplay:
-    """The part of `Replay` that a learner needs. The rows are in the servers' checkpoints, not in
-    the learner's."""
+    """The replay of a distributed learner: batches from servers whose own checkpoints hold the
+    rows."""
 
     collects = False
 
@@ -78,64 +78,68 @@ class RemoteReplay:
         self,
         spec: EnvironmentSpec,
         generator: tf.random.Generator,
-        staging: Path,
+        discount: float,
         expected_rows: int,
-        restore_from: Path | None,
         clients: Sequence[reverb.Client],
-        reader: Callable[..., BatchReader],
         feeder: Feeder,
     ):
         """Reads from the servers of `clients`.
 
         Args:
-          spec, generator, expected_rows: as for `Replay`.
-          staging, restore_from: not used: nothing is stored here.
+          spec, generator, discount, expected_rows: as for `Replay`.
           clients: of the servers.
-          reader: f(packer, addresses, capacity, expected_rows, generator), with a sampler of
-            Reverb's own.
-          feeder: what fetches the batches.
+          feeder: fetches the batches.
 
         Raises:
-          ConfigurationError: a sampler or a scale of rewards that needs to see all rows come.
+          ConfigurationError: a sampler or a reward scale that needs every row.
         """
-        del staging, restore_from
         infos = [client.server_info(timeout=TIMEOUT_S)[REPLAY_TABLE] for client in clients]
         self.capacity = sum(info.max_size for info in infos)
-        addresses = [client.server_address for client in clients]
-        self._reader = reader(
-            RowPacker(spec), addresses, self.capacity, expected_rows, generator, feed=feeder
+        self._reader = BatchReader(
+            packer=RowPacker(spec),
+            addresses=[client.server_address for client in clients],
+            capacity=self.capacity,
+            expected_rows=expected_rows,
+            generator=generator,
+            feed=feeder,
+            discount=discount,
         )
         for info in infos:
-            self._reader.check_priorities(info)
+            self._reader.check_table(info)
         if isinstance(self._reader.rewards, RunningRewardScale):
             raise ConfigurationError(
-                "BatchReader.rewards=@RunningRewardScale needs every reward in its order, which a "
-                "learner that "
-                "does not collect never sees; use @FixedRewardScale."
+                "BatchReader.rewards=@RunningRewardScale needs every reward in order, which a "
+                "distributed learner never receives; use @FixedRewardScale."
             )
-        self.sample, self.learned_from = self._reader.sample, self._reader.sampler.learned_from
 
     @property
     def new_priority(self) -> float:
-        """Of rows that come now, if the table draws by priorities."""
+        """Priority of new rows, if the table draws by priorities."""
         return self._reader.sampler.new_priority
 
-    def receive(self, rows: int) -> None:
-        """Tells the sampler how many rows there ever were. Priorities that a dying server did not
-        take are lost."""
+    def sample(self, number: int) -> Transition:
+        """Returns `number` transitions; called inside a `tf.function`."""
+        return self._reader.sample(number)
+
+    def update_priorities(self, batch: Transition, td_error: tf.Tensor) -> None:
+        """Takes the TD errors [rows] of a batch; called inside a `tf.function`."""
+        self._reader.sampler.update_priorities(batch, td_error)
+
+    def synchronize(self, rows_added: int) -> None:
+        """As `Sampler.synchronize`. Priorities that a dying server did not take are lost."""
         try:
-            self._reader.sampler.receive(rows)
+            self._reader.sampler.synchronize(rows_added)
         except RunError as error:
             say(f"{error} The rows keep the priorities that they have.")
 
     def save(self, folder: Path) -> None:
-        """Writes what the servers do not keep to the new folder `folder`."""
+        """Writes to the new folder `folder` what the servers' checkpoints do not have."""
         folder.mkdir()
         self._reader.save(folder)
 
     def restore(self, folder: Path) -> None:
         """Reads what `save` wrote."""
-        self._reader.restore(folder, 0)
+        self._reader.restore(folder, rows_added=0)
 
     def close(self) -> None:
-        """Its threads end with the process."""
+        """Nothing to do: its threads end with the process."""

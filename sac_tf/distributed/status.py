@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import reverb
 import tensorflow as tf
 
-from sac_tf.distributed.messages import BOARD_TABLE, HEARTBEAT_TABLE, hear, tell
+from sac_tf.distributed.messages import BOARD_TABLE, HEARTBEAT_TABLE, receive, send
 from sac_tf.distributed.waiting import Repeating
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
 from sac_tf.runs.logs import summarize
@@ -43,7 +43,7 @@ def send_heartbeats(
     """Tells the server every two seconds what `report()` says of the process `who`, until
     stopped."""
     return Repeating(
-        lambda: tell(client, HEARTBEAT_TABLE, {"who": who, **report()}), _HEARTBEAT_S, "heartbeats"
+        lambda: send(client, HEARTBEAT_TABLE, {"who": who, **report()}), _HEARTBEAT_S, "heartbeats"
     )
 
 
@@ -60,7 +60,7 @@ class Board:
     def refresh(self) -> Counts:
         """Hears the processes, asks the tables, and shows the board anew."""
         now, rows = time.time(), counts(self._client)
-        for message in hear(self._client, HEARTBEAT_TABLE):
+        for message in receive(self._client, HEARTBEAT_TABLE):
             who = message.pop("who")
             self._processes[who] = {**message, "heard": now}
         self._processes = {
@@ -77,7 +77,7 @@ class Board:
             "sampled_per_second": (rows.sampled - first.sampled) / seconds,
             "processes": self._processes,
         }
-        tell(self._client, BOARD_TABLE, self.content)
+        send(self._client, BOARD_TABLE, self.content)
         return rows
 
     def summarize(self) -> None:

@@ -1,20 +1,33 @@
-"""Gymnasium on one side, the library's conventions on the other: float32, actions in [-1, 1], no
-lost successor."""
+"""Gymnasium environments as an `Environment`: float32 observations, actions in [-1, 1]."""
 
 import importlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 import tensorflow as tf
 import tree
 
+from sac_tf.environments.environment import Environment
 from sac_tf.errors import ConfigurationError, RunError, require_count
 from sac_tf.types import EnvironmentSpec, Nest, Step
 
 
+class _Result(NamedTuple):
+    """What one environment returned for one step."""
+
+    successor: Nest
+    reward: float
+    terminated: bool
+    truncated: bool
+
+    @property
+    def has_ended(self) -> bool:
+        return self.terminated or self.truncated
+
+
 class GymnasiumEnvironment:
-    """E copies of one Gymnasium environment, stepped together and reset as they end."""
+    """An `Environment` of E copies of one Gymnasium environment."""
 
     def __init__(
         self,
@@ -29,87 +42,130 @@ class GymnasiumEnvironment:
           environment_id: a registered id, or `module:id` for an id that importing `module`
             registers.
           num_environments: E.
-          render_mode: passed to Gymnasium ("rgb_array" to render frames).
+          render_mode: passed to Gymnasium ("rgb_array" to render frames); None passes none, for
+            tasks that take no such argument.
           scale_actions: `step` takes actions in [-1, 1]; False: within the task's own bounds, as
             exported policies act.
 
         Raises:
-          ConfigurationError: unknown id, or an observation or action space that SAC cannot use.
+          ConfigurationError: the id is unknown, or SAC cannot use the observation or action space.
         """
         require_count("num_environments", num_environments)
+        self._environment_id = environment_id
         self._environments = [_make(environment_id, render_mode) for _ in range(num_environments)]
         self._action_space = _check_action_space(environment_id, self._environments[0].action_space)
+        observation_space = self._environments[0].observation_space
+        low = self._action_space.low
+        high = self._action_space.high
         self.spec = EnvironmentSpec(
-            observation=_observation_spec(
-                environment_id, self._environments[0].observation_space, ""
-            ),
+            observation=_observation_spec(environment_id, observation_space, ""),
             action=tf.TensorSpec(
                 [int(np.prod(self._action_space.shape))], tf.float32, name="action"
             ),
-            action_low=self._action_space.low.reshape(-1).astype(np.float32),
-            action_high=self._action_space.high.reshape(-1).astype(np.float32),
+            action_low=low.reshape(-1).astype(np.float32),
+            action_high=high.reshape(-1).astype(np.float32),
         )
-        low, high = self._action_space.low, self._action_space.high
-        self._center, self._half_range = (
-            ((high + low) / 2, (high - low) / 2) if scale_actions else (0, 1)
-        )
+        self._center: np.ndarray | int = 0
+        self._half_range: np.ndarray | int = 1
+        if scale_actions:
+            self._center = (high + low) / 2
+            self._half_range = (high - low) / 2
 
     @property
     def num_environments(self) -> int:
         return len(self._environments)
 
     def reset(self, seed: int) -> Nest:
-        """Starts an episode in each environment, copy `i` seeded with `seed + i`. Returns the
-        observations [E, ...]."""
-        return _stack(
-            [
-                environment.reset(seed=seed + i)[0]
-                for i, environment in enumerate(self._environments)
-            ]
-        )
+        """Environment `i` is seeded with `seed + i`; see `Environment`."""
+        observations = [
+            self._reset(environment, seed=seed + i)
+            for i, environment in enumerate(self._environments)
+        ]
+        return _stack(observations)
 
     def step(self, action: np.ndarray) -> Step:
-        """Applies `action`, [E, A], and resets where an episode ended, without a new seed."""
-        scaled = self._center + self._half_range * action.reshape(-1, *self._action_space.shape)
-        # Rounding can put the end of an uneven range just outside.
-        scaled = np.clip(scaled, self._action_space.low, self._action_space.high).astype(
-            self._action_space.dtype
-        )
+        """A new episode starts without a new seed; see `Environment`."""
         results = [
-            environment.step(a) for environment, a in zip(self._environments, scaled, strict=True)
+            self._step(environment, own)
+            for environment, own in zip(self._environments, self._scale(action), strict=True)
         ]
-        successors, rewards, terminated, truncated, _ = zip(*results, strict=True)
-        observations = [
-            environment.reset()[0] if ended or cut else successor
-            for environment, successor, ended, cut in zip(
-                self._environments, successors, terminated, truncated, strict=True
-            )
-        ]
+        successors, rewards, terminated, truncated = zip(*results, strict=True)
         successor = _stack(successors)
-        is_same = not (any(terminated) or any(truncated))
+        observation = successor
+        if any(result.has_ended for result in results):
+            observations = [
+                self._reset(environment) if result.has_ended else result.successor
+                for environment, result in zip(self._environments, results, strict=True)
+            ]
+            observation = _stack(observations)
         return Step(
             reward=np.array(rewards, np.float32),
             terminated=np.array(terminated, bool),
             truncated=np.array(truncated, bool),
             successor=successor,
-            observation=successor if is_same else _stack(observations),
+            observation=observation,
         )
 
     def render(self) -> np.ndarray:
-        """Returns a picture of the first environment, uint8 [height, width, 3]."""
+        """Needs `render_mode="rgb_array"`; see `Environment`."""
         frame = self._environments[0].render()
         if not isinstance(frame, np.ndarray):
-            raise RunError("This environment renders no rgb_array frames, so it cannot be filmed.")
+            raise RunError(
+                "This environment does not render rgb_array frames, so no video can be recorded."
+            )
         return frame
 
     def close(self) -> None:
         for environment in self._environments:
             environment.close()
 
+    def _reset(self, environment: gymnasium.Env, **arguments: int) -> Nest:
+        try:
+            observation, _ = environment.reset(**arguments)
+        except Exception as error:
+            raise self._failure("reset", error) from error
+        return _copy(observation)
+
+    def _step(self, environment: gymnasium.Env, action: np.ndarray) -> _Result:
+        try:
+            observation, reward, terminated, truncated, _ = environment.step(action)
+        except Exception as error:
+            raise self._failure("step", error) from error
+        return _Result(
+            _copy(observation),
+            self._one_number("reward", reward),
+            bool(self._one_number("terminated", terminated)),
+            bool(self._one_number("truncated", truncated)),
+        )
+
+    def _one_number(self, name: str, value: Any) -> float:
+        """Returns a number as it is, and the number in an array that holds just one."""
+        if isinstance(value, float | bool):
+            return value
+        array = np.asarray(value)
+        if array.size != 1 or array.dtype.kind not in "fiub":
+            raise RunError(
+                f"{self._environment_id} returned {value!r} as {name}, where one number is needed."
+            )
+        return array.item()
+
+    def _failure(self, call: str, error: Exception) -> RunError:
+        reason = " ".join(str(error).split())
+        return RunError(
+            f"{self._environment_id} raised {type(error).__name__} in {call}() ({reason})."
+        )
+
+    def _scale(self, action: np.ndarray) -> np.ndarray:
+        """Returns actions [E, A] within the task's own bounds, [E, *shape of its action]."""
+        space = self._action_space
+        scaled = self._center + self._half_range * action.reshape(-1, *space.shape)
+        # Rounding can put an end of an uneven range just outside of it.
+        return np.clip(scaled, space.low, space.high).astype(space.dtype)
+
 
 def spec_of(environment_id: str) -> EnvironmentSpec:
-    """Returns the spec of a task; raises as `GymnasiumEnvironment`."""
-    environment = GymnasiumEnvironment(environment_id)
+    """Returns the spec of a task; raises as `GymnasiumEnvironment` does."""
+    environment: Environment = GymnasiumEnvironment(environment_id)
     environment.close()
     return environment.spec
 
@@ -119,6 +175,8 @@ def _make(environment_id: str, render_mode: str | None) -> gymnasium.Env:
     try:
         if separator:
             importlib.import_module(module)
+        if render_mode is None:
+            return gymnasium.make(environment_id)
         return gymnasium.make(environment_id, render_mode=render_mode)
     except (gymnasium.error.Error, ImportError) as error:
         reason = " ".join(str(error).split())
@@ -129,6 +187,7 @@ def _make(environment_id: str, render_mode: str | None) -> gymnasium.Env:
 
 
 def _check_action_space(environment_id: str, space: gymnasium.Space) -> gymnasium.spaces.Box:
+    """Returns `space` if it is a bounded float Box; raises ConfigurationError otherwise."""
     if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         raise ConfigurationError(
             f"train.environment={environment_id!r} has the action space {space}; "
@@ -143,6 +202,8 @@ def _check_action_space(environment_id: str, space: gymnasium.Space) -> gymnasiu
 
 
 def _observation_spec(environment_id: str, space: Any, path: str) -> Nest:
+    """Returns a nest of `tf.TensorSpec` for a float Box or a Dict of them; raises
+    ConfigurationError otherwise."""
     if isinstance(space, gymnasium.spaces.Dict) and len(space):
         return {
             key: _observation_spec(environment_id, sub, f"{path}/{key}")
@@ -151,15 +212,19 @@ def _observation_spec(environment_id: str, space: Any, path: str) -> Nest:
     if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         raise ConfigurationError(
             f"train.environment={environment_id!r} has the observation space {space} at "
-            f"{path or '/'}; "
-            "a float Box, or a Dict of them, is needed."
+            f"{path or '/'}; it must be a float Box, or a Dict of them."
         )
     return tf.TensorSpec(space.shape, tf.float32, name=path.strip("/") or "observation")
 
 
+def _copy(observation: Any) -> Nest:
+    """Returns an observation in float32 that the environment's next call cannot change."""
+    if isinstance(observation, np.ndarray):  # the common case, without walking a nest
+        return np.array(observation, np.float32)
+    return tree.map_structure(lambda leaf: np.array(leaf, np.float32), observation)
+
+
 def _stack(observations: Any) -> Nest:
-    if isinstance(
-        observations[0], np.ndarray
-    ):  # the common case, without the cost of walking a nest
-        return np.array(observations, np.float32)
-    return tree.map_structure(lambda *leaves: np.array(leaves, np.float32), *observations)
+    if isinstance(observations[0], np.ndarray):
+        return np.array(observations)
+    return tree.map_structure(lambda *leaves: np.array(leaves), *observations)

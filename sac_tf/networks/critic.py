@@ -1,13 +1,13 @@
-"""The ensemble of Q networks."""
+"""The Q networks (critics), as one ensemble."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import gin
 import tensorflow as tf
 
 from sac_tf.errors import require_count, require_counts
-from sac_tf.networks.actor import join_leaves, observation_inputs
+from sac_tf.networks.inputs import Normalization, join_leaves, observation_inputs
 from sac_tf.networks.layers import EnsembleDense, Members
 from sac_tf.networks.torsos import Torso, mlp_torso
 from sac_tf.seeds import initializer_seeds
@@ -22,13 +22,21 @@ def make_critic(
     hidden_units: Sequence[int] = (256, 256),
     activation: str = "relu",
     torso: Torso = mlp_torso,
-    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    normalization: Normalization | None = None,
 ) -> tf.keras.Model:
-    """Returns a functional model: [observation, action [B, A]] -> Q values [N, B] of
-    `ensemble_size` critics.
+    """Returns a functional model: [observation (nest of [B, ...]), action [B, A]] -> Q values
+    [N, B].
 
-    `torso` and `normalization` are as for `make_actor`; actions are in [-1, 1] and need no
-    normalization.
+    Args:
+      spec: of the environment.
+      seed: of the initial weights, which differ between the critics.
+      ensemble_size: N.
+      hidden_units, activation, torso, normalization: as in `make_actor`. Actions are in [-1, 1] and
+        are not normalized.
+
+    Raises:
+      ConfigurationError: `ensemble_size` or `hidden_units` are not positive integers, or the torso
+        rejects a setting.
     """
     require_count("critic.ensemble_size", ensemble_size)
     require_counts("critic.hidden_units", hidden_units)
@@ -37,7 +45,7 @@ def make_critic(
     action = tf.keras.Input(spec.action.shape, name="action")
     dense = functools.partial(EnsembleDense, ensemble_size)
     members: Members = [join_leaves([*leaves, action])] * ensemble_size
-    members = torso(members, dense, hidden_units, activation, stream)
+    members = torso(members, dense, hidden_units, activation=activation, stream=stream)
     members = dense(1, next(stream))(members)
     q_values = tf.keras.layers.Lambda(lambda q: tf.squeeze(tf.stack(q), -1), name="q")(members)
     return tf.keras.Model([observation, action], q_values, name="critic")

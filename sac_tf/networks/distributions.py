@@ -1,4 +1,4 @@
-"""The tanh-squashed Gaussian of SAC on TFP bijectors."""
+"""The tanh-squashed Gaussian policy distribution of SAC, on TFP bijectors."""
 
 import math
 from collections.abc import Callable
@@ -11,41 +11,43 @@ from sac_tf import devices
 from sac_tf.errors import ConfigurationError, require_number
 
 _LARGEST_ACTION = 1.0 - 1e-6
-"""Given actions are pulled in to here before atanh, which is infinite at 1."""
+"""Actions are clipped to this absolute value before atanh, which is infinite at 1."""
 
 
 class SquashedGaussian(tfp.distributions.TransformedDistribution):
-    """a = tanh(loc + exp(log_std) * noise), with log pi(a) corrected for the change of volume
-    (1812.05905, eq. 26).
+    """a = tanh(loc + exp(log_std) * noise), with the change of variables in log pi(a) (1812.05905,
+    eq. 26).
 
-    The affine map is part of the bijector, not of the base distribution: the density of a sample is
-      then computed
-    from the noise itself, and stays exact where `loc + exp(log_std) * noise` has no digits left for
-    the noise. TFP's Tanh computes the correction as 2 (log 2 - u - softplus(-2 u)), which is exact
-    where tanh saturates.
+    The affine map is part of the bijector, not of the base distribution. The density of a sample is
+    then computed from the noise itself, and stays exact where `loc + exp(log_std) * noise` has no
+    digits left for the noise. TFP's Tanh computes the correction as
+    2 (log 2 - u - softplus(-2 u)), which is exact where tanh saturates.
     """
 
     def __init__(self, loc: tf.Tensor, log_std: tf.Tensor, name: str = "squashed_gaussian"):
         """Takes `loc` and `log_std` [B, A]."""
         parameters = {"loc": loc, "log_std": log_std, "name": name}
-        self._loc, self._log_std = loc, log_std
+        self._loc = loc
+        self._log_std = log_std
+        noise = tfp.distributions.Normal(tf.zeros_like(loc), tf.ones_like(loc))
+        bijectors = [
+            tfp.bijectors.Tanh(),
+            tfp.bijectors.Shift(loc),
+            tfp.bijectors.Scale(log_scale=log_std),
+        ]
         super().__init__(
-            tfp.distributions.Independent(
-                tfp.distributions.Normal(tf.zeros_like(loc), tf.ones_like(loc)), 1
-            ),
-            tfp.bijectors.Chain(
-                [
-                    tfp.bijectors.Tanh(),
-                    tfp.bijectors.Shift(loc),
-                    tfp.bijectors.Scale(log_scale=log_std),
-                ]
-            ),
+            tfp.distributions.Independent(noise, 1),
+            tfp.bijectors.Chain(bijectors),
             parameters=parameters,
             name=name,
         )
 
     @classmethod
-    def _parameter_properties(cls, dtype: tf.DType, num_classes: int | None = None) -> dict:  # noqa: ARG003
+    def _parameter_properties(
+        cls,
+        dtype: tf.DType,  # noqa: ARG003
+        num_classes: int | None = None,  # noqa: ARG003
+    ) -> dict:
         vector = tfp.util.ParameterProperties(event_ndims=1)
         return {"loc": vector, "log_std": vector}
 
@@ -54,15 +56,14 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
         return tf.tanh(self._loc)
 
     def log_prob_of_action(self, action: tf.Tensor) -> tf.Tensor:
-        """Returns log pi(action) [B] of actions [B, A] that this object did not sample, finite also
-        at -1 and 1."""
+        """Returns log pi(action) [B] of actions [B, A] from any source, finite also at -1 and 1."""
         return self.log_prob(tf.clip_by_value(action, -_LARGEST_ACTION, _LARGEST_ACTION))
 
     def sample_action(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns a reparameterised action [B, A] and its log-probability [B], from a stateless
+        """Returns a reparameterized action [B, A] and its log-probability [B], from a stateless
         seed, int32 [2].
 
-        A replica gets its rows of what one device would draw for the joint batch.
+        On several devices, a replica gets its rows of the sample for the joint batch.
         """
         if devices.replicas() == 1:
             return self.experimental_sample_and_log_prob(seed=seed)
@@ -73,16 +74,16 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
 
 @gin.configurable
 def clamp_log_std(log_std: tf.Tensor, minimum: float = -20.0, maximum: float = 2.0) -> tf.Tensor:
-    """Returns log_std cut to its bounds (1812.05905, the authors' code); beyond them no gradient
-    flows."""
+    """Returns log_std clipped to its bounds, beyond which its gradient is zero (1812.05905, the
+    authors' code)."""
     _require_bounds("clamp_log_std", minimum, maximum)
     return tf.clip_by_value(log_std, minimum, maximum)
 
 
 @gin.configurable
 def rescale_log_std(log_std: tf.Tensor, minimum: float = -5.0, maximum: float = 2.0) -> tf.Tensor:
-    """Returns tanh(log_std) stretched from [-1, 1] to the bounds (CleanRL, Yarats): a gradient
-    flows everywhere."""
+    """Returns tanh(log_std) rescaled from [-1, 1] to the bounds, with a gradient everywhere
+    (CleanRL, Yarats)."""
     _require_bounds("rescale_log_std", minimum, maximum)
     return minimum + 0.5 * (maximum - minimum) * (tf.tanh(log_std) + 1)
 
@@ -91,11 +92,13 @@ def rescale_log_std(log_std: tf.Tensor, minimum: float = -5.0, maximum: float = 
 def squashed_gaussian(
     loc: tf.Tensor, log_std: tf.Tensor, bound: Callable[[tf.Tensor], tf.Tensor] = clamp_log_std
 ) -> SquashedGaussian:
-    """Returns pi(.|s) of what an actor gives, loc and log_std [B, A], log_std within bounds."""
+    """Returns pi(.|s) for the outputs of an actor, loc and log_std [B, A]; `bound` limits
+    log_std."""
     return SquashedGaussian(loc, bound(log_std))
 
 
 def _require_bounds(name: str, minimum: float, maximum: float) -> None:
+    """Raises ConfigurationError unless minimum < maximum, both finite."""
     require_number(f"{name}.minimum", minimum, math.isfinite, "a finite number")
     require_number(f"{name}.maximum", maximum, math.isfinite, "a finite number")
     if minimum >= maximum:

@@ -1,10 +1,8 @@
-"""Normalisation of an ensemble: each member by its own statistics, with its own scale and offset.
+"""Layer normalization and batch renormalization of an ensemble, separate for each member.
 
 Keras' layers on a stacked [N, B, units] would share scale and offset between members, or mix their
-statistics. Here
-the members are stacked for the arithmetic: that is as fast as member by member, and ten critics
-  compile nine times
-faster, because there are so many small operations.
+statistics. Here the members are stacked only for the arithmetic: this is as fast as one member
+after another, and ten critics compile nine times faster because the graph has fewer operations.
 """
 
 import tensorflow as tf
@@ -12,13 +10,15 @@ import tensorflow as tf
 from sac_tf import devices
 from sac_tf.networks.layers import Members
 
-R_MAX, D_MAX = 3.0, 5.0
-"""How far batch renormalisation may follow the moving statistics (1702.03275, section 4; the code
-of 1902.05605)."""
+R_MAX = 3.0
+"""Bound of the scale correction of batch renormalization (1702.03275, section 4; the code of
+1902.05605)."""
+D_MAX = 5.0
+"""Bound of its shift correction."""
 
 
 class EnsembleLayerNormalization(tf.keras.layers.Layer):
-    """Layer normalisation (1607.06450): each row to mean 0 and variance 1, times `gamma`, plus
+    """Layer normalization (1607.06450): each row to mean 0 and variance 1, times `gamma`, plus
     `beta`."""
 
     def __init__(self, epsilon: float = 1e-5, **kwargs):
@@ -44,21 +44,23 @@ class EnsembleLayerNormalization(tf.keras.layers.Layer):
 
 
 class EnsembleBatchRenormalization(tf.keras.layers.Layer):
-    """Batch renormalisation (1702.03275), and plain batch normalisation for its first `warm_up`
-    calls in training.
+    """Batch renormalization (1702.03275); plain batch normalization in its first `warm_up` training
+    calls.
 
-    In training a feature is (x - batch mean) / batch std * r + d, where r = batch std / moving std,
-    clipped to [1 / R_MAX, R_MAX], and d = (batch mean - moving mean) / moving std, clipped to
-    [-D_MAX, D_MAX], are constants to the gradient. Without clipping that is what acting computes,
-    (x - moving mean) / moving std, so that both agree. During warm-up r = 1 and d = 0. The moving
-    statistics and the count of calls are no trainable variables.
+    In training a feature becomes (x - batch mean) / batch std * r + d. Here r = batch std / moving
+    std, clipped to [1 / R_MAX, R_MAX], and d = (batch mean - moving mean) / moving std, clipped to
+    [-D_MAX, D_MAX], are constants to the gradient. Without clipping this equals (x - moving mean) /
+    moving std, which is what acting computes. During warm-up r = 1 and d = 0. The moving statistics
+    and the counter of training calls are non-trainable variables.
     """
 
     def __init__(
         self, momentum: float = 0.99, warm_up: int = 100_000, epsilon: float = 1e-3, **kwargs
     ):
         super().__init__(**kwargs)
-        self.momentum, self.warm_up, self.epsilon = momentum, warm_up, epsilon
+        self.momentum = momentum
+        self.warm_up = warm_up
+        self.epsilon = epsilon
 
     def build(self, input_shape: list[tf.TensorShape]) -> None:
         shape = [len(input_shape), input_shape[0][-1]]
@@ -74,26 +76,24 @@ class EnsembleBatchRenormalization(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: Members, training: bool = False) -> list[tf.Tensor]:
-        """Takes and returns N tensors [B, units]; in training, normalises by them and moves the
-        moving statistics."""
+        """Takes and returns N tensors [B, units]; in training, normalizes by their statistics and
+        updates the moving statistics."""
         x = tf.stack(inputs)
         if not training:
-            return _normalize(
-                x, self.moving_mean, self.gamma * self._inverse(self.moving_variance), self.beta
-            )
+            scale = self.gamma * self._inverse(self.moving_variance)
+            return _normalize(x, self.moving_mean, scale, offset=self.beta)
         mean, variance = devices.moments(x, axis=1)
         r, d = self._correction(tf.stop_gradient(mean), tf.stop_gradient(variance))
-        return _normalize(
-            x, mean, self.gamma * r * self._inverse(variance), self.beta + self.gamma * d
-        )
+        scale = self.gamma * r * self._inverse(variance)
+        return _normalize(x, mean, scale, offset=self.beta + self.gamma * d)
 
     def _inverse(self, variance: tf.Tensor) -> tf.Tensor:
         """Returns 1 / std."""
         return tf.math.rsqrt(variance + self.epsilon)
 
     def _correction(self, mean: tf.Tensor, variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns r and d [N, units] for these batch statistics [N, units], and then moves the
-        moving ones to them."""
+        """Returns r and d [N, units] for batch statistics [N, units], then updates the moving
+        statistics with them."""
         is_warm = self.calls >= self.warm_up
         moving = self._inverse(self.moving_variance)
         r = tf.clip_by_value(moving / self._inverse(variance), 1 / R_MAX, R_MAX)
@@ -104,14 +104,18 @@ class EnsembleBatchRenormalization(tf.keras.layers.Layer):
         return tf.where(is_warm, r, 1.0), tf.where(is_warm, d, 0.0)
 
     def get_config(self) -> dict:
-        own = {"momentum": self.momentum, "warm_up": self.warm_up, "epsilon": self.epsilon}
-        return {**super().get_config(), **own}
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "warm_up": self.warm_up,
+            "epsilon": self.epsilon,
+        }
 
 
 def _normalize(
     x: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
 ) -> list[tf.Tensor]:
-    """Returns (x - mean) * scale + offset of x [N, B, units], a tensor for each member; the others
-    are [N, units]."""
+    """Returns (x - mean) * scale + offset, one tensor per member, for x [N, B, units] and the
+    others [N, units]."""
     mean, scale, offset = (value[:, tf.newaxis] for value in (mean, scale, offset))
     return tf.unstack((x - mean) * scale + offset)

@@ -1,8 +1,8 @@
-"""Observations normalised by their running mean and variance, inside the networks that see them.
+"""Observation normalization by running mean and variance, as a layer of the networks.
 
-The replay keeps raw rows, so a row is always normalised by what is known when it is learned from.
-Whoever has the
-network has the statistics: targets, collectors, exported policies.
+The replay stores raw observations, so a sampled observation is always normalized by the current
+statistics. The statistics are part of each network, so target networks, collectors and exported
+policies have them too.
 """
 
 import functools
@@ -18,24 +18,24 @@ from sac_tf.types import Nest
 
 @gin.configurable
 class RunningNormalization(tf.keras.layers.Layer):
-    """(x - mean) / sqrt(variance + epsilon) of each number of an observation, over all rows
-    observed so far.
+    """(x - mean) / sqrt(variance + epsilon) of each element of an observation, over all
+    observations counted by `observe`. A `Normalization`.
 
-    `mean` and `scale` are weights that are not trained. The moments behind them are float64;
-    checkpoints find them, and `variables` does not list them, for nothing but `observe` needs them.
-    Before the first row nothing is changed.
+    `mean` and `scale` are non-trainable weights. The moments behind them are float64; checkpoints
+    save them, and `variables` does not list them because only `observe` needs them. Before the
+    first observation the layer only clips.
     """
 
     def __init__(self, clip: float | None = 10.0, epsilon: float = 1e-8, **kwargs):
         """Makes a layer for all arrays of an observation.
 
         Args:
-          clip: largest absolute value of a normalised number; None leaves them.
+          clip: largest absolute value of a normalized element; None disables clipping.
           epsilon: added to the variance.
           **kwargs: of a Keras layer.
 
         Raises:
-          ConfigurationError: a number that is not positive.
+          ConfigurationError: `clip` or `epsilon` is not positive.
         """
         super().__init__(**kwargs)
         if clip is not None:
@@ -43,7 +43,8 @@ class RunningNormalization(tf.keras.layers.Layer):
                 "RunningNormalization.clip", clip, lambda x: x > 0, "a number above 0 or None"
             )
         require_number("RunningNormalization.epsilon", epsilon, lambda x: x > 0, "a number above 0")
-        self.clip, self.epsilon = clip, epsilon
+        self.clip = clip
+        self.epsilon = epsilon
 
     def build(self, input_shape: list[tf.TensorShape]) -> None:
         def make(name: str, initializer: str) -> list[tf.Variable]:
@@ -55,7 +56,8 @@ class RunningNormalization(tf.keras.layers.Layer):
         def zeros(shape: Sequence[int]) -> tf.Variable:
             return tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
 
-        self.mean, self.scale = make("mean", "zeros"), make("scale", "ones")
+        self.mean = make("mean", "zeros")
+        self.scale = make("scale", "ones")
         leaves = [
             tf.train.Checkpoint(mean=zeros(shape[1:]), squares=zeros(shape[1:]))
             for shape in input_shape
@@ -64,18 +66,16 @@ class RunningNormalization(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
-        """Takes and returns the arrays of an observation, [B, ...] each."""
+        """Takes and returns the arrays of an observation, each [B, ...]."""
         normalized = [
             (x - mean) * scale for x, mean, scale in zip(inputs, self.mean, self.scale, strict=True)
         ]
-        return (
-            normalized
-            if self.clip is None
-            else [tf.clip_by_value(x, -self.clip, self.clip) for x in normalized]
-        )
+        if self.clip is None:
+            return normalized
+        return [tf.clip_by_value(x, -self.clip, self.clip) for x in normalized]
 
     def observe(self, rows: Sequence[tf.Tensor]) -> None:
-        """Counts rows, arrays [B, ...] in the order of `call`."""
+        """Updates the statistics with B observations, arrays [B, ...] in the order of `call`."""
         for x, leaf, mean, scale in zip(
             rows, self.moments.leaves, self.mean, self.scale, strict=True
         ):
@@ -91,27 +91,31 @@ class RunningNormalization(tf.keras.layers.Layer):
 
 
 def _moments(rows: tf.Tensor) -> Moments:
+    """Returns the float64 moments of rows [B, ...]."""
     rows = tf.cast(rows, tf.float64)
+    count = tf.cast(tf.shape(rows)[0], tf.float64)
     mean = tf.reduce_mean(rows, axis=0)
-    return Moments(
-        tf.cast(tf.shape(rows)[0], tf.float64), mean, tf.reduce_sum((rows - mean) ** 2, axis=0)
-    )
+    squares = tf.reduce_sum((rows - mean) ** 2, axis=0)
+    return Moments(count, mean, squares)
 
 
 def make_observer(networks: Sequence[tf.keras.Model | None]) -> Callable[[Nest], None]:
-    """Returns f(observations, nest of [E, ...]) that counts them in every `RunningNormalization` of
+    """Returns f(observations, nest of [E, ...]) that updates every `RunningNormalization` of
     `networks`.
 
-    Each network has statistics of its own, and all see the same rows: so they are equal, and a
-      Polyak average of
-    networks leaves them as they are.
+    Each network has separate statistics of the same observations. They are equal, so a Polyak
+    average of networks does not change them.
     """
     found = [layer for model in networks if model is not None for layer in model.layers]
     layers = [layer for layer in found if isinstance(layer, RunningNormalization)]
 
     @functools.partial(tf.function, autograph=False)
-    def observe(leaves: list[tf.Tensor]) -> None:
+    def update(leaves: list[tf.Tensor]) -> None:
         for layer in layers:
             layer.observe(leaves)
 
-    return lambda observation: observe(tf.nest.flatten(observation)) if layers else None
+    def observe(observation: Nest) -> None:
+        if layers:
+            update(tf.nest.flatten(observation))
+
+    return observe

@@ -1,5 +1,4 @@
-"""The temperature of Soft Actor-Critic: how it follows from its parameter, where it may be, and
-whom it serves."""
+"""The temperature (alpha) of Soft Actor-Critic: parametrization, bounds and entropy target."""
 
 import dataclasses
 import math
@@ -16,8 +15,12 @@ _FINITE = (math.isfinite, "a finite number")
 
 
 class Parametrization(NamedTuple):
-    """An increasing function from all numbers to the positive ones, on tensors, and its inverse, on
-    numbers."""
+    """An increasing function from the real numbers to the positive ones, and its inverse.
+
+    Attributes:
+      alpha: f(parameter) -> alpha, on tensors.
+      inverse: f(alpha) -> parameter, on Python numbers.
+    """
 
     alpha: Callable[[tf.Tensor], tf.Tensor]
     inverse: Callable[[float], float]
@@ -25,14 +28,14 @@ class Parametrization(NamedTuple):
 
 @gin.configurable
 def exponential() -> Parametrization:
-    """alpha = exp(x): the parameter is log alpha, and a step changes alpha by a factor."""
+    """alpha = exp(x): the parameter is log alpha, and a gradient step multiplies alpha."""
     return Parametrization(tf.exp, math.log)
 
 
 @gin.configurable
 def softplus() -> Parametrization:
-    """alpha = log(1 + exp(x)): a step changes a large alpha by a difference, a small one by a
-    factor (SERL)."""
+    """alpha = log(1 + exp(x)): a gradient step adds to a large alpha and multiplies a small one
+    (SERL)."""
     return Parametrization(tf.math.softplus, lambda alpha: alpha + math.log(-math.expm1(-alpha)))
 
 
@@ -41,22 +44,23 @@ def softplus() -> Parametrization:
 class Temperature:
     """alpha as the Lagrange multiplier of the entropy constraint.
 
-    The problem is to maximise the return subject to E[-log pi(a|s)] >= H_target (1812.05905,
+    The problem is to maximize the return subject to E[-log pi(a|s)] >= H_target (1812.05905,
     section 5). Its Lagrangian adds alpha (E[-log pi] - H_target), alpha >= 0, to the return. Critic
-    and actor steps maximise it over policies for a given alpha; the temperature step descends the
+    and actor steps maximize it over policies for a given alpha; the temperature step descends the
     dual, J(alpha) = alpha (E[-log pi] - H_target) (eq. 18): alpha grows while the entropy is below
     its target and falls while it is above. The parametrization keeps the multiplier positive, and
     after each step it is projected to its bounds.
 
     Attributes:
-      initial_alpha: at the start; stays there if the update has no alpha step.
+      initial_alpha: the value at the start, and throughout if the update has no alpha step.
       minimum, maximum: bounds of alpha, or None.
       parametrization: `exponential` or `softplus`, called without arguments.
       target_entropy: H_target in nats. None: `target_entropy_factor` times -A.
       target_entropy_factor: 1 in 1812.05905, 0.5 in RLPD and SERL.
 
     Raises:
-      ConfigurationError: a number out of range, bounds that leave no room, or a target given twice.
+      ConfigurationError: a number is out of range, the bounds exclude each other or
+        `initial_alpha`, or both `target_entropy` and `target_entropy_factor` are given.
     """
 
     initial_alpha: float = 1.0
@@ -76,7 +80,8 @@ class Temperature:
         ):
             if getattr(self, name) is not None:
                 require_number(f"Temperature.{name}", getattr(self, name), *condition)
-        minimum, maximum = self.minimum or 0.0, self.maximum or math.inf
+        minimum = self.minimum or 0.0
+        maximum = self.maximum or math.inf
         if minimum > maximum:
             raise ConfigurationError(
                 f"Temperature.minimum={minimum} must not be above Temperature.maximum={maximum}."
@@ -84,36 +89,37 @@ class Temperature:
         if not minimum <= self.initial_alpha <= maximum:
             raise ConfigurationError(
                 f"Temperature.initial_alpha={self.initial_alpha} must lie within "
-                f"Temperature.minimum={self.minimum} "
-                f"and Temperature.maximum={self.maximum}."
+                f"Temperature.minimum={self.minimum} and Temperature.maximum={self.maximum}."
             )
         if self.target_entropy is not None and self.target_entropy_factor != 1:
             raise ConfigurationError(
-                f"Temperature.target_entropy={self.target_entropy} leaves no use for "
+                f"Temperature.target_entropy={self.target_entropy} overrides "
                 f"Temperature.target_entropy_factor={self.target_entropy_factor}; give one of them."
             )
 
     def make_parameter(self) -> tf.Variable:
-        """Returns the parameter, scalar. Its constraint, which optimizers apply after a step, keeps
-        alpha in bounds."""
+        """Returns the parameter, a scalar variable whose constraint, applied by optimizers after
+        each step, keeps alpha within its bounds."""
+        initial = self.parametrization().inverse(self.initial_alpha)
+        return tf.Variable(
+            initial, dtype=tf.float32, name="log_alpha", constraint=self._constraint()
+        )
+
+    def _constraint(self) -> Callable[[tf.Tensor], tf.Tensor] | None:
+        """Returns the projection of the parameter to the bounds, or None without bounds."""
+        if self.minimum is None and self.maximum is None:
+            return None
         inverse = self.parametrization().inverse
         low = -math.inf if self.minimum is None else inverse(self.minimum)
         high = math.inf if self.maximum is None else inverse(self.maximum)
-        is_bounded = self.minimum is not None or self.maximum is not None
-        constraint = (
-            (lambda parameter: tf.clip_by_value(parameter, low, high)) if is_bounded else None
-        )
-        initial = inverse(self.initial_alpha)
-        return tf.Variable(initial, dtype=tf.float32, name="log_alpha", constraint=constraint)
+        return lambda parameter: tf.clip_by_value(parameter, low, high)
 
     def alpha(self, parameter: tf.Tensor) -> tf.Tensor:
-        """Returns alpha, scalar, for a parameter."""
+        """Returns alpha, scalar, for a value of the parameter."""
         return self.parametrization().alpha(parameter)
 
     def entropy_target(self, action_dimensions: int) -> float:
         """Returns H_target in nats for A action dimensions."""
-        return (
-            -self.target_entropy_factor * action_dimensions
-            if self.target_entropy is None
-            else self.target_entropy
-        )
+        if self.target_entropy is not None:
+            return self.target_entropy
+        return -self.target_entropy_factor * action_dimensions

@@ -1,25 +1,39 @@
-"""The hidden layers of actor and critics: what stands between their inputs and their last layers.
+"""Torsos: the hidden layers of actor and critics, between their inputs and their output layers."""
 
-A torso works on the tensors of the members of an ensemble, of which an actor has one.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import gin
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, require_count, require_number
-from sac_tf.networks.layers import EnsembleDropout, Members
+from sac_tf.networks.layers import Dense, EnsembleDropout, Members
 from sac_tf.networks.normalization import EnsembleBatchRenormalization, EnsembleLayerNormalization
 
-Layer = Callable[[Members], Members]
-Dense = Callable[..., Layer]
-"""f(units, seed, activation=None) -> a new dense layer."""
-Torso = Callable[[Members, Dense, Sequence[int], str, Iterator[int]], Members]
-"""f(inputs, dense, hidden_units, activation, stream of seeds) -> what the last layers take."""
-
 _EXPANSION = 4
-"""How many times wider than its input the inside of a residual block is."""
+"""Width of the inner layer of a residual block, as a multiple of the block's width."""
+
+
+class Torso(Protocol):
+    """Adds hidden layers to the inputs of an ensemble; an actor is an ensemble of one member."""
+
+    def __call__(
+        self,
+        members: Members,
+        dense: Dense,
+        hidden_units: Sequence[int],
+        activation: str,
+        stream: Iterator[int],
+    ) -> Members:
+        """Returns the features, N tensors [B, F].
+
+        Args:
+          members: the inputs, N tensors [B, inputs].
+          dense: makes the dense layers.
+          hidden_units: widths of the hidden layers.
+          activation: name of a Keras activation.
+          stream: seeds, of which each layer with random weights or draws takes the next.
+        """
 
 
 @gin.configurable
@@ -30,7 +44,7 @@ def mlp_torso(
     activation: str,
     stream: Iterator[int],
 ) -> Members:
-    """Dense -> activation, for each of `hidden_units`."""
+    """`Torso`: dense -> activation, for each of `hidden_units`."""
     for units in hidden_units:
         members = dense(units, next(stream), activation)(members)
     return members
@@ -44,9 +58,11 @@ def layer_norm_torso(
     activation: str,
     stream: Iterator[int],
 ) -> Members:
-    """Dense -> layer normalisation -> activation: RLPD (2302.02948) with relu, SERL with tanh."""
+    """`Torso`: dense -> layer normalization -> activation, as in RLPD (2302.02948) with relu and in
+    SERL with tanh."""
     for units in hidden_units:
-        members = EnsembleLayerNormalization()(dense(units, next(stream))(members))
+        members = dense(units, next(stream))(members)
+        members = EnsembleLayerNormalization()(members)
         members = activate(members, activation)
     return members
 
@@ -60,16 +76,20 @@ def droq_torso(
     stream: Iterator[int],
     rate: float = 0.01,
 ) -> Members:
-    """Dense -> dropout -> layer normalisation -> activation (2110.02034, figure 2).
+    """`Torso`: dense -> dropout -> layer normalization -> activation (2110.02034, figure 2).
 
-    Dropout of `rate` is always on: in the critics' own step, in the targets, and in the Q values of
-    the actor's step.
+    Dropout of `rate` is always active: in the critic step, in the target critics, and in the Q
+    values of the actor step.
+
+    Raises:
+      ConfigurationError: `rate` is not between 0 and 1.
     """
     require_number("droq_torso.rate", rate, lambda rate: 0 < rate < 1, "a number between 0 and 1")
     for units in hidden_units:
         members = dense(units, next(stream))(members)
         members = EnsembleDropout(rate, next(stream))(members)
-        members = activate(EnsembleLayerNormalization()(members), activation)
+        members = EnsembleLayerNormalization()(members)
+        members = activate(members, activation)
     return members
 
 
@@ -83,9 +103,13 @@ def batch_renorm_torso(
     momentum: float = 0.99,
     warm_up: int = 100_000,
 ) -> Members:
-    """Batch renormalisation before every dense layer, the last ones included (1902.05605).
+    """`Torso`: batch renormalization before every dense layer, output layers included (CrossQ,
+    1902.05605).
 
     `momentum` and `warm_up` are those of `EnsembleBatchRenormalization`.
+
+    Raises:
+      ConfigurationError: `momentum` or `warm_up` is out of range.
     """
     require_number(
         "batch_renorm_torso.momentum", momentum, lambda m: 0 <= m < 1, "a number from 0 to below 1"
@@ -106,16 +130,15 @@ def residual_torso(
     activation: str,
     stream: Iterator[int],
 ) -> Members:
-    """Dense, then x + Dense(activation(Dense(norm(x)))) for each of `hidden_units`, then norm
-    (2410.09754, figure 2).
+    """`Torso`: dense, then a block x + dense(activation(dense(norm(x)))) for each of
+    `hidden_units`, then norm (SimBa, 2410.09754, figure 2).
 
-    The norm is layer normalisation, the inner dense layer four times as wide. Weights start
-    Glorot-uniform, as everywhere here; the authors' start He-normal in the blocks and orthogonal
-    outside.
+    The norm is layer normalization, the inner dense layer is four times as wide. Initial weights
+    are Glorot-uniform, as in all networks here; the authors initialize the blocks He-normal and the
+    other layers orthogonal.
 
     Raises:
-      ConfigurationError: `hidden_units` are not all equal, so nothing could be added to what it
-        came from.
+      ConfigurationError: `hidden_units` are not all equal, which the residual sums need.
     """
     if len(set(hidden_units)) != 1:
         raise ConfigurationError(
@@ -126,10 +149,10 @@ def residual_torso(
         inner = EnsembleLayerNormalization()(members)
         inner = dense(_EXPANSION * units, next(stream), activation)(inner)
         inner = dense(units, next(stream))(inner)
-        members = [x + change for x, change in zip(members, inner, strict=True)]
+        members = [x + residual for x, residual in zip(members, inner, strict=True)]
     return EnsembleLayerNormalization()(members)
 
 
 def activate(members: Members, activation: str) -> Members:
-    """Returns the activation of each member."""
+    """Returns the Keras activation of that name, applied to each member."""
     return [tf.keras.layers.Activation(activation)(x) for x in members]

@@ -1,4 +1,4 @@
-"""A transition as one float32 row: what Reverb stores, and what a batch is cut from.
+"""Packed rows: a transition as one float32 row, as Reverb stores it.
 
 One packed column costs Reverb a third of what a column per field costs, for each row written and
 each row read.

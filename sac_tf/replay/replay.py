@@ -1,4 +1,4 @@
-"""The replay of one process: server, writer and reader behind five verbs."""
+"""Single-process replay: server, writer and reader behind one interface."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -11,22 +11,23 @@ import tensorflow as tf
 from sac_tf.errors import RunError
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.reader import BatchReader
-from sac_tf.replay.samplers import ROWS_FILE
+from sac_tf.replay.samplers import ROWS_FILE, fetched_ahead
 from sac_tf.replay.tables import ReplayServer, make_tables
-from sac_tf.replay.writer import TransitionWriter
+from sac_tf.replay.writer import TransitionWriter, wait_once
 from sac_tf.types import EnvironmentSpec, Transition
 
+_REVERB = "reverb"
 _ROWS_ADDED = "rows_added.txt"
 
 
 @gin.configurable
 class Replay:
-    """Takes transitions in, gives batches out, and goes through a checkpoint unchanged.
+    """Stores transitions, returns batches, and is the same after a checkpoint.
 
     Attributes:
       packer: of the task.
       capacity: rows that the replay table keeps.
-      collects: every row passes here.
+      collects: whether all rows are inserted through this object.
     """
 
     collects = True
@@ -35,9 +36,10 @@ class Replay:
         self,
         spec: EnvironmentSpec,
         generator: tf.random.Generator,
+        discount: float,
         staging: Path,
         expected_rows: int,
-        restore_from: Path | None = None,
+        restore_from: Path | None,
         tables: Callable[..., list[reverb.Table]] = make_tables,
         server: Callable[..., ReplayServer] = ReplayServer,
         writer: Callable[..., TransitionWriter] = TransitionWriter,
@@ -48,32 +50,48 @@ class Replay:
         Args:
           spec: of the task.
           generator: for draws, if the sampler can use it.
+          discount: of one environment step.
           staging: a folder that Reverb may write into.
-          expected_rows: no more rows than this will come beside those restored, so no memory for
-            more is taken.
-          restore_from: a folder that `save` wrote.
-          tables: f(width) returns the Reverb tables, the replay table first.
-          server: f(tables, staging, restore_from).
-          writer: f(packer, clients, with_queue).
-          reader: f(packer, addresses, capacity, expected_rows, generator).
+          expected_rows: rows that will be added, not counting those restored; no memory is taken
+            for more.
+          restore_from: a folder that `save` wrote, or None.
+          tables: f(width) builds the Reverb tables, the replay table first.
+          server: f(tables, staging, restore_from) starts the server.
+          writer: builds the writer.
+          reader: builds the reader.
 
         Raises:
-          ConfigurationError: priorities that the table draws by and the sampler does not write, or
-            the reverse.
+          ConfigurationError: settings of the table that contradict the sampler.
         """
         self.packer = RowPacker(spec)
         made = tables(self.packer.width)
         self.capacity = made[0].info.max_size
-        self._server = server(
-            made, staging, None if restore_from is None else restore_from / "reverb"
-        )
-        rows_in_all = expected_rows + (0 if restore_from is None else _rows_added(restore_from))
-        self._reader = reader(
-            self.packer, [self._server.address], self.capacity, rows_in_all, generator
-        )
-        self._reader.check_priorities(made[0].info)
-        self._writer = writer(self.packer, [self._server.client], self._reader.sampler.reads_queue)
-        self.sample, self.learned_from = self._reader.sample, self._reader.sampler.learned_from
+        checkpoint = None
+        if restore_from is not None:
+            checkpoint = restore_from / _REVERB
+            expected_rows += _rows_added(restore_from)
+        self._server = server(made, staging, checkpoint)
+        try:
+            self._reader = reader(
+                packer=self.packer,
+                addresses=[self._server.address],
+                capacity=self.capacity,
+                expected_rows=expected_rows,
+                generator=generator,
+                feed=fetched_ahead,
+                discount=discount,
+            )
+            self._reader.check_table(made[0].info)
+            self._writer = writer(
+                packer=self.packer,
+                clients=[self._server.client],
+                with_queue=self._reader.sampler.reads_queue,
+                wait=wait_once,
+                discount=discount,
+            )
+        except Exception:
+            self._server.stop()
+            raise
 
     @property
     def rows_added(self) -> int:
@@ -86,49 +104,61 @@ class Replay:
         return min(self.rows_added, self.capacity)
 
     def add(self, transition: Transition, step: int, ended: Collection[int] = ()) -> None:
-        """Adds the E transitions of environment step `step`; those of the environments in `ended`
-        end an episode.
+        """Adds the E transitions of one joint step.
+
+        Args:
+          transition: leaves [E, ...].
+          step: environment step, for messages.
+          ended: environments whose episode ended with it.
 
         Raises:
           RunError: a value is not finite; nothing is added.
         """
-        self._writer.add(transition, step, ended, self._reader.sampler.new_priority)
-        self._reader.rewards.observe(transition)
+        self._writer.add(transition, step, ended, priority=self._reader.sampler.new_priority)
+        self._reader.rewards.update(transition)
 
     def add_rows(self, rows: np.ndarray) -> None:
-        """Adds packed rows [n, W] as they are, those that another replay saved for example."""
-        self._writer.add_rows(rows, self._reader.sampler.new_priority)
+        """Adds packed rows [n, W] as they are: those that another replay saved, for example."""
+        self._writer.add_rows(rows, priority=self._reader.sampler.new_priority)
+
+    def sample(self, number: int) -> Transition:
+        """Returns `number` transitions; called inside a `tf.function`."""
+        return self._reader.sample(number)
+
+    def update_priorities(self, batch: Transition, td_error: tf.Tensor) -> None:
+        """Takes the TD errors [rows] of a batch; called inside a `tf.function`."""
+        self._reader.sampler.update_priorities(batch, td_error)
 
     def refresh(self) -> None:
-        """Lets `sample` see what was added, in whole blocks: single rows would take more memory and
-        time."""
+        """Makes added rows available to `sample`, in whole blocks: single rows would take more
+        memory and time."""
         if self.rows_added == self._writer.unpublished:
             self._writer.publish()
-        self._reader.sampler.receive(self.rows_added - self._writer.unpublished)
+        self._reader.sampler.synchronize(self.rows_added - self._writer.unpublished)
 
     def publish(self) -> None:
-        """Lets `sample` see all rows added so far."""
+        """Makes all added rows available to `sample`."""
         self._writer.publish()
-        self._reader.sampler.receive(self.rows_added)
+        self._reader.sampler.synchronize(self.rows_added)
 
     def save(self, folder: Path) -> None:
-        """Writes all rows to the new folder `folder`. What is added next must begin an episode, as
+        """Writes all rows to the new folder `folder`. The next transitions must begin episodes, as
         after a restart."""
-        self._writer.add_unfinished(self._reader.sampler.new_priority)
+        self._writer.add_unfinished(priority=self._reader.sampler.new_priority)
         self.publish()
         folder.mkdir()
         (folder / _ROWS_ADDED).write_text(str(self.rows_added))
-        self._server.checkpoint(folder / "reverb")
+        self._server.checkpoint(folder / _REVERB)
         self._reader.save(folder)
 
     def restore(self, folder: Path) -> None:
-        """Finishes what `restore_from` began: brings back the sampler's rows, and checks
-        Reverb's."""
+        """Restores the sampler's rows, and checks those that Reverb restored from
+        `restore_from`."""
         self._writer.rows_added = _rows_added(folder)
         self._reader.restore(folder, self.rows_added)
         if self._server.size() != self.size:
             raise RunError(
-                f"Reverb brought back {self._server.size()} of the {self.size} rows in {folder}."
+                f"Reverb restored {self._server.size()} of the {self.size} rows in {folder}."
             )
 
     def close(self) -> None:
@@ -137,15 +167,17 @@ class Replay:
 
 
 def saved_rows(folder: Path) -> list[np.ndarray] | None:
-    """Returns the rows that a `Replay` saved in `folder`, oldest first, as arrays [n, W] that stay
-    on disk until read.
+    """Returns the rows that a `Replay` saved in `folder`, oldest first.
 
-    None if its sampler kept no copy: Reverb itself does not list the rows of a table in order.
+    Returns: arrays [n, W] that stay on disk until they are read; None if the sampler kept no copy:
+      Reverb itself does not list the rows of a table in order.
     """
     if not (folder / ROWS_FILE).exists():
         return None
     ring = np.load(folder / ROWS_FILE, mmap_mode="r")
-    oldest = _rows_added(folder) % len(ring) if _rows_added(folder) > len(ring) > 0 else 0
+    oldest = 0
+    if _rows_added(folder) > len(ring) > 0:
+        oldest = _rows_added(folder) % len(ring)
     return [ring[oldest:], ring[:oldest]]
 
 

@@ -12,13 +12,15 @@ import tensorflow as tf
 from sac_tf.errors import ConfigurationError, require_count, require_number
 
 REPLAY_TABLE = "replay"
-"""Single rows [W], kept until the capacity pushes them out: the store of record."""
+"""Single rows [W], kept until the capacity is reached: the store of record."""
 QUEUE_TABLE = "queue"
 """Blocks of rows [n, W] in order, each read once, by a sampler that keeps its own copy."""
 COLUMN = "row"
+UNLIMITED = 1e300
+"""A limiter whose `max_diff` is larger holds no ratio."""
 _LAST_PORT = 65_535
 TIMEOUT_S = 60
-"""No wait on Reverb is longer; what waited says so."""
+"""Timeout of every request to Reverb, in seconds."""
 
 gin.external_configurable(reverb.rate_limiters.MinSize, module="reverb.rate_limiters")
 gin.external_configurable(reverb.rate_limiters.SampleToInsertRatio, module="reverb.rate_limiters")
@@ -26,19 +28,20 @@ gin.external_configurable(reverb.checkpointers.DefaultCheckpointer, module="reve
 
 
 def _selector(name: str) -> Callable[[], object]:
-    constructor = getattr(
-        reverb.selectors, name
-    )  # native: gin can take it only inside a Python function
+    # Reverb's constructors are native: gin can take them only inside a Python function.
+    constructor = getattr(reverb.selectors, name)
     return gin.external_configurable(lambda: constructor(), name=name, module="reverb.selectors")
 
 
-Uniform, Fifo, Lifo = _selector("Uniform"), _selector("Fifo"), _selector("Lifo")
+Uniform = _selector("Uniform")
+Fifo = _selector("Fifo")
+Lifo = _selector("Lifo")
 
 
 @gin.configurable(module="reverb.selectors")
 def Prioritized(priority_exponent: float = 0.6) -> object:
-    """Draws rows with probability priority^exponent / sum of all (1511.05952, eq. 1: alpha
-    there)."""
+    """Draws rows with probability priority^exponent / sum of all (1511.05952, eq. 1, where the
+    exponent is alpha)."""
     require_number(
         "Prioritized.priority_exponent",
         priority_exponent,
@@ -49,11 +52,24 @@ def Prioritized(priority_exponent: float = 0.6) -> object:
 
 
 def is_prioritized(table: reverb.reverb_types.TableInfo) -> bool:
-    """Returns whether the priorities of its rows decide what a table gives."""
+    """Returns whether a table draws rows by their priorities."""
     return bool(table.sampler_options.HasField("prioritized"))
 
 
-@gin.configurable
+def setting_of_sampling(table: reverb.reverb_types.TableInfo) -> str | None:
+    """Returns the first setting of the replay table that only matters where the table itself is
+    sampled, or None if there are only defaults and priorities."""
+    if not (is_prioritized(table) or table.sampler_options.HasField("uniform")):
+        return "tables.sampler"
+    if not table.remover_options.HasField("fifo"):
+        return "tables.remover"
+    limiter = table.rate_limiter_info
+    if limiter.max_diff < UNLIMITED:
+        return "tables.rate_limiter"
+    return None if limiter.min_size_to_sample == 1 else "tables.minimum_size"
+
+
+@gin.configurable("tables")
 def make_tables(
     width: int,
     capacity: int = 1_000_000,
@@ -72,47 +88,44 @@ def make_tables(
       rate_limiter: f(min_size_to_sample=minimum_size) of the replay table. One process that both
         inserts and samples needs one that never blocks inserts.
     """
-    require_count("make_tables.capacity", capacity)
-    require_count("make_tables.minimum_size", minimum_size)
+    require_count("tables.capacity", capacity)
+    require_count("tables.minimum_size", minimum_size)
     row = {COLUMN: tf.TensorSpec([width], tf.float32)}
     block = {COLUMN: tf.TensorSpec([None, width], tf.float32)}
-    limiter, at_once = (
-        rate_limiter(min_size_to_sample=minimum_size),
-        reverb.rate_limiters.MinSize(1),
-    )
+    limiter = rate_limiter(min_size_to_sample=minimum_size)
+    immediately = reverb.rate_limiters.MinSize(1)
     return [
         reverb.Table(REPLAY_TABLE, sampler(), remover(), capacity, limiter, signature=row),
         reverb.Table(
-            QUEUE_TABLE, Fifo(), Fifo(), capacity, at_once, max_times_sampled=1, signature=block
+            QUEUE_TABLE, Fifo(), Fifo(), capacity, immediately, max_times_sampled=1, signature=block
         ),
     ]
 
 
 @gin.configurable
 class ReplayServer:
-    """A Reverb server in this process, that starts from a checkpoint and writes checkpoints where
-    it is told."""
+    """A Reverb server in this process, with checkpoints."""
 
     def __init__(
         self,
         tables: list[reverb.Table],
         staging: Path,
-        restore_from: Path | None = None,
+        restore_from: Path | None,
         port: int | None = None,
         checkpointer: Callable[..., object] = reverb.checkpointers.DefaultCheckpointer,
     ):
         """Starts the server.
 
         Args:
-          tables: what to serve; a checkpoint brings back its own rows and its own rate limiters.
+          tables: what to serve; a checkpoint restores its own rows and its own rate limiters.
           staging: a folder for Reverb to write into before a checkpoint is moved to its place;
             emptied here.
-          restore_from: a folder that `checkpoint` wrote.
+          restore_from: a folder that `checkpoint` wrote, or None.
           port: to listen on; None takes a free one.
           checkpointer: f(path=, fallback_checkpoint_path=).
 
         Raises:
-          ConfigurationError: the port is taken, or no port.
+          ConfigurationError: the port is in use or not a valid port number.
         """
         if port is not None:
             _check_port(port)
@@ -146,7 +159,8 @@ class ReplayServer:
 
 
 def _check_port(port: int) -> None:
-    """Two Reverb servers on one port both start without an error, and requests go to either."""
+    """Checks the port, because two Reverb servers on one port both start without an error, and
+    requests go to either."""
     if require_count("ReplayServer.port", port) > _LAST_PORT:
         raise ConfigurationError(f"ReplayServer.port must be at most {_LAST_PORT}, got {port}.")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

@@ -1,4 +1,4 @@
-"""From what environments give to rows: the boundary rules of the replay, in plain NumPy."""
+"""Transitions and n-step rows: the episode boundary rules of the replay, in NumPy."""
 
 from collections.abc import Collection
 
@@ -6,7 +6,7 @@ import gin
 import numpy as np
 import tree
 
-from sac_tf.errors import require_count, require_number
+from sac_tf.errors import require_count
 from sac_tf.types import Nest, Step, Transition
 
 
@@ -23,77 +23,69 @@ def to_transition(observation: Nest, action: np.ndarray, step: Step) -> Transiti
 
 @gin.configurable
 class OneStepRows:
-    """Stores each transition as it came: the transform of rows that does nothing."""
+    """A `RowTransform` that stores each transition as it is."""
 
-    def __init__(self, columns: Transition):
-        """Takes rows whose fields lie at `columns`, a `Transition` of slices."""
+    def __init__(self, columns: Transition, discount: float):
+        """Takes where the fields of a row lie."""
+        del discount
         self._width = tree.flatten(columns)[-1].stop
 
     def add(self, rows: np.ndarray, ended: Collection[int]) -> np.ndarray:
-        """Returns the rows [M, W] to store after the E transitions of one joint step.
-
-        Args:
-          rows: float32 [E, W], one transition of each environment.
-          ended: the environments whose episode ended with it, by termination or truncation.
-        """
         del ended
         return rows
 
     def flush(self) -> np.ndarray:
-        """Returns the rows [M, W] still held back, for no episode goes on from here."""
         return np.empty((0, self._width), np.float32)
 
 
 @gin.configurable
 class NStepRows:
-    """Folds up to n transitions of an episode into one row: the n-step return (1710.02298, section
-    3).
+    """A `RowTransform` that folds up to n transitions of an episode into one row: the n-step return
+    (1710.02298, section 3).
 
     The row that starts at s_t holds R = sum_k gamma^k r_(t+k), the discount gamma^(m-1) and the
     successor s_(t+m), so that the one-step target R + gamma * discount * V(s_(t+m)) is the m-step
-    target. m is n, or fewer where the episode
-    ends before: a truncated one bootstraps from its last successor, a terminated one has discount
-      0. There is one row
-    for each transition, up to n - 1 steps late. The rewards are those of the policy that collected:
-    no correction.
+    target. m is n, or fewer where the episode ends before: a truncated one bootstraps from its last
+    successor, a terminated one has discount 0. There is one row for each transition, up to n - 1
+    steps late. The rewards are those of the policy that collected: no off-policy correction.
     """
 
-    def __init__(self, columns: Transition, gamma: float, n: int = 3):
-        """Takes rows whose fields lie at `columns`.
+    def __init__(self, columns: Transition, discount: float, n: int = 3):
+        """Takes where the fields of a row lie.
 
         Args:
           columns: `Transition` of slices.
-          gamma: discount of a step, which must be the critic's; `gin_configs/n_step.gin` binds both
-            to one macro.
+          discount: gamma, of one environment step.
           n: transitions in a row, at most.
 
         Raises:
           ConfigurationError: a number out of range.
         """
-        self._gamma = require_number(
-            "NStepRows.gamma", gamma, lambda value: 0 <= value <= 1, "a number from 0 to 1"
-        )
+        self._gamma = discount
         self._n = require_count("NStepRows.n", n)
+        self._reward = columns.reward
+        self._discount = columns.discount
         successor = tree.flatten(columns.next_observation)
-        self._reward, self._discount = columns.reward, columns.discount
         self._successor = slice(successor[0].start, successor[-1].stop)
         self._none = np.empty((0, self._successor.stop), np.float32)
         self._open: dict[int, np.ndarray] = {}
 
     def add(self, rows: np.ndarray, ended: Collection[int]) -> np.ndarray:
-        """As `OneStepRows.add`. The rows of one environment keep their order."""
-        return np.concatenate(
-            [self._complete(copy, row, copy in ended) for copy, row in enumerate(rows)]
-        )
+        """As `RowTransform.add`. The rows of one environment keep their order."""
+        complete = [self._complete(copy, row, copy in ended) for copy, row in enumerate(rows)]
+        return np.concatenate(complete)
 
     def flush(self) -> np.ndarray:
-        """As `OneStepRows.flush`: windows that are not full bootstrap from the last successor."""
-        unfinished, self._open = list(self._open.values()), {}
+        """As `RowTransform.flush`: windows that are not full bootstrap from the last successor."""
+        unfinished = list(self._open.values())
+        self._open = {}
         return np.concatenate([self._none, *unfinished])
 
     def _complete(self, copy: int, row: np.ndarray, ended: bool) -> np.ndarray:
-        """Folds `row` [W] into the open windows of environment `copy`; returns those that are
-        complete [M, W]."""
+        """Folds `row` [W] into the open windows of environment `copy`.
+
+        Returns: the windows that are complete [M, W].
+        """
         windows = self._open.get(copy, self._none)
         reach = self._gamma * windows[:, self._discount]
         windows[:, self._reward] += reach * row[self._reward]

@@ -1,7 +1,6 @@
-"""Transitions on their way into Reverb."""
+"""The transition writer: packs transitions into rows and writes them to Reverb."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
 
 import gin
 import numpy as np
@@ -9,6 +8,7 @@ import reverb
 
 from sac_tf.errors import RunError
 from sac_tf.replay.packing import RowPacker
+from sac_tf.replay.protocols import MakeRowTransform, Wait
 from sac_tf.replay.tables import COLUMN, QUEUE_TABLE, REPLAY_TABLE, TIMEOUT_S
 from sac_tf.replay.transitions import OneStepRows
 from sac_tf.types import Transition
@@ -19,15 +19,8 @@ _PENDING_ITEMS = 8 * BLOCK_ROWS
 """Items on their way to the server at most; more wait for it."""
 
 
-class Wait(Protocol):
-    """Calls `attempt(seconds)` until it returns True, and then returns True; `what` says what
-    for."""
-
-    def __call__(self, attempt: Callable[[float], bool], what: str) -> bool: ...
-
-
 def wait_once(attempt: Callable[[float], bool], what: str) -> bool:
-    """The `Wait` of one process, where nobody else could make room.
+    """The `Wait` of one process, where no other process could make room.
 
     Raises:
       RunError: the attempt failed for `TIMEOUT_S`.
@@ -35,35 +28,37 @@ def wait_once(attempt: Callable[[float], bool], what: str) -> bool:
     if not attempt(TIMEOUT_S):
         raise RunError(
             f"Waited {TIMEOUT_S} s for {what}; in one process use a limiter that never blocks "
-            f"inserts "
-            "(make_tables.rate_limiter = @MinSize)."
+            "inserts (tables.rate_limiter = @MinSize)."
         )
     return True
 
 
 @gin.configurable
 class TransitionWriter:
-    """Packs transitions, makes of them the rows to store, and writes these to one Reverb server or
-    to several."""
+    """Packs transitions into rows and writes them to one Reverb server or to several."""
 
     def __init__(
         self,
         packer: RowPacker,
         clients: Sequence[reverb.Client],
         with_queue: bool,
-        wait: Wait = wait_once,
-        rows: Callable[[Transition], OneStepRows] = OneStepRows,
+        wait: Wait,
+        discount: float,
+        rows: MakeRowTransform = OneStepRows,
     ):
         """Opens a stream to each server.
 
         Args:
           packer: of the task.
           clients: of the servers, which get blocks of rows in turn.
-          with_queue: write also to the queue, for samplers that read every row once.
-          wait: what to do while a rate limiter, or a server that is gone, keeps rows out.
-          rows: f(columns) returns what turns the transitions of each step into the rows to store.
+          with_queue: whether rows are also written to the queue, for samplers that read every row
+            once.
+          wait: used while a rate limiter, or a server that is gone, does not accept rows.
+          discount: of one environment step.
+          rows: builds the transform from transitions to rows.
         """
-        self._packer, self._rows = packer, rows(packer.columns)
+        self._packer = packer
+        self._rows = rows(packer.columns, discount)
         self._streams = [_Stream(client, with_queue, wait) for client in clients]
         self._next = 0
         self.rows_added = 0
@@ -74,10 +69,19 @@ class TransitionWriter:
         return sum(stream.unpublished for stream in self._streams)
 
     def add(
-        self, transition: Transition, step: int, ended: Collection[int] = (), priority: float = 1.0
+        self,
+        transition: Transition,
+        step: int,
+        ended: Collection[int] = (),
+        priority: float = 1.0,
     ) -> None:
-        """Adds the E transitions of environment step `step`; those of the environments in `ended`
-        end an episode.
+        """Adds the E transitions of one joint step.
+
+        Args:
+          transition: leaves [E, ...].
+          step: environment step, for messages.
+          ended: environments whose episode ended with it.
+          priority: of the rows.
 
         Raises:
           RunError: a value is not finite, and nothing is added; or as `wait`.
@@ -97,12 +101,12 @@ class TransitionWriter:
         self.rows_added += len(rows)
 
     def add_unfinished(self, priority: float = 1.0) -> None:
-        """Adds the rows still held back. What is added next must begin an episode."""
+        """Adds the rows still held back. The next transitions must begin episodes."""
         self.add_rows(self._rows.flush(), priority)
 
     def publish(self) -> None:
-        """Sends what was added, full blocks or not, and waits until the servers have it. Raises as
-        `wait`."""
+        """Sends all added rows, also those of unfinished blocks, and waits until the servers
+        confirm them. Raises as `wait`."""
         begun = self._streams[self._next].unpublished > 0
         for stream in self._streams:
             stream.send(0)
@@ -114,15 +118,16 @@ class TransitionWriter:
 
 
 class _Stream:
-    """Rows to one server: to its replay table, and in order, a block at a time, to the queue beside
-    it."""
+    """A stream of rows to one server: single rows to its replay table and, in order, blocks of rows
+    to its queue."""
 
     def __init__(self, client: reverb.Client, with_queue: bool, wait: Wait):
         self._writer = client.trajectory_writer(num_keep_alive_refs=BLOCK_ROWS)
         self._writer.configure(
             (COLUMN,), num_keep_alive_refs=BLOCK_ROWS, max_chunk_length=BLOCK_ROWS
         )
-        self._with_queue, self._wait = with_queue, wait
+        self._with_queue = with_queue
+        self._wait = wait
         self._what = f"room in the replay at {client.server_address}"
         self.unpublished = 0
 
@@ -135,7 +140,7 @@ class _Stream:
             self.send(_PENDING_ITEMS)
 
     def send(self, may_be_pending: int) -> None:
-        """Sends the rows of the block so far; returns when the server confirmed all but
+        """Sends the rows of the current block; returns when the server has confirmed all but
         `may_be_pending` items."""
         if self._with_queue and self.unpublished:
             block = self._writer.history[COLUMN][-self.unpublished :]

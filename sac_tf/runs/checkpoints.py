@@ -1,50 +1,55 @@
-"""A folder of checkpoints that a crash cannot spoil: written aside, described by a manifest, then
-renamed."""
+"""Checkpoints: folders written atomically, with a manifest, and the train state in them."""
 
 import dataclasses
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sac_tf import files
-from sac_tf.errors import RunError
+import tensorflow as tf
 
-_MANIFEST = "manifest.json"
-_PROGRESS = "progress.json"
+from sac_tf import files
+from sac_tf.errors import Diverged, RunError
+from sac_tf.runs import folder as names
 
 
 @dataclasses.dataclass
 class Progress:
-    """Where a run is: environment steps done, and the seconds they took, restarts not counted."""
+    """Progress of a run.
+
+    Attributes:
+      step: environment steps done.
+      elapsed: seconds they took, restarts not counted.
+    """
 
     step: int = 0
     elapsed: float = 0.0
 
     def save(self, folder: Path) -> None:
-        (folder / _PROGRESS).write_text(json.dumps(dataclasses.asdict(self)))
+        (folder / names.PROGRESS).write_text(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def load(cls, folder: Path) -> "Progress":
-        return cls(**json.loads((folder / _PROGRESS).read_text()))
+        return cls(**json.loads((folder / names.PROGRESS).read_text()))
 
 
 class CheckpointStore:
-    """Keeps the last checkpoints of a run, `step-000010000` and so on, under one folder."""
+    """Keeps the last checkpoints of a run, `step-000010000` and so on, in one folder."""
 
     def __init__(self, folder: Path, keep: int = 2):
-        """Opens `folder`, which `save` creates if need be."""
-        self._folder, self._keep = folder, keep
+        """Opens `folder`, which `save` creates if it does not exist."""
+        self._folder = folder
+        self._keep = keep
 
     def save(self, step: int, write: Callable[[Path], None], prefix: str = "step") -> Path:
         """Makes a checkpoint of what `write(folder)` puts into an empty folder.
 
         Args:
           step: environment step, part of the name.
-          write: fills the folder. If it raises, the checkpoints of before are untouched.
-          prefix: any but "step" makes a checkpoint that is for looking at only: `latest` ignores
-            it.
+          write: fills the folder. If it raises, the existing checkpoints are unchanged.
+          prefix: "step"; `latest` ignores checkpoints with another prefix, which are for debugging.
 
         Returns: the finished checkpoint.
         """
@@ -53,7 +58,8 @@ class CheckpointStore:
 
         def write_with_manifest(folder: Path) -> None:
             write(folder)
-            (folder / _MANIFEST).write_text(json.dumps(files.describe(folder, _MANIFEST), indent=1))
+            manifest = files.describe(folder, names.MANIFEST)
+            (folder / names.MANIFEST).write_text(json.dumps(manifest, indent=1))
 
         destination = self._folder / f"{prefix}-{step:09d}"
         files.replace_folder(destination, write_with_manifest)
@@ -62,20 +68,19 @@ class CheckpointStore:
         return destination
 
     def latest(self) -> Path | None:
-        """Returns the newest checkpoint that is whole, with a warning for each newer one that is
-        not.
+        """Returns the newest intact checkpoint, with a warning for each newer one that is damaged.
 
         Raises:
-          RunError: there are checkpoints, and none is whole.
+          RunError: there are checkpoints, and all are damaged.
         """
         candidates = self._newest_first()
         for candidate in candidates:
-            if is_whole(candidate):
+            if is_intact(candidate):
                 return candidate
             logging.warning("Checkpoint %s is damaged; trying the one before.", candidate)
         if candidates:
             raise RunError(
-                f"No checkpoint in {self._folder} is whole; start again in a new --root_dir."
+                f"All checkpoints in {self._folder} are damaged; start again in a new --root_dir."
             )
         return None
 
@@ -83,10 +88,55 @@ class CheckpointStore:
         return sorted(self._folder.glob("step-*"), reverse=True)
 
 
-def is_whole(checkpoint: Path) -> bool:
-    """Returns whether every file of the checkpoint is as its manifest says (size and CRC-32)."""
+def is_intact(checkpoint: Path) -> bool:
+    """Returns whether every file of the checkpoint has the size and CRC-32 in its manifest."""
     try:
-        manifest = json.loads((checkpoint / _MANIFEST).read_text())
+        manifest = json.loads((checkpoint / names.MANIFEST).read_text())
     except (OSError, ValueError):
         return False
-    return manifest == files.describe(checkpoint, _MANIFEST)
+    return manifest == files.describe(checkpoint, names.MANIFEST)
+
+
+def write_state(state: tf.Module, checkpoint: Path) -> None:
+    """Writes a train state into the folder of a checkpoint; raises OSError."""
+    try:
+        tf.train.Checkpoint(state=state).write(str(checkpoint / names.STATE))
+    except tf.errors.OpError as error:
+        raise OSError(f"TensorFlow could not write the state: {error.message}") from error
+
+
+def read_state(state: tf.Module, checkpoint: Path) -> None:
+    """Reads a train state, and not the replay, from the folder of a checkpoint.
+
+    Raises:
+      RunError: it holds other variables. The configuration is known to be the same, so another
+        version of the library wrote it.
+    """
+    try:
+        saved = tf.train.Checkpoint(state=state).read(str(checkpoint / names.STATE))
+        saved.assert_consumed()
+    except (AssertionError, ValueError) as error:
+        raise RunError(
+            f"{checkpoint} does not fit the networks and optimizers that its configuration makes "
+            "now: another version of sac_tf wrote it. Resume with that version, or start in a new "
+            "--root_dir."
+        ) from error
+
+
+@contextmanager
+def saved_on_error(root_dir: Path, save: Callable[[str], Path]) -> Iterator[None]:
+    """Makes a checkpoint by `save(prefix)` when something breaks, and says in RunError where it is.
+
+    A diverged state gets the prefix "diverged", so that the run resumes from the checkpoint before.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"Cannot write in {root_dir} ({error}); its checkpoints are unchanged."
+        ) from error
+    except Exception as error:
+        kept = save("diverged" if isinstance(error, Diverged) else "step")
+        if isinstance(error, RunError):
+            raise RunError(f"{error} All that was collected is in {kept}.") from error
+        raise

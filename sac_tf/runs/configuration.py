@@ -1,99 +1,96 @@
-"""What a run was configured with: written beside it, compared on resume, and free of bindings that
-do nothing."""
+"""The configuration of a run: checked before any work, saved with the run, compared on resume.
 
+It lists every setting of the run, bound or default, also those that other processes of a
+distributed run read, and is found without running anything (`pinned.gin_registry`).
+"""
+
+import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
-
-import gin
+from typing import Any
 
 from sac_tf import files
 from sac_tf.errors import ConfigurationError
+from sac_tf.pinned.gin_registry import settings_of
+from sac_tf.runs import folder
 
-FILE_NAME = "config.gin"
-_MAY_CHANGE = {"train.total_steps"}
-_LONGEST_LINE = 10_000
+_MAY_CHANGE = ("train.total_steps",)
+"""Settings that a resumed run may change."""
 
 
-def operative_bindings(text: str) -> dict[str, str]:
-    """Returns {"name.parameter": "value"} of a gin file that has one binding to a line."""
-    lines = [
-        line.partition(" = ") for line in text.splitlines() if not line.lstrip().startswith("#")
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """All settings of a run.
+
+    Attributes:
+      settings: {"scope/name.parameter": value as gin text}.
+      modules: what a gin file with these settings must import.
+      may_change: settings, or prefixes of settings, that a resumed run may change.
+    """
+
+    settings: dict[str, str]
+    modules: frozenset[str]
+    may_change: tuple[str, ...] = _MAY_CHANGE
+
+    @classmethod
+    def of(
+        cls,
+        roots: Iterable[Any],
+        ignored: dict[str, set[str]],
+        may_change: tuple[str, ...] = (),
+    ) -> "Configuration":
+        """Returns the configuration of a run.
+
+        Args:
+          roots: what the programs of the run build; everything that these refer to belongs to it.
+          ignored: {name: parameters} that this kind of run never reads.
+          may_change: settings that a resumed run may change, besides `train.total_steps`.
+
+        Raises:
+          ConfigurationError: a binding that no part of the run uses.
+        """
+        found = settings_of(roots, ignored)
+        if found.unused:
+            raise ConfigurationError(
+                f"The binding of {', '.join(found.unused)} has no effect: no part of this run "
+                f"uses it."
+            )
+        return cls(found.values, frozenset(found.modules), (*_MAY_CHANGE, *may_change))
+
+    def refuse_other(self, root_dir: Path) -> None:
+        """Raises ConfigurationError if `root_dir` holds a run with other settings."""
+        path = root_dir / folder.CONFIGURATION
+        if not path.exists():
+            return
+        changed = differences(read_settings(path), self.settings, self.may_change)
+        if changed:
+            changes = "; ".join(f"{name} was {then}, now {now}" for name, then, now in changed)
+            raise ConfigurationError(
+                f"--root_dir={root_dir} holds a run with another configuration ({changes}). "
+                "Use a new --root_dir, or the same settings."
+            )
+
+    def save(self, root_dir: Path) -> None:
+        """Writes the configuration as a gin file."""
+        imports = [f"import {module}" for module in sorted(self.modules)]
+        bindings = [f"{name} = {value}" for name, value in sorted(self.settings.items())]
+        text = "\n".join([*imports, "", *bindings]) + "\n"
+        files.write_at_once(root_dir / folder.CONFIGURATION, text)
+
+
+def read_settings(path: Path) -> dict[str, str]:
+    """Returns {"scope/name.parameter": value as gin text} of a file that `save` wrote."""
+    lines = [line.partition(" = ") for line in path.read_text().splitlines()]
+    return {name: value for name, equals, value in lines if equals}
+
+
+def differences(
+    there: dict[str, str], here: dict[str, str], ignored: tuple[str, ...] = ()
+) -> list[tuple[str, str, str]]:
+    """Returns (name, value there, value here) of each setting that differs; settings whose names
+    begin with one of `ignored` may differ."""
+    return [
+        (name, there.get(name, "not set"), here.get(name, "not set"))
+        for name in sorted(there | here)
+        if there.get(name) != here.get(name) and not name.startswith(ignored)
     ]
-    return {name.strip(): value.strip() for name, equals, value in lines if equals}
-
-
-def refuse_idle_bindings() -> None:
-    """Raises ConfigurationError if a value was given to something that this run never called.
-
-    References (`@name`) are wiring, not settings: sac.gin wires parts that a variant may leave out.
-    """
-    given = operative_bindings(gin.config_str(max_line_length=_LONGEST_LINE))
-    used = operative_bindings(gin.operative_config_str(max_line_length=_LONGEST_LINE))
-    # A binding without a scope also holds in scopes: adam.learning_rate is used by actor/adam.
-    settings = [name for name, value in given.items() if "." in name and not value.startswith("@")]
-    idle = sorted(
-        n for n in settings if n not in used and not any(u.endswith(f"/{n}") for u in used)
-    )
-    if idle:
-        raise ConfigurationError(
-            f"The binding of {', '.join(idle)} has no effect: no part of this run uses it."
-        )
-
-
-def refuse_unequal_gammas() -> None:
-    """Raises ConfigurationError if parts of this run discount differently: n-step rows and the
-    critic's target."""
-    used = operative_bindings(gin.operative_config_str(max_line_length=_LONGEST_LINE))
-    gammas = {
-        name: used.get(value.lstrip("%"), value)
-        for name, value in used.items()
-        if name.endswith(".gamma")
-    }
-    if len(set(gammas.values())) > 1:
-        listed = ", ".join(f"{name} = {value}" for name, value in sorted(gammas.items()))
-        raise ConfigurationError(
-            f"A run has one discount, not {listed}; with n_step.gin bind GAMMA, which sets them "
-            f"all."
-        )
-
-
-def refuse_other_configuration(root_dir: Path) -> None:
-    """Raises ConfigurationError if `root_dir` holds a run whose settings are not those now given to
-    gin.
-
-    Looks at what was given only, so it can run before anything is built; `save_or_compare` also
-    knows the defaults.
-    """
-    path = root_dir / FILE_NAME
-    if path.exists():
-        given = operative_bindings(gin.config_str(max_line_length=_LONGEST_LINE))
-        then = operative_bindings(path.read_text())
-        both = then.keys() & given.keys()
-        _compare(
-            root_dir, {name: then[name] for name in both}, {name: given[name] for name in both}
-        )
-
-
-def save_or_compare(root_dir: Path) -> None:
-    """Writes the operative configuration to `root_dir`; raises ConfigurationError if another one is
-    there."""
-    path = root_dir / FILE_NAME
-    text = gin.operative_config_str(max_line_length=_LONGEST_LINE)
-    text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("# ==="))
-    if path.exists():
-        _compare(root_dir, operative_bindings(path.read_text()), operative_bindings(text))
-    files.write_at_once(path, text)
-
-
-def _compare(root_dir: Path, then: dict[str, str], now: dict[str, str]) -> None:
-    names = sorted(
-        name for name in then | now if then.get(name) != now.get(name) and name not in _MAY_CHANGE
-    )
-    if names:
-        changes = "; ".join(
-            f"{name} was {then.get(name, 'not set')}, now {now.get(name, 'not set')}"
-            for name in names
-        )
-        raise ConfigurationError(
-            f"--root_dir={root_dir} holds a run with another configuration ({changes}). "
-            "Use a new --root_dir, or the same settings."
-        )

@@ -1,4 +1,4 @@
-"""Numbers of a run, to CSV and TensorBoard, and the line that moves on the terminal."""
+"""Logs of a run: CSV files, TensorBoard, and the progress bar."""
 
 import csv
 import io
@@ -16,16 +16,15 @@ from tqdm import tqdm
 
 from sac_tf import files
 from sac_tf.errors import require_count
+from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import Progress
 from sac_tf.types import Episode, Evaluation
 
-EVALUATIONS_FILE = "evaluations.csv"
 EVALUATION_COLUMNS = ("step", "wall_time", "return_mean", "return_std", "episodes")
 
 
 class CsvLog:
-    """A CSV file with fixed columns that is complete after each row, and goes on after a
-    restart."""
+    """A CSV file with fixed columns that is complete after each row and continued on resume."""
 
     def __init__(self, path: Path, columns: Sequence[str], step: float):
         """Opens `path`; rows beyond `step`, which a restart will write again, are dropped."""
@@ -52,7 +51,7 @@ class CsvLog:
 
 
 def say(text: str) -> None:
-    """Prints a line above the bar, if there is one."""
+    """Prints a line, above the bar if there is one."""
     tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
 
@@ -89,7 +88,7 @@ class _Lines(io.TextIOBase):
 def summarize(
     writer: tf.summary.SummaryWriter, step: int, group: str, values: dict[str, float]
 ) -> None:
-    """Writes scalars `group/name` to TensorBoard, at once."""
+    """Writes scalars `group/name` to TensorBoard and flushes."""
     with writer.as_default(step=step):
         for name, value in values.items():
             tf.summary.scalar(f"{group}/{name}", value)
@@ -99,7 +98,7 @@ def summarize(
 def evaluated_return(root_dir: Path, step: int) -> float | None:
     """Returns the mean return that evaluations.csv of a run has for `step`; None if it has none, or
     no finite one."""
-    path = root_dir / EVALUATIONS_FILE
+    path = root_dir / folder.EVALUATIONS
     if not path.exists():
         return None
     with path.open(newline="") as file:
@@ -114,8 +113,8 @@ class EvaluationLog:
 
     def __init__(self, root_dir: Path, step: float):
         """Opens the files; rows beyond `step`, which a restart will write again, are dropped."""
-        self._csv = CsvLog(root_dir / EVALUATIONS_FILE, EVALUATION_COLUMNS, step)
-        self._tensorboard = tf.summary.create_file_writer(str(root_dir / "tensorboard"))
+        self._csv = CsvLog(root_dir / folder.EVALUATIONS, EVALUATION_COLUMNS, step)
+        self._tensorboard = tf.summary.create_file_writer(str(root_dir / folder.TENSORBOARD))
 
     def write(self, step: int, wall_time: float, result: Evaluation) -> None:
         """Appends a row."""
@@ -138,7 +137,7 @@ class RunLog:
         total_steps: int,
         metric_names: Sequence[str],
         progress: Progress,
-        with_evaluations: bool = True,
+        with_evaluations: bool,
         period: int = 1000,
     ):
         """Opens the files of a run that is at `progress`.
@@ -147,17 +146,17 @@ class RunLog:
           root_dir: folder of the run.
           total_steps: where the bar ends.
           metric_names: of the learner's metrics.
-          progress: where the run is; rows beyond that are dropped.
-          with_evaluations: False where a process of its own evaluates, and writes evaluations.csv.
+          progress: of the run; rows beyond it are dropped.
+          with_evaluations: False where another process evaluates and writes evaluations.csv.
           period: environment steps between two rows of metrics.
         """
         self.period = require_count("RunLog.period", period)
         own = ("step", "wall_time", "episode_return", "episode_length")
         rates = ("replay_size", "steps_per_second", "updates_per_second")
         step = progress.step
-        self._metrics = CsvLog(root_dir / "metrics.csv", (*own, *metric_names, *rates), step)
+        self._metrics = CsvLog(root_dir / folder.METRICS, (*own, *metric_names, *rates), step)
         self._evaluations = EvaluationLog(root_dir, step) if with_evaluations else None
-        self._tensorboard = tf.summary.create_file_writer(str(root_dir / "tensorboard"))
+        self._tensorboard = tf.summary.create_file_writer(str(root_dir / folder.TENSORBOARD))
         self._bar = progress_bar(total_steps, "train", step)
         self._started = time.monotonic() - progress.elapsed
         self._episodes: list[Episode] = []
@@ -168,12 +167,11 @@ class RunLog:
         """Seconds since the run began, restarts not counted."""
         return time.monotonic() - self._started
 
-    def go_on(self, updates: int, checkpoint: Path) -> None:
-        """Says that the run goes on from `checkpoint`, with `updates` done before: the next speeds
-        count from here."""
+    def resume(self, updates: int, checkpoint: Path) -> None:
+        """Reports the checkpoint, with `updates` done before it; speeds are measured from here."""
         _, step, _ = self._last
         self._last = (self.elapsed, step, updates)
-        say(f"Going on from step {step:,} ({checkpoint}).")
+        say(f"Resuming from step {step:,} ({checkpoint}).")
 
     def advance(self, steps: int, episodes: list[Episode]) -> None:
         """Moves the bar by `steps` and notes finished episodes."""
@@ -185,7 +183,8 @@ class RunLog:
     def metrics(self, step: int, metrics: dict[str, float], replay_size: int, updates: int) -> None:
         """Writes a row: the learner's newest metrics, the episodes since the last row, and speeds
         since then."""
-        elapsed, (last_elapsed, last_step, last_updates) = self.elapsed, self._last
+        elapsed = self.elapsed
+        last_elapsed, last_step, last_updates = self._last
         seconds = max(elapsed - last_elapsed, 1e-9)
         row = dict(metrics)
         row["steps_per_second"] = (step - last_step) / seconds
@@ -196,12 +195,13 @@ class RunLog:
                 np.mean([episode.total_reward for episode in self._episodes])
             )
             row["episode_length"] = float(np.mean([episode.length for episode in self._episodes]))
-        self._last, self._episodes = (elapsed, step, updates), []
+        self._last = (elapsed, step, updates)
+        self._episodes = []
         self._metrics.write(step=step, wall_time=elapsed, **row)
         summarize(self._tensorboard, step, "train", row)
 
     def evaluation(self, step: int, result: Evaluation) -> None:
-        """Writes a row of evaluations.csv and says it above the bar."""
+        """Writes a row of evaluations.csv and prints it above the bar."""
         assert self._evaluations is not None
         self._evaluations.write(step, self.elapsed, result)
         say(f"step {step:,}: evaluation return {result}")

@@ -1,4 +1,4 @@
-"""Learning curves as pictures."""
+"""Learning curves: evaluation returns of runs over environment steps, as pictures."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from sac_tf.errors import ConfigurationError
-from sac_tf.runs import configuration
+from sac_tf.runs import folder
+from sac_tf.runs.configuration import read_settings
 
 Band: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Returns [runs, n] -> the lower and the upper edge of what is shaded, [n] each."""
@@ -21,10 +22,10 @@ _TASK = "train.environment"
 
 def read_curve(root_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     """Returns steps [n] and mean returns [n] from the evaluations of a run."""
-    path = root_dir / "evaluations.csv"
+    path = root_dir / folder.EVALUATIONS
     if not path.exists():
         raise ConfigurationError(
-            f"{root_dir} holds no evaluations.csv, so it is not the --root_dir of a run."
+            f"{root_dir} holds no {folder.EVALUATIONS}, so it is not the --root_dir of a run."
         )
     with path.open(newline="") as file:
         rows = [(int(row["step"]), float(row["return_mean"])) for row in csv.DictReader(file)]
@@ -39,11 +40,9 @@ def group_by_configuration(root_dirs: list[Path]) -> dict[str, list[Path]]:
     folder if need be."""
     groups: dict[tuple, list[Path]] = {}
     for root_dir in root_dirs:
-        bindings = configuration.operative_bindings(_configuration_of(root_dir))
-        key = (
-            bindings[_TASK].strip("'"),
-            tuple(sorted((k, v) for k, v in bindings.items() if k != _SEED)),
-        )
+        settings = _settings_of(root_dir)
+        others = tuple(sorted((k, v) for k, v in settings.items() if k != _SEED))
+        key = (settings[_TASK].strip("'"), others)
         groups.setdefault(key, []).append(root_dir)
     tasks = [task for task, _ in groups]
     return {
@@ -52,13 +51,13 @@ def group_by_configuration(root_dirs: list[Path]) -> dict[str, list[Path]]:
     }
 
 
-def _configuration_of(root_dir: Path) -> str:
-    path = root_dir / configuration.FILE_NAME
+def _settings_of(root_dir: Path) -> dict[str, str]:
+    path = root_dir / folder.CONFIGURATION
     if not path.exists():
         raise ConfigurationError(
-            f"{root_dir} holds no {configuration.FILE_NAME}, so it is not the --root_dir of a run."
+            f"{root_dir} holds no {folder.CONFIGURATION}, so it is not the --root_dir of a run."
         )
-    return path.read_text()
+    return read_settings(path)
 
 
 def read_curves(root_dirs: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:

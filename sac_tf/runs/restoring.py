@@ -1,15 +1,14 @@
-"""The policy of a run, brought back without its replay."""
+"""Restoring the policy of a run, without its replay."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-
-import gin
 
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.errors import ConfigurationError
-from sac_tf.runs.checkpoints import CheckpointStore, Progress
-from sac_tf.training.learner import restore_state
+from sac_tf.runs import folder
+from sac_tf.runs.checkpoints import CheckpointStore, Progress, read_state
 from sac_tf.types import EnvironmentSpec
 
 
@@ -21,8 +20,8 @@ class RestoredRun:
       environment_id: the task it was trained on.
       spec: of that task.
       state: with the trained weights.
-      step: environment steps behind it.
-      checkpoint: the folder it came from.
+      step: environment steps it was trained for.
+      checkpoint: its folder.
     """
 
     environment_id: str
@@ -32,21 +31,27 @@ class RestoredRun:
     checkpoint: Path
 
 
-def restore(root_dir: Path) -> RestoredRun:
-    """Returns the state of the newest whole checkpoint in `root_dir`. gin must hold the run's
-    configuration.
+def restore(
+    root_dir: Path, environment_id: str, make_state: Callable[[EnvironmentSpec], TrainState]
+) -> RestoredRun:
+    """Returns the state of the newest intact checkpoint in `root_dir`.
+
+    Args:
+      root_dir: of the run.
+      environment_id: its task.
+      make_state: builds the state that the run was configured with.
 
     Raises:
       ConfigurationError: there is no checkpoint yet.
-      RunError: no checkpoint is whole.
+      RunError: all checkpoints are damaged.
     """
-    checkpoint = CheckpointStore(root_dir / "checkpoints").latest()
+    checkpoint = CheckpointStore(root_dir / folder.CHECKPOINTS).latest()
     if checkpoint is None:
         raise ConfigurationError(
             f"--root_dir={root_dir} holds no checkpoint yet; wait for the first one."
         )
-    environment_id = gin.query_parameter("train.environment")
     spec = spec_of(environment_id)
-    state = gin.get_configurable("TrainState")(spec, seed=0)
-    restore_state(state, checkpoint)
-    return RestoredRun(environment_id, spec, state, Progress.load(checkpoint).step, checkpoint)
+    state = make_state(spec)
+    read_state(state, checkpoint)
+    step = Progress.load(checkpoint).step
+    return RestoredRun(environment_id, spec, state, step, checkpoint)

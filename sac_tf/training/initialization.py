@@ -14,6 +14,7 @@ from sac_tf.agents.optimizers import Optimizer
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.replay import Replay, saved_rows
+from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.training.learner import Learner
 
@@ -107,7 +108,7 @@ class Initialization:
     @functools.cached_property
     def _checkpoint(self) -> Path:
         try:
-            checkpoint = CheckpointStore(Path(self._root_dir) / "checkpoints").latest()
+            checkpoint = CheckpointStore(Path(self._root_dir) / folder.CHECKPOINTS).latest()
         except RunError as error:
             raise ConfigurationError(
                 f"train.initialize_from={self._root_dir} has no checkpoint that is whole."
@@ -120,7 +121,7 @@ class Initialization:
     def _rows(self) -> list[np.ndarray]:
         if not self._replay:
             return []
-        rows = saved_rows(self._checkpoint / "replay")
+        rows = saved_rows(self._checkpoint / folder.REPLAY)
         if rows is None:
             raise self._refusal(
                 "keeps its rows in Reverb alone (BatchReader.sampler), which cannot list them; "
@@ -153,7 +154,7 @@ class Initialization:
             setattr(wanted, name, getattr(state, name))
         optimizers = [getattr(state, name) for name in names if name.endswith("_optimizer")]
         rates = [optimizer.get_config() for optimizer in optimizers]
-        path = str(self._checkpoint / "state")
+        path = str(self._checkpoint / folder.STATE)
         tf.train.Checkpoint(state=wanted).read(
             path
         ).assert_existing_objects_matched().expect_partial()
@@ -187,7 +188,7 @@ def _shapes(checkpoint: Path, names: Sequence[str]) -> dict[str, list[int]]:
     variable."""
     found = {}
     for key, shape in (
-        tf.train.load_checkpoint(str(checkpoint / "state")).get_variable_to_shape_map().items()
+        tf.train.load_checkpoint(str(checkpoint / folder.STATE)).get_variable_to_shape_map().items()
     ):
         name = key.removeprefix("state/").removesuffix(_VALUE)
         owner = (name.partition(_SLOT)[2] or name).partition("/")[0]

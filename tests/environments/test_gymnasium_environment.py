@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-from sac_tf.errors import ConfigurationError
+from sac_tf.errors import ConfigurationError, RunError
 from tests import toy
 
 
@@ -17,16 +17,15 @@ def test_actions_are_scaled_to_the_bounds():
     np.testing.assert_allclose(environment.spec.action_high, [0.5])
 
 
-def test_actions_stay_within_uneven_bounds_in_spite_of_rounding():
+def test_rounded_actions_stay_within_uneven_bounds():
     environment = GymnasiumEnvironment("tests.toy:Uneven-v0", num_environments=2)
     environment.reset(seed=0)
-    step = environment.step(
-        np.array([[-1.0], [1.0]], np.float32)
-    )  # the toy asserts that its space contains the action
+    # The toy environment asserts that its space contains the action.
+    step = environment.step(np.array([[-1.0], [1.0]], np.float32))
     np.testing.assert_array_equal(step.reward, np.float32([1.304, 4.1452427]))
 
 
-def test_successor_is_the_state_reached_and_observation_the_state_to_act_on():
+def test_successor_and_observation_differ_at_an_episode_end():
     environment = GymnasiumEnvironment("tests.toy:Counter-v0")
     np.testing.assert_array_equal(environment.reset(seed=0), [[1, 0]])
     for _ in range(toy.LENGTH - 1):
@@ -42,25 +41,24 @@ def test_successor_is_the_state_reached_and_observation_the_state_to_act_on():
     assert step.truncated[0] and not step.terminated[0]
 
 
-def test_seeded_once_each_copy_on_its_own():
+def test_each_environment_is_seeded_once_with_its_own_seed():
     environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=2)
     environment.reset(seed=7)
     for _ in range(2 * toy.LENGTH):
         environment.step(np.zeros((2, 1), np.float32))
-    assert [copy.unwrapped.seeds for copy in environment._environments] == [
-        [7, None, None],
-        [8, None, None],
-    ]
+    seeds = [copy.unwrapped.seeds for copy in environment._environments]
+    assert seeds == [[7, None, None], [8, None, None]]
 
 
 def test_nested_observations_keep_their_structure_in_float32():
     environment = GymnasiumEnvironment("tests.toy:Nested-v0", num_environments=2)
     observation = environment.reset(seed=0)
     assert environment.spec.observation["a"]["c"].shape == (1, 1)
-    assert observation["a"]["c"].shape == (2, 1, 1) and observation["a"]["c"].dtype == np.float32
+    assert observation["a"]["c"].shape == (2, 1, 1)
+    assert observation["a"]["c"].dtype == np.float32
 
 
-def test_one_time_limit_of_a_real_task():
+def test_the_time_limit_of_pendulum_truncates_once():
     environment = GymnasiumEnvironment("Pendulum-v1")
     environment.reset(seed=0)
     ends = [environment.step(np.zeros((1, 1), np.float32)).truncated[0] for _ in range(400)]
@@ -75,10 +73,97 @@ def test_one_time_limit_of_a_real_task():
         ("no_such_module:Task-v0", "No module named 'no_such_module'"),
         ("tests.toy:Discrete-v0", "needs continuous actions"),
         ("tests.toy:Unbounded-v0", "unbounded action space"),
-        ("tests.toy:Pixels-v0", "a float Box, or a Dict of them, is needed"),
+        ("tests.toy:Pixels-v0", "must be a float Box, or a Dict of them"),
     ],
 )
-def test_unusable_environments_are_refused_with_one_sentence(environment_id, words):
+def test_unusable_environments_raise_one_sentence(environment_id, words):
     with pytest.raises(ConfigurationError, match=words) as caught:
         GymnasiumEnvironment(environment_id)
-    assert environment_id in str(caught.value) and "\n" not in str(caught.value)
+    assert environment_id in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Spoiled(toy.Counter):
+    """A `Counter` that does one thing as users' tasks do it."""
+
+    def __init__(self, spoil, **arguments):
+        super().__init__(**arguments)
+        self._spoil = spoil
+        self._buffer = np.zeros(2)
+
+    def step(self, action):
+        if self._spoil == "connection":
+            raise ConnectionResetError("robot is gone")
+        observation, reward, terminated, truncated, info = super().step(action)
+        if self._spoil == "arrays":
+            return (
+                observation,
+                np.array([reward]),
+                np.array(terminated),
+                np.array([truncated]),
+                info,
+            )
+        if self._spoil == "two rewards":
+            return observation, np.array([reward, reward]), terminated, truncated, info
+        return observation, reward, terminated, truncated, info
+
+    def _observation(self):
+        observation = super()._observation()
+        if self._spoil != "buffer":
+            return observation
+        self._buffer[:] = observation
+        return self._buffer
+
+
+class WithoutRenderMode(toy.Counter):
+    def __init__(self):
+        super().__init__()
+
+
+for _spoil in ("buffer", "arrays", "two rewards", "connection"):
+    gymnasium.register(
+        f"Spoiled-{_spoil.replace(' ', '-')}-v0",
+        entry_point=Spoiled,
+        kwargs={"spoil": _spoil},
+        disable_env_checker=True,
+    )
+gymnasium.register("WithoutRenderMode-v0", entry_point=WithoutRenderMode)
+
+
+def test_a_reused_buffer_does_not_change_stored_observations():
+    environment = GymnasiumEnvironment("Spoiled-buffer-v0", num_environments=2)
+    first = environment.reset(seed=0)
+    for _ in range(toy.LENGTH):
+        step = environment.step(np.zeros((2, 1), np.float32))
+    np.testing.assert_array_equal(first, [[1, 0]] * 2)
+    np.testing.assert_array_equal(step.successor, [[1, toy.LENGTH]] * 2)
+    np.testing.assert_array_equal(step.observation, [[2, 0]] * 2)
+
+
+def test_arrays_with_one_number_are_rewards_and_flags():
+    environment = GymnasiumEnvironment("Spoiled-arrays-v0")
+    environment.reset(seed=0)
+    for _ in range(toy.LENGTH):
+        step = environment.step(np.ones((1, 1), np.float32))
+    np.testing.assert_array_equal(step.reward, [0.5])
+    np.testing.assert_array_equal(step.terminated, [True])
+    np.testing.assert_array_equal(step.truncated, [False])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ("two-rewards", r"returned array\(\[0.5, 0.5\]\) as reward, where one number is needed"),
+        ("connection", r"raised ConnectionResetError in step\(\) \(robot is gone\)"),
+    ],
+)
+def test_an_error_of_the_task_is_one_sentence(spoil, message):
+    environment = GymnasiumEnvironment(f"Spoiled-{spoil}-v0")
+    environment.reset(seed=0)
+    with pytest.raises(RunError, match=message):
+        environment.step(np.ones((1, 1), np.float32))
+
+
+def test_a_task_without_render_mode_is_made():
+    environment = GymnasiumEnvironment("WithoutRenderMode-v0")
+    np.testing.assert_array_equal(environment.reset(seed=0), [[1, 0]])

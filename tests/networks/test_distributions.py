@@ -14,7 +14,8 @@ from sac_tf.networks.distributions import (
 def _float64_log_prob(noise, log_std):
     """log N(noise) - log std - log(1 - tanh(u)^2), the last term as 2 (log 2 - u - softplus(-2 u)),
     in float64."""
-    noise, log_std = np.float64(noise), np.float64(log_std)
+    noise = np.float64(noise)
+    log_std = np.float64(log_std)
     return lambda u: np.sum(
         -0.5 * noise**2
         - 0.5 * np.log(2 * np.pi)
@@ -26,9 +27,9 @@ def _float64_log_prob(noise, log_std):
 
 @pytest.mark.parametrize("loc", [0.0, -1.5, 8.0, -30.0])
 @pytest.mark.parametrize("log_std", [-20.0, -3.0, 0.0, 2.0])
-def test_log_prob_of_samples_is_exact_also_where_tanh_saturates(loc, log_std):
-    locs, log_stds = tf.fill([64, 2], loc), tf.fill([64, 2], log_std)
-    policy, seed = SquashedGaussian(locs, log_stds), tf.constant([1, 2])
+def test_log_prob_of_samples_is_exact_where_tanh_saturates(loc, log_std):
+    policy = SquashedGaussian(tf.fill([64, 2], loc), tf.fill([64, 2], log_std))
+    seed = tf.constant([1, 2])
     action, log_prob = policy.sample_action(seed)
     noise = policy.distribution.sample(seed=seed).numpy()
     u = loc + np.exp(log_std) * np.float64(noise)
@@ -48,7 +49,8 @@ def test_density_integrates_to_one(loc, log_std):
 @pytest.mark.parametrize("loc", [-40.0, 0.0, 40.0])
 @pytest.mark.parametrize("log_std", [-25.0, 0.0, 5.0])
 def test_gradients_are_finite_everywhere(loc, log_std):
-    locs, log_stds = tf.fill([8, 1], loc), tf.fill([8, 1], log_std)
+    locs = tf.fill([8, 1], loc)
+    log_stds = tf.fill([8, 1], log_std)
     with tf.GradientTape() as tape:
         tape.watch([locs, log_stds])
         policy = squashed_gaussian(locs, log_stds)
@@ -60,19 +62,18 @@ def test_gradients_are_finite_everywhere(loc, log_std):
 
 
 def test_log_std_is_clamped():
-    def spread(log_std):
-        return squashed_gaussian(tf.zeros([1, 1]), tf.fill([1, 1], log_std)).sample_action(
-            tf.constant([5, 6])
-        )[1]
+    def log_prob(log_std):
+        policy = squashed_gaussian(tf.zeros([1, 1]), tf.fill([1, 1], log_std))
+        return policy.sample_action(tf.constant([5, 6]))[1]
 
-    assert spread(9.0) == spread(2.0) != spread(1.9)
-    assert spread(-50.0) == spread(-20.0) != spread(-19.0)
+    assert log_prob(9.0) == log_prob(2.0) != log_prob(1.9)
+    assert log_prob(-50.0) == log_prob(-20.0) != log_prob(-19.0)
 
 
 @pytest.mark.parametrize(
     ("bound", "expected", "slope"),
     [
-        # of -1000, 0 and 1000; the middle of -5 and 2 is -1.5, and tanh'(0) = 1 is stretched by 3.5
+        # At -1000, 0 and 1000. The midpoint of [-5, 2] is -1.5, and tanh'(0) = 1 is scaled by 3.5.
         (rescale_log_std, [-5.0, -1.5, 2.0], 3.5),
         (clamp_log_std, [-20.0, 0.0, 2.0], 1.0),
     ],
@@ -86,7 +87,7 @@ def test_bounds_of_log_std(bound, expected, slope):
     np.testing.assert_allclose(tape.gradient(bounded, log_std), [0, slope, 0])
 
 
-def test_a_policy_takes_the_bounds_it_is_given():
+def test_policy_uses_the_given_bound():
     policy = squashed_gaussian(tf.zeros([1, 1]), tf.zeros([1, 1]), bound=rescale_log_std)
     assert policy.parameters["log_std"].numpy().tolist() == [[-1.5]]
 
@@ -99,7 +100,7 @@ def test_a_policy_takes_the_bounds_it_is_given():
         ({"maximum": float("inf")}, ".maximum must be a finite number, got inf"),
     ],
 )
-def test_bounds_without_room_are_refused(bound, settings, words):
+def test_invalid_bounds_raise(bound, settings, words):
     with pytest.raises(ConfigurationError, match=bound.__name__ + words):
         bound(tf.zeros([1]), **settings)
 

@@ -23,13 +23,13 @@ def _rows(spec, number, seed=0):
     )
 
 
-def test_before_the_first_row_nothing_is_changed_but_clipped():
+def test_before_the_first_observation_it_only_clips():
     layer = RunningNormalization(clip=4.0)
     (x,) = layer([tf.constant([[1.0, -9.0]])])
     np.testing.assert_array_equal(x, [[1.0, -4.0]])
 
 
-def test_rows_by_hand():
+def test_running_statistics_by_hand():
     """1 and 4, then 7: mean 4, variance 6."""
     layer = RunningNormalization(clip=None)
     layer([tf.zeros([1, 1])])
@@ -38,7 +38,7 @@ def test_rows_by_hand():
     np.testing.assert_allclose(layer([tf.constant([[10.0]])])[0], [[6 / np.sqrt(6)]], rtol=1e-6)
 
 
-def test_each_array_of_a_nested_observation_is_normalised_by_its_own_rows(nested_spec):
+def test_each_leaf_of_an_observation_has_its_own_statistics(nested_spec):
     actor = make_actor(nested_spec, seed=0, **SMALL)
     observe = make_observer([actor])
     batches = [_rows(nested_spec, number, seed=number) for number in (1, 7, 40)]
@@ -51,7 +51,7 @@ def test_each_array_of_a_nested_observation_is_normalised_by_its_own_rows(nested
         np.testing.assert_allclose(normalized, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_statistics_are_the_same_in_all_networks_and_no_step_moves_them(spec):
+def test_networks_share_statistics_that_no_step_changes(spec):
     state = TrainState(
         spec,
         0,
@@ -66,7 +66,8 @@ def test_statistics_are_the_same_in_all_networks_and_no_step_moves_them(spec):
             [weight.numpy() for weight in network.non_trainable_variables] for network in networks
         ]
 
-    before, rows = statistics(), _rows(spec, 8, seed=1)
+    before = statistics()
+    rows = _rows(spec, 8, seed=1)
     batch = Transition(rows, tf.zeros([8, 2]), tf.ones([8]), tf.ones([8]), rows)
     steps.critic_step(state, batch, tau=0.3, target_period=2)
     steps.critic_step(state, batch, tau=0.3, target_period=2)
@@ -74,7 +75,8 @@ def test_statistics_are_the_same_in_all_networks_and_no_step_moves_them(spec):
     for network in statistics() + before:
         for weight, expected in zip(network, before[0], strict=True):
             np.testing.assert_array_equal(weight, expected)
-    assert np.abs(before[0][0] - 5).max() < 3 and len(before[0]) == 2
+    assert np.abs(before[0][0] - 5).max() < 3
+    assert len(before[0]) == 2
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,6 @@ def test_statistics_are_the_same_in_all_networks_and_no_step_moves_them(spec):
         ({"epsilon": -1.0}, "RunningNormalization.epsilon must be a number above 0, got -1.0"),
     ],
 )
-def test_bad_numbers_are_refused(settings, words):
+def test_invalid_settings_raise(settings, words):
     with pytest.raises(ConfigurationError, match=words):
         RunningNormalization(**settings)

@@ -11,7 +11,7 @@ from sac_tf.networks.temperature import Temperature, exponential, softplus
 
 @pytest.mark.parametrize("parametrization", [exponential, softplus])
 @pytest.mark.parametrize("alpha", [1e-4, 0.01, 1.0, 50.0])
-def test_alpha_starts_where_it_is_told_to(parametrization, alpha):
+def test_alpha_starts_at_initial_alpha(parametrization, alpha):
     temperature = Temperature(alpha, parametrization=parametrization)
     assert float(temperature.alpha(temperature.make_parameter())) == pytest.approx(alpha, rel=1e-5)
 
@@ -19,8 +19,8 @@ def test_alpha_starts_where_it_is_told_to(parametrization, alpha):
 @pytest.mark.parametrize(
     ("parametrization", "loss", "gradient"),
     [
-        # alpha = 2, log pi + H_target = 3; d alpha / dx is alpha for exp, and 1 - exp(-alpha) for
-        # softplus
+        # alpha = 2, log pi + H_target = 3; d alpha / dx is alpha for exp, 1 - exp(-alpha) for
+        # softplus.
         (exponential, alpha_loss, -3 * 2.0),
         (exponential, log_alpha_loss, -3.0),
         (softplus, alpha_loss, -3 * (1 - np.exp(-2.0))),
@@ -35,12 +35,12 @@ def test_gradient_of_the_parameter(parametrization, loss, gradient):
     assert float(tape.gradient(rows, parameter)) == pytest.approx(gradient, rel=1e-5)
 
 
-def test_unbounded_parameters_carry_no_constraint():
+def test_without_bounds_the_parameter_has_no_constraint():
     assert Temperature().make_parameter().constraint is None
 
 
 @pytest.mark.parametrize("parametrization", [exponential, softplus])
-def test_one_bound_leaves_the_other_side_free(parametrization):
+def test_one_bound_does_not_limit_the_other_side(parametrization):
     make = functools.partial(Temperature, 1.0, parametrization=parametrization)
     for settings, far_down, far_up in (
         ({"minimum": 0.5}, 0.5, np.inf),
@@ -53,7 +53,7 @@ def test_one_bound_leaves_the_other_side_free(parametrization):
             assert alpha == pytest.approx(expected) or (expected == np.inf and alpha >= 1e4)
 
 
-def test_target_entropy_is_a_number_or_a_factor_of_minus_the_action_dimensions():
+def test_target_entropy_is_a_number_or_a_factor_of_minus_a():
     assert Temperature().entropy_target(6) == -6
     assert Temperature(target_entropy_factor=0.5).entropy_target(6) == -3
     assert Temperature(target_entropy=-2.5).entropy_target(6) == -2.5
@@ -82,6 +82,6 @@ def test_target_entropy_is_a_number_or_a_factor_of_minus_the_action_dimensions()
         ({"target_entropy": -1.0, "target_entropy_factor": 0.5}, "give one of them"),
     ],
 )
-def test_what_cannot_work_is_refused(settings, words):
+def test_invalid_settings_raise(settings, words):
     with pytest.raises(ConfigurationError, match=words):
         Temperature(**settings)

@@ -1,4 +1,6 @@
-"""The networks that a torso makes, against NumPy on the same weights."""
+"""Torsos, compared with NumPy computations on the same weights."""
+
+import functools
 
 import numpy as np
 import pytest
@@ -14,8 +16,8 @@ OBSERVATION = np.float32(np.random.default_rng(0).normal(size=[5, 3]))
 ACTION = np.float32(np.random.default_rng(1).uniform(-1, 1, [5, 2]))
 
 
-def _scattered(model):
-    """Gives every variable other numbers, so that an offset of zero hides nothing."""
+def _perturbed(model):
+    """Adds noise to every variable, so that no offset is zero."""
     for number, variable in enumerate(model.trainable_variables):
         variable.assign_add(0.3 * tf.random.stateless_normal(variable.shape, [number, 0]))
     return model
@@ -26,10 +28,11 @@ def _norm(x):
 
 
 def _member(critic, member):
-    """Yields the weights of one member, layer after layer."""
+    """Yields the weights of one member, layer by layer."""
     for layer in critic.layers:
         if isinstance(layer, EnsembleDense):
-            yield from (layer.kernels[member].numpy(), layer.biases[member].numpy())
+            yield layer.kernels[member].numpy()
+            yield layer.biases[member].numpy()
         else:
             yield from (weight[member] for weight in layer.get_weights())
 
@@ -45,8 +48,13 @@ def _scaled(x, weights):
 @pytest.mark.parametrize("member", [0, 1])
 def test_layer_norm_torso_is_dense_norm_activation(spec, member):
     """SERL's order, with tanh."""
-    critic = _scattered(make_critic(spec, 0, 2, (8, 6), "tanh", torsos.layer_norm_torso))
-    x, weights = np.concatenate([OBSERVATION, ACTION], axis=1), _member(critic, member)
+    critic = _perturbed(
+        make_critic(
+            spec, 0, 2, hidden_units=(8, 6), activation="tanh", torso=torsos.layer_norm_torso
+        )
+    )
+    x = np.concatenate([OBSERVATION, ACTION], axis=1)
+    weights = _member(critic, member)
     for _ in range(2):
         x = np.tanh(_scaled(_norm(_dense(x, weights)), weights))
     np.testing.assert_allclose(
@@ -55,9 +63,10 @@ def test_layer_norm_torso_is_dense_norm_activation(spec, member):
 
 
 @pytest.mark.parametrize("member", [0, 1])
-def test_residual_torso_is_blocks_between_a_dense_layer_and_a_norm(spec, member):
-    critic = _scattered(make_critic(spec, 0, 2, (6, 6), torso=torsos.residual_torso))
-    x, weights = np.concatenate([OBSERVATION, ACTION], axis=1), _member(critic, member)
+def test_residual_torso_is_dense_then_blocks_then_norm(spec, member):
+    critic = _perturbed(make_critic(spec, 0, 2, hidden_units=(6, 6), torso=torsos.residual_torso))
+    x = np.concatenate([OBSERVATION, ACTION], axis=1)
+    weights = _member(critic, member)
     x = _dense(x, weights)
     for _ in range(2):
         x = x + _dense(np.maximum(_dense(_scaled(_norm(x), weights), weights), 0), weights)
@@ -68,13 +77,11 @@ def test_residual_torso_is_blocks_between_a_dense_layer_and_a_norm(spec, member)
     assert [tuple(v.shape) for v in critic.trainable_variables].count((6, 24)) == 2 * 2
 
 
-def test_batch_renorm_torso_normalises_before_every_layer(spec):
-    """Inputs and both activations; at the start the moving statistics are 0 and 1."""
-    actor = make_actor(spec, 0, (8, 6), torso=torsos.batch_renorm_torso)
-    x, weights = (
-        OBSERVATION / np.sqrt(1 + 1e-3),
-        iter([w for w in actor.get_weights() if w.ndim and len(w) > 1]),
-    )
+def test_batch_renorm_torso_normalizes_before_every_layer(spec):
+    """The inputs and both activations; the moving statistics start at 0 and 1."""
+    actor = make_actor(spec, 0, hidden_units=(8, 6), torso=torsos.batch_renorm_torso)
+    x = OBSERVATION / np.sqrt(1 + 1e-3)
+    weights = iter([w for w in actor.get_weights() if w.ndim and len(w) > 1])
     for _ in range(2):
         x = np.maximum(_dense(x, weights), 0) / np.sqrt(1 + 1e-3)
     loc, log_std = actor([OBSERVATION])
@@ -86,12 +93,13 @@ def test_batch_renorm_torso_normalises_before_every_layer(spec):
     ]
     assert [variable.shape[1] for variable in moving] == [3, 8, 6]
     trained, _ = actor([OBSERVATION], training=True)
-    assert np.abs(trained - loc).max() > 0.01 and all(np.abs(v.numpy()).max() > 0 for v in moving)
+    assert np.abs(trained - loc).max() > 0.01
+    assert all(np.abs(variable.numpy()).max() > 0 for variable in moving)
 
 
-def test_droq_torso_draws_in_every_call_and_normalises_after_it(spec):
-    critic = make_critic(spec, 0, 2, (64,), torso=torsos.droq_torso)
-    first, second = critic([OBSERVATION, ACTION]), critic([OBSERVATION, ACTION])
+def test_droq_torso_drops_in_every_call_before_it_normalizes(spec):
+    critic = make_critic(spec, 0, 2, hidden_units=(64,), torso=torsos.droq_torso)
+    first, second = (critic([OBSERVATION, ACTION]) for _ in range(2))
     assert np.abs(first - second).max(axis=1).min() > 1e-4
     names = [type(layer).__name__ for layer in critic.layers]
     start = names.index("EnsembleDense")
@@ -105,13 +113,13 @@ def test_droq_torso_draws_in_every_call_and_normalises_after_it(spec):
     assert names[start : start + 5] == order
 
 
-def test_torsos_start_from_the_weights_of_the_plain_network(spec):
-    """A variant changes what it says, and not the draw of the first layer too."""
-    kernels = [
-        make_critic(spec, 0, 2, (8,), torso=t).trainable_variables
-        for t in (torsos.mlp_torso, torsos.droq_torso)
-    ]
-    np.testing.assert_array_equal(kernels[0][0], kernels[1][0])
+def test_torsos_share_the_initial_weights_of_the_first_layer(spec):
+    """Another torso does not change the seed of the first layer."""
+    plain, droq = (
+        make_critic(spec, 0, 2, hidden_units=(8,), torso=torso)
+        for torso in (torsos.mlp_torso, torsos.droq_torso)
+    )
+    np.testing.assert_array_equal(plain.trainable_variables[0], droq.trainable_variables[0])
 
 
 def test_dropout_keeps_the_mean_and_drops_at_its_rate():
@@ -120,10 +128,10 @@ def test_dropout_keeps_the_mean_and_drops_at_its_rate():
     for member in (first, second):
         assert set(np.unique(member)) == {0, np.float32(1.25)}
         assert (member == 0).mean() == pytest.approx(0.2, abs=0.012)  # four standard deviations
-    assert (first != second).mean() == pytest.approx(2 * 0.2 * 0.8, abs=0.02)  # masks of their own
+    assert (first != second).mean() == pytest.approx(2 * 0.2 * 0.8, abs=0.02)  # separate masks
 
 
-def test_dropout_repeats_from_its_seed_and_goes_on_from_a_checkpoint(tmp_path):
+def test_dropout_is_seeded_and_resumes_from_a_checkpoint(tmp_path):
     x = [tf.ones([4, 50])]
     layers = [EnsembleDropout(0.5, seed) for seed in (1, 1, 2)]
     draws = [layer(x)[0].numpy() for layer in layers]
@@ -139,17 +147,17 @@ def test_dropout_repeats_from_its_seed_and_goes_on_from_a_checkpoint(tmp_path):
     [
         (
             make_critic,
-            {"torso": lambda *a: torsos.droq_torso(*a, rate=1.0)},
+            {"torso": functools.partial(torsos.droq_torso, rate=1.0)},
             "droq_torso.rate must be .* got 1.0",
         ),
         (
             make_critic,
-            {"torso": lambda *a: torsos.batch_renorm_torso(*a, momentum=1)},
+            {"torso": functools.partial(torsos.batch_renorm_torso, momentum=1)},
             "batch_renorm_torso.momentum",
         ),
         (
             make_actor,
-            {"torso": lambda *a: torsos.batch_renorm_torso(*a, warm_up=-1)},
+            {"torso": functools.partial(torsos.batch_renorm_torso, warm_up=-1)},
             "batch_renorm_torso.warm_up",
         ),
         (
@@ -159,6 +167,6 @@ def test_dropout_repeats_from_its_seed_and_goes_on_from_a_checkpoint(tmp_path):
         ),
     ],
 )
-def test_bad_settings_are_refused(spec, make, settings, words):
+def test_invalid_settings_raise(spec, make, settings, words):
     with pytest.raises(ConfigurationError, match=words):
         make(spec, seed=0, **settings)

@@ -1,39 +1,35 @@
 """The losses of Soft Actor-Critic: pure functions of tensors, one value per row.
 
-Nothing here averages, samples or updates; the steps in `sac.py` do. Papers by arXiv number.
+Nothing here averages, samples or updates; the steps in `steps.py` do. Papers by arXiv number.
 """
+
+from typing import Protocol
 
 import gin
 import tensorflow as tf
 
-from sac_tf import devices
-from sac_tf.errors import ConfigurationError, require_count
+
+class Value(Protocol):
+    """Pooled Q values [B], log pi [B] and the temperature (scalar) -> V(s') [B]."""
+
+    def __call__(
+        self, next_q: tf.Tensor, next_log_prob: tf.Tensor, alpha: tf.Tensor
+    ) -> tf.Tensor: ...
 
 
-@gin.configurable
-def minimum_q(q: tf.Tensor, generator: tf.random.Generator) -> tf.Tensor:
-    """Returns min_i Q_i [B] of Q values [N, B]: clipped double Q (1802.09477)."""
-    del generator
-    return tf.reduce_min(q, axis=0)
+class CriticLoss(Protocol):
+    """Q values [N, B] and their target [B] -> loss of each row [B]."""
+
+    def __call__(self, q: tf.Tensor, target: tf.Tensor) -> tf.Tensor: ...
 
 
-@gin.configurable
-def mean_q(q: tf.Tensor, generator: tf.random.Generator) -> tf.Tensor:
-    """Returns mean_i Q_i [B] of Q values [N, B] (the actor of 2101.05982)."""
-    del generator
-    return tf.reduce_mean(q, axis=0)
+class AlphaLoss(Protocol):
+    """The parameter of the temperature (scalar), the temperature (scalar), log pi [B] and H_target
+    -> loss of each row [B]."""
 
-
-@gin.configurable
-def subset_minimum_q(q: tf.Tensor, generator: tf.random.Generator, size: int = 2) -> tf.Tensor:
-    """Returns the minimum [B] over `size` of N critics, drawn once for all rows, without
-    replacement (2101.05982)."""
-    if require_count("subset_minimum_q.size", size) > q.shape[0]:
-        raise ConfigurationError(
-            f"subset_minimum_q.size={size} is more than critic.ensemble_size={q.shape[0]}."
-        )
-    _, chosen = tf.math.top_k(devices.once(lambda: generator.uniform([q.shape[0]])), size)
-    return tf.reduce_min(tf.gather(q, chosen), axis=0)
+    def __call__(
+        self, parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float
+    ) -> tf.Tensor: ...
 
 
 @gin.configurable
@@ -80,7 +76,7 @@ def critic_loss(q: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 def actor_loss(log_prob: tf.Tensor, q: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-    """J_pi = alpha log pi(a|s) - Q(s, a), a reparameterised (1812.05905, eq. 9).
+    """J_pi = alpha log pi(a|s) - Q(s, a), a reparameterized (1812.05905, eq. 9).
 
     Args:
       log_prob: [B].
@@ -96,8 +92,8 @@ def actor_loss(log_prob: tf.Tensor, q: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor
 def alpha_loss(
     parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float
 ) -> tf.Tensor:
-    """J_alpha = -alpha (log pi + H_target), the gradient flowing on into the parameter (1812.05905,
-    eq. 18).
+    """J_alpha = -alpha (log pi + H_target), the with its gradient flowing into the parameter
+    (1812.05905, eq. 18).
 
     Args:
       parameter: of the temperature, scalar; see `Temperature`, of whose dual problem this is the

@@ -1,60 +1,56 @@
-"""Everything that learning changes, in one object: what a step takes, and what a checkpoint
+"""The train state of Soft Actor-Critic: everything that learning changes, and what a checkpoint
 holds."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import gin
 import tensorflow as tf
 
 from sac_tf import devices
 from sac_tf.agents.optimizers import Optimizer, adam, with_slots
+from sac_tf.agents.targets import copy_of_critic
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.distributions import SquashedGaussian, squashed_gaussian
 from sac_tf.networks.temperature import Temperature
+from sac_tf.pinned.gin_registry import InScope
 from sac_tf.seeds import independent_seeds
 from sac_tf.types import EnvironmentSpec, Nest
 
-
-@gin.configurable
-def copy_of_critic(
-    critic: tf.keras.Model, make: Callable[..., tf.keras.Model], spec: EnvironmentSpec, seed: int
-) -> tf.keras.Model:
-    """Returns target critics: the weights of `critic`, and draws (masks of dropout) of their own,
-    from `seed`."""
-    target = make(spec, seed)
-    for variable, source in averaged(target, critic):
-        variable.assign(source)
-    return target
+actor_adam = InScope("actor", adam)
+critic_adam = InScope("critic", adam)
+alpha_adam = InScope("alpha", adam)
 
 
-def averaged(
-    target: tf.keras.Model, critic: tf.keras.Model
-) -> list[tuple[tf.Variable, tf.Variable]]:
-    """Returns the pairs of variables that a Polyak average is taken of: no counters, and nothing
-    that they share."""
-    pairs = zip(target.variables, critic.variables, strict=True)
-    return [(own, other) for own, other in pairs if own.dtype.is_floating and own is not other]
+class MakeNetwork(Protocol):
+    """Builds a network for a task; the same seed gives the same weights."""
+
+    def __call__(self, spec: EnvironmentSpec, seed: int) -> tf.keras.Model: ...
+
+
+class MakeState(Protocol):
+    """Builds a train state: `TrainState`, or `mirrored_state` on several devices."""
+
+    def __call__(self, spec: EnvironmentSpec, seed: int, discount: float) -> "TrainState": ...
 
 
 @gin.configurable
 class TrainState(tf.Module):
-    """Actor, critics, target critics, temperature, their optimizers, random generators and the
-    update counter.
+    """Actor, critics, target critics, temperature, their optimizers, random generators, counters.
 
     Attributes:
       actor: [observation] -> (loc, log_std).
       critic: [observation, action] -> Q values [N, B].
-      target_critic: the same shape; equal to `critic` at the start, then its Polyak average. Or
-        None.
-      log_alpha: scalar variable, the parameter of the temperature: its logarithm, unless it is
-        parametrized otherwise.
+      target_critic: as `critic`: equal to it at the start, then its Polyak average; or None.
+      log_alpha: scalar variable, the parameter of the temperature: its logarithm, unless
+        `Temperature.parametrization` is another one.
       actor_optimizer, critic_optimizer, alpha_optimizer: with slots already made.
-      generator: draws for updates. exploration_generator: draws for collecting, so that neither
-        disturbs the other.
+      generator: draws for updates.
+      exploration_generator: draws for collecting, so that neither disturbs the other.
       updates: int64 scalar, critic updates done.
-      target_entropy: float, H_target in nats.
+      discount: of one environment step.
+      target_entropy: H_target in nats.
       strategy: that of `mirrored_state`, on whose replicas alone steps can change the variables;
         None on one device.
     """
@@ -63,11 +59,12 @@ class TrainState(tf.Module):
         self,
         spec: EnvironmentSpec,
         seed: int,
-        actor: Callable[..., tf.keras.Model] = make_actor,
-        critic: Callable[..., tf.keras.Model] = make_critic,
-        actor_optimizer: Callable[[], Optimizer] = adam,
-        critic_optimizer: Callable[[], Optimizer] = adam,
-        alpha_optimizer: Callable[[], Optimizer] = adam,
+        discount: float,
+        actor: MakeNetwork = make_actor,
+        critic: MakeNetwork = make_critic,
+        actor_optimizer: Callable[[], Optimizer] = actor_adam,
+        critic_optimizer: Callable[[], Optimizer] = critic_adam,
+        alpha_optimizer: Callable[[], Optimizer] = alpha_adam,
         temperature: Callable[[], Temperature] = Temperature,
         distribution: Callable[..., Any] = squashed_gaussian,
         target_critic: Callable[..., tf.keras.Model] | None = copy_of_critic,
@@ -77,20 +74,22 @@ class TrainState(tf.Module):
         Args:
           spec: of the task.
           seed: of weights and generators.
-          actor, critic: called as f(spec, seed). The optimizers and the temperature: as f().
-          distribution: called with what the actor returns; gives pi(.|s).
-          target_critic: called as f(the critic, `critic`, spec, another seed); None for steps that
-            have no target.
+          discount: of one environment step, in [0, 1].
+          actor, critic: build the networks.
+          actor_optimizer, critic_optimizer, alpha_optimizer: build the optimizers.
+          temperature: builds the temperature.
+          distribution: f(*what the actor returns) -> pi(.|s).
+          target_critic: f(the critics, `critic`, spec, another seed) builds the target critics;
+            None for steps without targets.
         """
         super().__init__(name="train_state")
-        actor_seed, critic_seed, update_seed, exploration_seed, target_seed = independent_seeds(
-            seed, 5
-        )
+        seeds = independent_seeds(seed, 5)
+        actor_seed, critic_seed, update_seed, exploration_seed, target_seed = seeds
         self.actor = actor(spec, actor_seed)
         self.critic = critic(spec, critic_seed)
-        targets: Any = (
-            None if target_critic is None else target_critic(self.critic, critic, spec, target_seed)
-        )
+        targets: Any = None
+        if target_critic is not None:
+            targets = target_critic(self.critic, critic, spec, target_seed)
         self.target_critic = targets
         self._temperature = temperature()
         self.log_alpha = self._temperature.make_parameter()
@@ -100,6 +99,7 @@ class TrainState(tf.Module):
         self.generator = tf.random.Generator.from_seed(update_seed)
         self.exploration_generator = tf.random.Generator.from_seed(exploration_seed)
         self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
+        self.discount = discount
         self.target_entropy = self._temperature.entropy_target(spec.action_dimensions)
         self._distribution = distribution
         self.strategy = devices.current_strategy()
@@ -110,6 +110,10 @@ class TrainState(tf.Module):
         return self._temperature.alpha(self.log_alpha)
 
     def policy(self, observation: Nest, training: bool = False) -> SquashedGaussian:
-        """Returns pi(.|s) for observations [B, ...]; `training` where the actor is what is being
-        trained."""
+        """Returns pi(.|s) for observations [B, ...].
+
+        Args:
+          observation: nest of [B, ...].
+          training: whether the actor is being trained on them.
+        """
         return self._distribution(*self.actor([observation], training=training))
