@@ -1,5 +1,6 @@
 """Reads what gin may bind, after importing all modules of the library but those for TF-Agents."""
 
+import ast
 import functools
 import importlib
 import inspect
@@ -11,7 +12,7 @@ from typing import Any
 import gin
 
 from tests.docs import documents
-from tests.docs.source import module_name, place, python_files
+from tests.docs.source import module_name, place, python_files, syntax
 
 _NOT_GIN = {
     "benchmarks",
@@ -60,6 +61,26 @@ def parameters(name: str) -> dict[str, Any]:
         parameter.name: parameter.default
         for parameter in inspect.signature(found).parameters.values()
     }
+
+
+def names() -> Iterator[str]:
+    """Yields the gin names of all functions and classes of the library, but those for TF-Agents."""
+    for path in python_files("sac_tf"):
+        for node in ast.walk(syntax(path)):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                for decorator in map(ast.unparse, node.decorator_list):
+                    match = re.fullmatch(r"gin\.configurable(?:\((?:'(\w+)')?.*\))?", decorator)
+                    if match and not place(path).startswith("sac_tf/tf_agents/"):
+                        yield match[1] or node.name
+
+
+def is_setting(default: Any) -> bool:
+    """Returns whether gin can write the default of a parameter: a value, or something with a gin
+    name."""
+    if default is inspect.Parameter.empty:
+        return False
+    is_known = not callable(default) or configurable(default) is not None
+    return is_known or hasattr(default, "scope")
 
 
 def is_binding(scope: str, name: str, parameter: str) -> bool:
