@@ -62,8 +62,8 @@ def _train(tree: Path, root_dir: Path, task: str, bindings: list[str]) -> dict[s
 
 
 def checksums(root_dir: Path) -> dict[str, str]:
-    """Returns the SHA-256 of the variables and of the rows in the newest checkpoint of a run, and of
-    its evaluations."""
+    """Returns the SHA-256 of the variables and rows in the newest checkpoint of a run, and of its
+    evaluations."""
     checkpoint = max((root_dir / "checkpoints").glob("step-*"))
     rows = (checkpoint / "replay" / "resident_rows.npy").read_bytes()
     evaluations = []

@@ -5,7 +5,8 @@ python -m benchmarks.compare --baseline=COMMIT --rounds=5 --only=update
 Each round measures COMMIT ("before") and this tree ("now") in turn, each in new processes, so that
 a drift of the machine affects both. Every tree runs its own benchmarks.ours and
 benchmarks.train_run, so their Python names may differ. Values are printed as they come; the last
-lines are medians with the least and the greatest value, and now/before, computed per round.
+lines are medians with the least and the greatest value, and now/before, computed per round. Rates
+are per second, `_cpu` rates per second of processor time, which a busy machine changes less.
 """
 
 import contextlib
@@ -31,8 +32,8 @@ Trees: TypeAlias = Mapping[str, Path]
 
 BEFORE = "before"
 NOW = "now"
-_UPDATE_REPEATS = 5
-"""Measurements of a worker in one round, of which the median counts."""
+_UPDATE_REPEATS = 12
+"""Requests to a worker in one round, of which the median counts."""
 
 _TRAIN = """
 import pathlib, sys
@@ -44,45 +45,50 @@ print(run.steps_per_second)
 
 
 class Measurement(NamedTuple):
-    """A rate to compare.
+    """What one part measures in one round, of every tree.
 
     Attributes:
-      name: in the output.
-      measure: f({name: folder of a tree}, log) returns {name: rate of the code in that tree}, one
-        round.
+      what: is measured; a rate.
+      of: the tree.
+      rate: the value.
     """
 
-    name: str
-    measure: Callable[[Trees, Path], dict[str, float]]
+    what: str
+    of: str
+    rate: float
 
 
-def updates_per_second(trees: Trees, log: Path, size: Size, updates: int) -> dict[str, float]:
-    """Returns updates per second with the replay filled in advance.
+def updates_per_second(trees: Trees, log: Path, size: Size, updates: int) -> list[Measurement]:
+    """Measures updates per second, and per second of processor time, with the replay filled in
+    advance.
 
     The workers of both trees are started anew, and then asked alternately, a second or so each: on
     a busy machine that is fairer than one after the other.
     """
+    what = f"{size.name}_update"
     with contextlib.ExitStack() as stack:
-        workers = {
-            name: stack.enter_context(
-                contextlib.closing(
-                    Worker(sys.executable, "benchmarks.ours", [size.name], log, tree)
-                )
-            )
-            for name, tree in trees.items()
-        }
-        rates: dict[str, list[float]] = {name: [] for name in workers}
+        workers = {}
+        for name, tree in trees.items():
+            worker = Worker(sys.executable, "benchmarks.ours", [size.name], log, tree)
+            workers[name] = stack.enter_context(contextlib.closing(worker))
         for worker in workers.values():
             worker.ask("update", updates)  # compiles
+        rates: dict[str, list[float]] = {name: [] for name in workers}
+        cpu_seconds = dict.fromkeys(workers, 0.0)
         for _ in range(_UPDATE_REPEATS):
             for name, worker in workers.items():
+                before = worker.cpu_seconds()
                 rates[name].append(worker.ask("update", updates))
-    return {name: statistics.median(measured) for name, measured in rates.items()}
+                cpu_seconds[name] += worker.cpu_seconds() - before
+    done = _UPDATE_REPEATS * updates
+    found = [Measurement(what, name, statistics.median(rates[name])) for name in trees]
+    return found + [Measurement(f"{what}_cpu", name, done / cpu_seconds[name]) for name in trees]
 
 
-def steps_per_second(trees: Trees, log: Path, size: Size) -> dict[str, float]:
-    """Returns environment steps per second of the training loop."""
-    return {name: _train(tree, log, size) for name, tree in trees.items()}
+def steps_per_second(trees: Trees, log: Path, size: Size) -> list[Measurement]:
+    """Measures environment steps per second of the training loop."""
+    what = f"{size.name}_loop"
+    return [Measurement(what, name, _train(tree, log, size)) for name, tree in trees.items()]
 
 
 def _train(tree: Path, log: Path, size: Size) -> float:
@@ -97,16 +103,10 @@ def _train(tree: Path, log: Path, size: Size) -> float:
     return float(process.stdout)
 
 
-_PARTS = {
-    "update": Measurement(
-        "half_cheetah_update", lambda trees, log: updates_per_second(trees, log, HALF_CHEETAH, 400)
-    ),
-    "loop": Measurement(
-        "half_cheetah_loop", lambda trees, log: steps_per_second(trees, log, HALF_CHEETAH)
-    ),
-    "redq": Measurement(
-        "redq_update", lambda trees, log: updates_per_second(trees, log, REDQ, 100)
-    ),
+_PARTS: dict[str, Callable[[Trees, Path], list[Measurement]]] = {
+    "update": lambda trees, log: updates_per_second(trees, log, HALF_CHEETAH, 160),
+    "loop": lambda trees, log: steps_per_second(trees, log, HALF_CHEETAH),
+    "redq": lambda trees, log: updates_per_second(trees, log, REDQ, 40),
 }
 
 _BASELINE = flags.DEFINE_string("baseline", None, "Commit to compare with.", required=True)
@@ -127,28 +127,28 @@ def main(arguments: list[str]) -> None:
         trees = {BEFORE: baseline, NOW: commits.REPOSITORY}
         for part in _ONLY.value or _PARTS:
             try:
-                samples += _measure(_PARTS[part], trees, Path(folder) / "log.txt")
+                samples += _run(_PARTS[part], trees, Path(folder) / "log.txt")
             except BenchmarkError as error:
                 raise RunError(" ".join(str(error).split())) from error
     print("\n".join(["", *lines(samples)]))
 
 
-def _measure(part: Measurement, trees: Trees, log: Path) -> list[Sample]:
+def _run(part: Callable[[Trees, Path], list[Measurement]], trees: Trees, log: Path) -> list[Sample]:
     samples = []
     for number in range(_ROUNDS.value):
-        for name, rate in part.measure(trees, log).items():
-            samples.append(Sample(name, part.name, number, rate, versions=""))
-            print(f"{part.name} {name} [{number + 1}] {rate:.4g}", flush=True)
+        for found in part(trees, log):
+            samples.append(Sample(found.of, found.what, number, found.rate, versions=""))
+            print(f"{found.what} {found.of} [{number + 1}] {found.rate:.4g}", flush=True)
     return samples
 
 
 def lines(samples: list[Sample]) -> Iterator[str]:
     """Yields the median and spread of each rate of both trees, and of now/before."""
     yield from results.table(samples)
-    for name in dict.fromkeys(sample.what for sample in samples):
-        found = results.ratio(samples, name, BEFORE, own=NOW)
+    for what in dict.fromkeys(sample.what for sample in samples):
+        found = results.ratio(samples, what, BEFORE, own=NOW)
         assert found is not None
-        yield f"{name:36} {f'{NOW}/{BEFORE}':12} {found}"
+        yield f"{what:36} {f'{NOW}/{BEFORE}':12} {found}"
 
 
 if __name__ == "__main__":
