@@ -1,4 +1,4 @@
-# make train | train-distributed | test | check | lint-deploy | bazel-test | clean; nothing is installed outside .venv*.
+# make train | train-distributed | test | check | docs | lint-deploy | bazel-test | clean; nothing is installed outside .venv*.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -6,7 +6,7 @@ GIN_FILE ?= gin_configs/tasks/pendulum.gin
 PORT ?= 8000
 COLLECTORS ?= 2
 
-.PHONY: train train-distributed test check lint-deploy learning bench bazel-test clean
+.PHONY: train train-distributed test check docs lint-deploy learning bench bazel-test clean
 
 train: ROOT_DIR ?= runs/quickstart
 train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
@@ -25,6 +25,11 @@ check: $(VENV)/.installed  ## lint, format, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(VENV)-docs/.installed  ## the documentation as a site in build/docs; a broken link or anchor is an error
+	@rm -rf build/docs_source && mkdir -p build/docs_source
+	@cp -R --parents README.md CONTRIBUTING.md CHANGELOG.md LICENSE docs deploy examples gin_configs benchmarks/results build/docs_source
+	@NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict
 
 lint-deploy: $(VENV)-deploy/.installed  ## the files of deploy/, each by its own linter
 	$(VENV)-deploy/bin/yamllint --strict -c deploy/yamllint.yaml deploy
@@ -58,6 +63,10 @@ $(VENV)-deploy/.installed: deploy/requirements.txt
 	@$(call install,$(VENV)-deploy,deploy/requirements.txt,60 MB,11)
 	@touch $@
 
+$(VENV)-docs/.installed: docs/requirements.txt
+	@$(call install,$(VENV)-docs,docs/requirements.txt,30 MB,11)
+	@touch $@
+
 # install(folder, requirements, size, minor versions of Python 3): Reverb has no release for others than 3.10 and 3.11
 define install
 $(PYTHON) -c 'import sys; v = sys.version_info[:2]; fitting = "$(4)".split(); str(v[1]) in fitting or sys.exit( \
@@ -69,4 +78,4 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)
 endef
 
 clean:
-	rm -rf $(VENV) $(VENV)-peers $(VENV)-deploy build *.egg-info
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-deploy $(VENV)-docs build *.egg-info

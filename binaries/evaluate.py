@@ -57,7 +57,10 @@ def main(arguments: list[str]) -> None:
     print(f"Evaluation return {evaluate.summarize(played)}")
     if _VIDEO.value:
         path = Path(_VIDEO.value)
-        frames = video.film(policy.environment_id, policy.act(1), _SEED, path, policy.scale_actions)
+        filmed = GymnasiumEnvironment(
+            policy.environment_id, render_mode="rgb_array", scale_actions=policy.scale_actions
+        )
+        frames = video.record_video(filmed, policy.act(1), _SEED, path)
         print(f"Video of {frames} frames in {path}")
 
 

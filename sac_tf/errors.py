@@ -1,16 +1,15 @@
-"""The two ways a run can go wrong that a user can mend, and the checks that raise the first."""
+"""Errors that a user can fix, and checks of settings that raise them."""
 
 from collections.abc import Callable
 from typing import Any
 
 
 class ConfigurationError(ValueError):
-    """A flag, a gin binding or an argument that cannot work. Binaries print it and exit with 2."""
+    """A flag, a gin binding or an argument that cannot work: exit code 2 of programs."""
 
 
 class RunError(RuntimeError):
-    """Something that broke while running (a NaN, a full disk). Binaries print it and exit with
-    1."""
+    """A failure while running (a NaN, a full disk): exit code 1 of programs."""
 
 
 class Diverged(RunError):
@@ -36,8 +35,15 @@ def require_counts(name: str, values: Any) -> tuple[int, ...]:
 
 
 def require_number(name: str, value: Any, accept: Callable[[float], bool], wanted: str) -> float:
-    """Returns `value` as a float if it is a number that `accept` takes; raises ConfigurationError
-    otherwise."""
+    """Returns `value` as a float if it is a number and `accept(value)` is true; raises
+    ConfigurationError otherwise.
+
+    Args:
+      name: of the setting, for the message.
+      value: of the setting.
+      accept: whether a number is in range.
+      wanted: describes the range for the message: "a number above 0", for example.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not accept(value):
         raise ConfigurationError(f"{name} must be {wanted}, got {value!r}.")
     return float(value)

@@ -9,12 +9,12 @@ from sac_tf import devices
 
 
 def independent_seeds(seed: int, number: int) -> list[int]:
-    """Returns `number` seeds that are independent of each other, always the same for one `seed`."""
+    """Returns `number` seeds that are independent of each other and determined by `seed`."""
     return [int(word) for word in np.random.SeedSequence(seed).generate_state(number)]
 
 
 def initializer_seeds(seed: int) -> Iterator[int]:
-    """Yields an endless, repeatable stream of independent seeds for the layers of a network."""
+    """Yields independent seeds for the layers of a network, without end, determined by `seed`."""
     generator = np.random.default_rng(seed)
     while True:
         yield int(generator.integers(2**31))
@@ -33,5 +33,5 @@ def seed_at_step(seed: int, stream: int, step: int) -> int:
 
 
 def draw_seed(generator: tf.random.Generator) -> tf.Tensor:
-    """Returns a fresh stateless seed, int32 [2], from a stateful generator."""
+    """Draws a stateless seed, int32 [2], from a stateful generator."""
     return devices.once(lambda: generator.uniform_full_int([2], tf.int32))

@@ -1,11 +1,10 @@
-"""What flows between the parts of the library, and every shape convention, once.
+"""Data types shared by the library, and its shape conventions.
 
-Letters used in shapes everywhere: B rows of a batch, A action dimensions, N critics of an ensemble,
+Letters in shapes: B rows of a batch, A action dimensions, N critics of an ensemble,
 E environments stepped together, W columns of a packed row.
 
 An observation is one float32 array, or a nested dict of them ("nest"). Actions are in [-1, 1]
-everywhere inside the library; only the environment adapter and exported policies know the bounds of
-a task.
+inside the library; only environments and exported policies know the bounds of a task.
 """
 
 import dataclasses
@@ -28,7 +27,7 @@ Act = Callable[[Nest], np.ndarray]
 
 
 class Transition(NamedTuple):
-    """Rows of experience, in NumPy on the way to the replay and in TensorFlow on the way out.
+    """Transitions: NumPy arrays before the replay, tensors after it.
 
     Attributes:
       observation: nest of float32 [B, ...].
@@ -48,15 +47,15 @@ class Transition(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one joint step of E environments gave.
+    """The result of stepping E environments together.
 
     Attributes:
       reward: float32 [E].
-      terminated: bool [E], the task itself ended (no value beyond).
-      truncated: bool [E], a time limit ended the episode (value goes on).
+      terminated: bool [E], the task itself ended (no value after it).
+      truncated: bool [E], a time limit ended the episode (the value continues).
       successor: nest of float32 [E, ...], the state reached, also where the episode ended.
-      observation: nest of float32 [E, ...], what to act on next: the first of a new episode where
-        one ended.
+      observation: nest of float32 [E, ...], to act on next: the first of a new episode where one
+        ended.
     """
 
     reward: Any
@@ -72,7 +71,7 @@ class Episode(NamedTuple):
     Attributes:
       total_reward: undiscounted return.
       length: in environment steps.
-      copy: which of the E environments played it.
+      copy: index of the environment that played it, of E.
     """
 
     total_reward: float
@@ -109,13 +108,13 @@ class Leaf(NamedTuple):
 
 
 def leaves_of(nest: Nest) -> list[Leaf]:
-    """Returns the arrays of a nest in the order of `tf.nest.flatten`: the one way to walk it."""
+    """Returns the arrays of a nest in the order of `tf.nest.flatten`."""
     return [Leaf(tuple(map(str, path)), value) for path, value in tree.flatten_with_path(nest)]
 
 
 @dataclasses.dataclass(frozen=True)
 class EnvironmentSpec:
-    """What a policy and a replay need to know of a task.
+    """Observations and actions of a task.
 
     Attributes:
       observation: nest of `tf.TensorSpec`, float32, without a batch dimension.

@@ -1,5 +1,5 @@
-"""Quiet and repeatable: native chatter off, threads as in a run, no gin binding left from another
-test."""
+"""Fixtures of all tests: no native log lines, threads as in a run, no gin bindings of other
+tests."""
 
 import gc
 import os
@@ -19,7 +19,7 @@ set_runtime()
 
 
 def pytest_collection_finish():
-    """What was imported stays: the collector need not look at it again and again."""
+    """Excludes imported modules from garbage collection, which saves time in every test."""
     gc.freeze()
 
 
@@ -30,8 +30,8 @@ def _no_gin_bindings():
 
 
 @pytest.fixture(autouse=True)
-def _no_crowd_of_threads():
-    """Replays of many tests, closed but not freed, would take the time of those that come after."""
+def _few_threads():
+    """Frees closed replays: the threads of many of them would slow down later tests."""
     before = count_threads()
     yield
     if count_threads() > before + 20:
@@ -48,7 +48,7 @@ def spec() -> EnvironmentSpec:
 
 @pytest.fixture
 def nested_spec() -> EnvironmentSpec:
-    """A nested dict of observations, 2 + 2 x 2 + 1 numbers in all, and one action."""
+    """A nested dict of observations with 2 + 2 x 2 + 1 numbers, and one action."""
     observation = {
         "position": tf.TensorSpec([2], tf.float32, name="position"),
         "hand": {

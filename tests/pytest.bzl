@@ -22,5 +22,7 @@ def pytest_tests(data = [], deps = []):
             # Bazel would add an __init__.py to every folder, gin_configs and tests included.
             legacy_create_init = False,
             timeout = "long",  # 15 minutes: some tests train
+            # Tests of the documentation read the whole source tree, which is not declared.
+            tags = ["external", "local"] if src.startswith("docs/") else [],
             deps = [":support"],
         )

@@ -1,4 +1,4 @@
-"""Threads of this process, Python's and all others."""
+"""Counts the threads of this process, including those of native libraries."""
 
 from pathlib import Path
 

@@ -1,5 +1,4 @@
-"""Environments small enough to know every number: `tests.toy:Counter-v0` and its faulty
-relatives."""
+"""Toy environments whose every number is known: `tests.toy:Counter-v0` and faulty variants."""
 
 import time
 
@@ -12,26 +11,31 @@ LENGTH = 5
 
 class Counter(gymnasium.Env):
     """Observes (episode, step). The reward is the action. Odd episodes terminate after 5 steps,
-    even ones are cut."""
+    even ones are truncated."""
 
     observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
     action_space = spaces.Box(np.float32(-2.0), np.float32(0.5), (1,))
 
     def __init__(self, render_mode=None):
         self.render_mode = render_mode
-        self._episode, self._step, self.seeds = 0, 0, []
+        self._episode = 0
+        self._step = 0
+        self.seeds = []
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.seeds.append(seed)
-        self._episode, self._step = self._episode + 1, 0
+        self._episode += 1
+        self._step = 0
         return self._observation(), {}
 
     def step(self, action):
         assert self.action_space.contains(action), action
         self._step += 1
-        over, odd = self._step == LENGTH, self._episode % 2 == 1
-        return self._observation(), float(action[0]), over and odd, over and not odd, {}
+        is_over = self._step == LENGTH
+        terminates = self._episode % 2 == 1
+        reward = float(action[0])
+        return self._observation(), reward, is_over and terminates, is_over and not terminates, {}
 
     def _observation(self):
         return np.array([self._episode, self._step], np.float64)
@@ -60,7 +64,7 @@ class Unbounded(Counter):
 
 
 class Uneven(Counter):
-    """Bounds at which centre - half range, rounded to float32, lies outside."""
+    """Bounds for which center - half range, rounded to float32, lies outside."""
 
     action_space = spaces.Box(np.float32(1.304), np.float32(4.1452427), (1,))
 
@@ -70,8 +74,7 @@ class Pixels(Counter):
 
 
 class Paced(Counter):
-    """Takes 4 ms a step, so that a run of many processes leaves the processor to others while it is
-    looked at."""
+    """Takes 4 ms per step, so that collectors leave the processor to other processes of a run."""
 
     def step(self, action):
         time.sleep(0.004)
@@ -79,7 +82,7 @@ class Paced(Counter):
 
 
 class Poisoned(Counter):
-    """Gives a NaN as the observation of step 3 of episode 20."""
+    """Observes NaN in step 3 of episode 20."""
 
     def _observation(self):
         observation = super()._observation()
@@ -87,7 +90,7 @@ class Poisoned(Counter):
 
 
 class Steep(Counter):
-    """Rewards that a float32 holds and whose square it does not: the critic loss overflows."""
+    """Rewards whose squares overflow float32, and so the critic loss."""
 
     def step(self, action):
         observation, _, terminated, truncated, info = super().step(action)

@@ -1,7 +1,7 @@
 """Gymnasium environments as an `Environment`: float32 observations, actions in [-1, 1]."""
 
 import importlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -11,6 +11,19 @@ import tree
 from sac_tf.environments.environment import Environment
 from sac_tf.errors import ConfigurationError, RunError, require_count
 from sac_tf.types import EnvironmentSpec, Nest, Step
+
+
+class _Result(NamedTuple):
+    """What one environment returned for one step."""
+
+    successor: Nest
+    reward: float
+    terminated: bool
+    truncated: bool
+
+    @property
+    def has_ended(self) -> bool:
+        return self.terminated or self.truncated
 
 
 class GymnasiumEnvironment:
@@ -29,7 +42,8 @@ class GymnasiumEnvironment:
           environment_id: a registered id, or `module:id` for an id that importing `module`
             registers.
           num_environments: E.
-          render_mode: passed to Gymnasium ("rgb_array" to render frames).
+          render_mode: passed to Gymnasium ("rgb_array" to render frames); None passes none, for
+            tasks that take no such argument.
           scale_actions: `step` takes actions in [-1, 1]; False: within the task's own bounds, as
             exported policies act.
 
@@ -37,10 +51,12 @@ class GymnasiumEnvironment:
           ConfigurationError: the id is unknown, or SAC cannot use the observation or action space.
         """
         require_count("num_environments", num_environments)
+        self._environment_id = environment_id
         self._environments = [_make(environment_id, render_mode) for _ in range(num_environments)]
         self._action_space = _check_action_space(environment_id, self._environments[0].action_space)
         observation_space = self._environments[0].observation_space
-        low, high = self._action_space.low, self._action_space.high
+        low = self._action_space.low
+        high = self._action_space.high
         self.spec = EnvironmentSpec(
             observation=_observation_spec(environment_id, observation_space, ""),
             action=tf.TensorSpec(
@@ -62,26 +78,25 @@ class GymnasiumEnvironment:
     def reset(self, seed: int) -> Nest:
         """Environment `i` is seeded with `seed + i`; see `Environment`."""
         observations = [
-            environment.reset(seed=seed + i)[0] for i, environment in enumerate(self._environments)
+            self._reset(environment, seed=seed + i)
+            for i, environment in enumerate(self._environments)
         ]
         return _stack(observations)
 
     def step(self, action: np.ndarray) -> Step:
         """A new episode starts without a new seed; see `Environment`."""
         results = [
-            environment.step(own)
+            self._step(environment, own)
             for environment, own in zip(self._environments, self._scale(action), strict=True)
         ]
-        successors, rewards, terminated, truncated, _ = zip(*results, strict=True)
-        observations = [
-            environment.reset()[0] if is_terminated or is_truncated else successor
-            for environment, successor, is_terminated, is_truncated in zip(
-                self._environments, successors, terminated, truncated, strict=True
-            )
-        ]
+        successors, rewards, terminated, truncated = zip(*results, strict=True)
         successor = _stack(successors)
         observation = successor
-        if any(terminated) or any(truncated):
+        if any(result.has_ended for result in results):
+            observations = [
+                self._reset(environment) if result.has_ended else result.successor
+                for environment, result in zip(self._environments, results, strict=True)
+            ]
             observation = _stack(observations)
         return Step(
             reward=np.array(rewards, np.float32),
@@ -104,6 +119,42 @@ class GymnasiumEnvironment:
         for environment in self._environments:
             environment.close()
 
+    def _reset(self, environment: gymnasium.Env, **arguments: int) -> Nest:
+        try:
+            observation, _ = environment.reset(**arguments)
+        except Exception as error:
+            raise self._failure("reset", error) from error
+        return _copy(observation)
+
+    def _step(self, environment: gymnasium.Env, action: np.ndarray) -> _Result:
+        try:
+            observation, reward, terminated, truncated, _ = environment.step(action)
+        except Exception as error:
+            raise self._failure("step", error) from error
+        return _Result(
+            _copy(observation),
+            self._one_number("reward", reward),
+            bool(self._one_number("terminated", terminated)),
+            bool(self._one_number("truncated", truncated)),
+        )
+
+    def _one_number(self, name: str, value: Any) -> float:
+        """Returns a number as it is, and the number in an array that holds just one."""
+        if isinstance(value, float | bool):
+            return value
+        array = np.asarray(value)
+        if array.size != 1 or array.dtype.kind not in "fiub":
+            raise RunError(
+                f"{self._environment_id} returned {value!r} as {name}, where one number is needed."
+            )
+        return array.item()
+
+    def _failure(self, call: str, error: Exception) -> RunError:
+        reason = " ".join(str(error).split())
+        return RunError(
+            f"{self._environment_id} raised {type(error).__name__} in {call}() ({reason})."
+        )
+
     def _scale(self, action: np.ndarray) -> np.ndarray:
         """Returns actions [E, A] within the task's own bounds, [E, *shape of its action]."""
         space = self._action_space
@@ -124,6 +175,8 @@ def _make(environment_id: str, render_mode: str | None) -> gymnasium.Env:
     try:
         if separator:
             importlib.import_module(module)
+        if render_mode is None:
+            return gymnasium.make(environment_id)
         return gymnasium.make(environment_id, render_mode=render_mode)
     except (gymnasium.error.Error, ImportError) as error:
         reason = " ".join(str(error).split())
@@ -164,9 +217,14 @@ def _observation_spec(environment_id: str, space: Any, path: str) -> Nest:
     return tf.TensorSpec(space.shape, tf.float32, name=path.strip("/") or "observation")
 
 
+def _copy(observation: Any) -> Nest:
+    """Returns an observation in float32 that the environment's next call cannot change."""
+    if isinstance(observation, np.ndarray):  # the common case, without walking a nest
+        return np.array(observation, np.float32)
+    return tree.map_structure(lambda leaf: np.array(leaf, np.float32), observation)
+
+
 def _stack(observations: Any) -> Nest:
-    """Returns E observations as one nest of float32 [E, ...]."""
-    # Most observations are a single array, which needs no walk over a nest.
     if isinstance(observations[0], np.ndarray):
-        return np.array(observations, np.float32)
-    return tree.map_structure(lambda *leaves: np.array(leaves, np.float32), *observations)
+        return np.array(observations)
+    return tree.map_structure(lambda *leaves: np.array(leaves), *observations)

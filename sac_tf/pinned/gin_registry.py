@@ -5,6 +5,7 @@ follow bindings and signature defaults from a root instead, so a setting that no
 before any work, and processes that use different parts of a run can compare all of its settings.
 """
 
+import copy
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +14,10 @@ from typing import Any, NamedTuple
 import gin
 from gin import config
 
+from sac_tf.errors import ConfigurationError
+
 _MACRO = "gin.macro"
+_OWN_MODULES = "sac_tf."
 
 
 class InScope:
@@ -36,8 +40,8 @@ class Settings(NamedTuple):
       values: {"scope/name.parameter": value as gin text}, bound or default. Values that gin cannot
         write, such as a lambda, are left out.
       modules: that register the configurables.
-      unused: bindings that nothing reached uses, as "scope/name.parameter"; those that repeat a
-        default are not among them.
+      unused: bindings and macros without effect, as "scope/name.parameter" or "MACRO"; bindings
+        that repeat a default are not among them.
     """
 
     values: dict[str, str]
@@ -52,6 +56,14 @@ class _Node(NamedTuple):
     configurable: config.Configurable
 
 
+class _Binding(NamedTuple):
+    """A parameter that gin may bind, in one scope; "" is the outermost."""
+
+    scope: str
+    selector: str
+    parameter: str
+
+
 def settings_of(roots: Iterable[Any], ignored: Mapping[str, set[str]]) -> Settings:
     """Returns the settings of `roots` and of what they refer to.
 
@@ -59,37 +71,45 @@ def settings_of(roots: Iterable[Any], ignored: Mapping[str, set[str]]) -> Settin
       roots: configurable functions and classes, and instances of configurable dataclasses, whose
         fields count instead of bindings.
       ignored: {name: parameters} that this kind of run never reads.
+
+    Raises:
+      ConfigurationError: a macro without a value.
     """
     values: dict[str, str] = {}
     modules: set[str] = set()
-    used: set[tuple[str, str, str]] = set()
+    used: set[_Binding] = set()
     reached: set[tuple[tuple[str, ...], str]] = set()
     waiting = [_root(root) for root in roots]
     while waiting:
         node, given = waiting.pop()
-        key = (node.scope, node.configurable.selector)
-        if key in reached:
+        selector = node.configurable.selector
+        if (node.scope, selector) in reached:
             continue
-        reached.add(key)
+        reached.add((node.scope, selector))
         modules.add(_module(node.configurable))
-        name = _name(node)
         for parameter, value in _parameters(node, given).items():
             if parameter in ignored.get(node.configurable.name, ()):
                 continue
-            used |= {(scope, node.configurable.selector, parameter) for scope in _scopes(node)}
+            used |= {_Binding(scope, selector, parameter) for scope in _scopes(node)}
+            used |= {_Binding(macro, _MACRO, "value") for macro in _macros(value)}
             text = _text(value)
             if text is not None:
-                values[f"{name}.{parameter}"] = text
+                values[f"{_name(node)}.{parameter}"] = text
             waiting += [(child, None) for child in _references(value, node.scope)]
-    unused = sorted(
-        f"{scope}/{_short(selector)}.{parameter}".removeprefix("/")
-        for (scope, selector), bound in config._CONFIG.items()
-        for parameter, value in bound.items()
-        if selector != _MACRO
-        and (scope, selector, parameter) not in used
-        and not _is_default(selector, parameter, value)
-    )
-    return Settings(values, modules - {"__main__", ""}, unused)
+    return Settings(values, modules - {"__main__", ""}, _unused(used))
+
+
+def _unused(used: set[_Binding]) -> list[str]:
+    """Returns the names of all bindings that are not in `used` and do not repeat a default."""
+    names = []
+    for (scope, selector), bound in config._CONFIG.items():
+        for parameter, value in bound.items():
+            binding = _Binding(scope, selector, parameter)
+            if binding in used or _is_default(binding, value):
+                continue
+            name = f"{scope}/{_short(selector)}.{parameter}".removeprefix("/")
+            names.append(scope if selector == _MACRO else name)
+    return sorted(names)
 
 
 def _root(root: Any) -> tuple[_Node, Mapping[str, Any] | None]:
@@ -104,33 +124,55 @@ def _root(root: Any) -> tuple[_Node, Mapping[str, Any] | None]:
 
 
 def _parameters(node: _Node, given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Returns what gin may bind: parameters with their values. Bindings that the caller overrides
-    with fields of a dataclass are replaced by them."""
+    """Returns {parameter: value} of what gin may bind: what is bound, or else the default.
+
+    Args:
+      node: the configurable.
+      given: the fields of a dataclass, or None. A field wins over a binding of another value; a
+        field that gin filled keeps its reference, which shows scope and name.
+    """
     signature = inspect.signature(node.configurable.wrapped)
-    defaults = {
-        parameter.name: parameter.default
-        for parameter in signature.parameters.values()
-        if parameter.default is not inspect.Parameter.empty and _module(node.configurable)
-    }
+    values: dict[str, Any] = {}
+    arguments: set[str] = set()
+    for parameter in signature.parameters.values():
+        if parameter.default is inspect.Parameter.empty:
+            arguments.add(parameter.name)
+        elif parameter.default is not gin.REQUIRED and _module(node.configurable):
+            values[parameter.name] = parameter.default
     with gin.config_scope(list(node.scope)):
         bound = gin.get_bindings(node.configurable.selector, resolve_references=False)
-    values = {name: value for name, value in defaults.items() if value is not gin.REQUIRED} | bound
-    if given is None:
-        return values
-    # A field that gin filled keeps its reference, which shows scope and name.
-    return values | {name: value for name, value in given.items() if name not in bound}
+    # The library passes all arguments without a default in its own calls, and so overrides gin.
+    is_own = node.configurable.wrapped.__module__.startswith(_OWN_MODULES)
+    values |= {name: value for name, value in bound.items() if not (is_own and name in arguments)}
+    for name, value in (given or {}).items():
+        if name not in bound or not _may_resolve_to(bound[name], value):
+            values[name] = value
+    return values
+
+
+def _may_resolve_to(bound: Any, value: Any) -> bool:
+    """Returns whether gin may have made `value` from what is bound. It always may from the result
+    of a call (`@name()`), which is not repeated here."""
+    references = config.iterate_references({"bound": bound})
+    if any(one.evaluate and one.configurable.selector != _MACRO for one in references):
+        return True
+    return bool(copy.deepcopy(bound) == value)  # which is how gin resolves references
 
 
 def _module(configurable: config.Configurable) -> str:
-    """Returns the module that registers a configurable, "" for those of Reverb, which sac_tf
-    registers and whose defaults are Reverb's own affair."""
+    """Returns the module that registers a configurable, or "" for those of Reverb: sac_tf registers
+    them, and their defaults are part of Reverb."""
     module = configurable.wrapped.__module__
     return "" if module.startswith("reverb.") else module
 
 
-def _is_default(selector: str, parameter: str, value: Any) -> bool:
-    signature = inspect.signature(config._REGISTRY[selector].wrapped)
-    return parameter in signature.parameters and value == signature.parameters[parameter].default
+def _is_default(binding: _Binding, value: Any) -> bool:
+    parameters = inspect.signature(config._REGISTRY[binding.selector].wrapped).parameters
+    if binding.parameter not in parameters:
+        return False
+    default = parameters[binding.parameter].default
+    text = _text(value)
+    return value == default or (text is not None and text == _text(default))
 
 
 def _references(value: Any, scope: tuple[str, ...]) -> Iterator[_Node]:
@@ -155,6 +197,14 @@ def _references(value: Any, scope: tuple[str, ...]) -> Iterator[_Node]:
             yield _Node(scope, configurable)
 
 
+def _macros(value: Any) -> Iterator[str]:
+    """Yields the names of the macros in a value, and of those in their values."""
+    for reference in config.iterate_references({"value": value}):
+        if reference.configurable.selector == _MACRO:
+            yield _macro_name(reference)
+            yield from _macros(_macro_value(reference))
+
+
 def _text(value: Any) -> str | None:
     """Returns a value as gin text, or None if gin cannot write it."""
     if isinstance(value, config.ConfigurableReference):
@@ -177,9 +227,17 @@ def _text(value: Any) -> str | None:
     return repr(value) if config._is_literally_representable(value) else None
 
 
+def _macro_name(reference: config.ConfigurableReference) -> str:
+    return "/".join(reference.scopes)
+
+
 def _macro_value(reference: config.ConfigurableReference) -> Any:
     with gin.config_scope(list(reference.scopes)):
-        return gin.get_bindings(_MACRO, resolve_references=False)["value"]
+        bound = gin.get_bindings(_MACRO, resolve_references=False)
+    if "value" not in bound:
+        name = _macro_name(reference)
+        raise ConfigurationError(f"The macro {name} has no value; bind {name} = ... in gin.")
+    return bound["value"]
 
 
 def _scopes(node: _Node) -> list[str]:

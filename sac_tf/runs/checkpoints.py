@@ -21,7 +21,7 @@ class Progress:
 
     Attributes:
       step: environment steps done.
-      elapsed: seconds they took, restarts not counted.
+      elapsed: seconds spent on them, over all restarts.
     """
 
     step: int = 0
@@ -44,11 +44,12 @@ class CheckpointStore:
         self._keep = keep
 
     def save(self, step: int, write: Callable[[Path], None], prefix: str = "step") -> Path:
-        """Makes a checkpoint of what `write(folder)` puts into an empty folder.
+        """Saves a checkpoint, atomically.
 
         Args:
           step: environment step, part of the name.
-          write: fills the folder. If it raises, the existing checkpoints are unchanged.
+          write: f(an empty folder) writes its files. If it raises, the existing checkpoints are
+            unchanged.
           prefix: "step"; `latest` ignores checkpoints with another prefix, which are for debugging.
 
         Returns: the finished checkpoint.
@@ -125,9 +126,12 @@ def read_state(state: tf.Module, checkpoint: Path) -> None:
 
 @contextmanager
 def saved_on_error(root_dir: Path, save: Callable[[str], Path]) -> Iterator[None]:
-    """Makes a checkpoint by `save(prefix)` when something breaks, and says in RunError where it is.
+    """Saves a checkpoint by `save(prefix)` if the body raises; a RunError then names its folder.
 
-    A diverged state gets the prefix "diverged", so that the run resumes from the checkpoint before.
+    The prefix of a diverged state is "diverged": the run resumes from the checkpoint before it.
+
+    Raises:
+      RunError: the body raised it, or files cannot be written.
     """
     try:
         yield

@@ -1,7 +1,7 @@
 """The configuration of a run: checked before any work, saved with the run, compared on resume.
 
-It lists every setting of the run, bound or default, also those that other processes of a
-distributed run read, and is found without running anything (`pinned.gin_registry`).
+It lists every setting of the run, bound or default, including those that only other processes of a
+distributed run read. Finding them runs nothing (`pinned.gin_registry`).
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ class Configuration:
 
     Attributes:
       settings: {"scope/name.parameter": value as gin text}.
-      modules: what a gin file with these settings must import.
+      modules: imported by a gin file with these settings.
       may_change: settings, or prefixes of settings, that a resumed run may change.
     """
 
@@ -42,7 +42,8 @@ class Configuration:
         """Returns the configuration of a run.
 
         Args:
-          roots: what the programs of the run build; everything that these refer to belongs to it.
+          roots: configurables that the programs of the run build; all that they refer to belongs
+            to it.
           ignored: {name: parameters} that this kind of run never reads.
           may_change: settings that a resumed run may change, besides `train.total_steps`.
 
@@ -52,8 +53,8 @@ class Configuration:
         found = settings_of(roots, ignored)
         if found.unused:
             raise ConfigurationError(
-                f"The binding of {', '.join(found.unused)} has no effect: no part of this run "
-                f"uses it."
+                f"The binding of {', '.join(found.unused)} has no effect: no part of this run uses "
+                "it."
             )
         return cls(found.values, frozenset(found.modules), (*_MAY_CHANGE, *may_change))
 

@@ -1,6 +1,6 @@
-"""The folder of a run: the name of every file in it.
+"""File names in the folder of a run.
 
-The replay names its own files below `REPLAY`, an exported policy those below `POLICY`.
+The replay names its own files in `REPLAY`, and an exported policy those in `POLICY`.
 """
 
 CONFIGURATION = "config.gin"
@@ -13,7 +13,7 @@ POLICY = "policy"
 NATIVE_LOG = "native.log"
 
 REPLAY_SERVER = "replay_server"
-"""Of a distributed run: what the replay server keeps."""
+"""Of a distributed run: the state of the replay server."""
 COLLECTORS = "collectors"
 """Of a distributed run: a folder for each collector, with its episodes.csv."""
 EPISODES = "episodes.csv"

@@ -1,7 +1,7 @@
-"""gin files of a run: the order in which they are read, and bindings that contradict each other."""
+"""gin files of a run: the order in which they are parsed, and contradictory bindings."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import gin
@@ -14,12 +14,12 @@ _TASKS_FOLDER = "tasks"
 
 
 def read(files: Sequence[str], bindings: Sequence[str]) -> None:
-    """Gives gin files and bindings to gin: sac.gin first, then the files in a folder `tasks`, then
-    the others in the order given, and at last the bindings.
+    """Parses gin files and bindings: sac.gin first, then the files in a folder `tasks`, then the
+    others in the order given, and the bindings last.
 
     Raises:
-      ConfigurationError: a file or a binding that gin cannot use, with gin's own reason; or two
-        files that bind one setting to different values, which no binding decides.
+      ConfigurationError: a file is missing; gin cannot use a file or a binding, with its reason; or
+        two files bind one setting to different values and no binding decides.
     """
     for file in files:
         if not Path(file).is_file():
@@ -28,19 +28,20 @@ def read(files: Sequence[str], bindings: Sequence[str]) -> None:
     try:
         gin.parse_config_files_and_bindings(ordered, list(bindings))
     except Exception as error:  # gin raises many kinds, and all mean a wrong file or binding
-        reason = str(error).strip().splitlines()[0]
+        lines = str(error).strip().splitlines()
+        reason = lines[0] if lines else type(error).__name__
         raise ConfigurationError(f"gin cannot use this configuration: {reason}") from error
     _refuse_contradictions(ordered, bindings)
 
 
 def bindings_in(file: str) -> dict[str, str]:
-    """Returns {"scope/name.parameter": value as gin text} of a file and of what it includes; a file
-    may override what it includes."""
+    """Returns {"scope/name.parameter": value as gin text} of a file and of the files that it
+    includes, whose bindings it may override."""
     return _bindings(Path(file).read_text())
 
 
 def included_files(file: str) -> list[str]:
-    """Returns the files that `file` includes itself."""
+    """Returns the files that `file` includes directly."""
     return [
         statement.filename
         for statement in _parse(Path(file).read_text())
@@ -93,21 +94,19 @@ def _refuse_contradictions(files: Sequence[str], bindings: Sequence[str]) -> Non
     for (first, here), (second, there) in itertools.combinations(contents, 2):
         if _rank(first) != _rank(second):
             continue
-        names = _contradiction(here, there, decided)
-        if names is not None:
-            mine, theirs = names
+        for mine, theirs in itertools.product(sorted(here), sorted(there)):
+            name = _shared_name(mine, theirs)
+            if name is None or name in decided or here[mine] == there[theirs]:
+                continue
             raise ConfigurationError(
                 f"{first} sets {mine} = {here[mine]} and {second} sets {theirs} = {there[theirs]}; "
-                f"leave out one of the files, or decide with --gin_bindings='{theirs} = ...'."
+                f"leave out one of the files, or decide with --gin_bindings='{name} = ...'."
             )
 
 
-def _contradiction(
-    here: Mapping[str, str], there: Mapping[str, str], decided: Mapping[str, str]
-) -> tuple[str, str] | None:
-    """Returns the first setting that two files bind to different values, by its name in each."""
-    for mine, theirs in itertools.product(sorted(here), sorted(there)):
-        is_same = mine == theirs or mine.endswith(f"/{theirs}") or theirs.endswith(f"/{mine}")
-        if is_same and here[mine] != there[theirs] and not {mine, theirs} & decided.keys():
-            return mine, theirs
-    return None
+def _shared_name(first: str, second: str) -> str | None:
+    """Returns the name of the setting that two bindings both determine, or None. A binding without
+    a scope holds in scopes too: `adam.learning_rate` and `actor/adam.learning_rate` share the
+    latter."""
+    shorter, longer = sorted((first, second), key=len)
+    return longer if longer == shorter or longer.endswith(f"/{shorter}") else None

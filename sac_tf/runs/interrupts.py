@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a flag that a loop looks at between two steps."""
+"""Interrupts: Ctrl-C and SIGTERM set a flag that a loop reads between two steps."""
 
 import signal
 from types import FrameType, TracebackType
@@ -7,13 +7,17 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While entered, the first signal only sets `received`; a second one acts as it always did."""
+    """While entered, the first signal only sets `received`; a second signal has its usual effect.
+
+    Attributes:
+      received: the signal; None if there was none.
+    """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> "Interrupts":
-        self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        self._before = {number: signal.signal(number, self._receive) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -21,7 +25,7 @@ class Interrupts:
     ) -> None:
         self._restore()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.received = signal.Signals(number)
         self._restore()
 

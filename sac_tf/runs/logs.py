@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import gin
 import numpy as np
@@ -21,13 +21,16 @@ from sac_tf.runs.checkpoints import Progress
 from sac_tf.types import Episode, Evaluation
 
 EVALUATION_COLUMNS = ("step", "wall_time", "return_mean", "return_std", "episodes")
+_FIRST_COLUMNS = ("step", "wall_time", "episode_return", "episode_length")
+_LAST_COLUMNS = ("replay_size", "steps_per_second", "updates_per_second")
+"""Columns of metrics.csv before and after the learner's metrics."""
 
 
 class CsvLog:
-    """A CSV file with fixed columns that is complete after each row and continued on resume."""
+    """A CSV file with fixed columns, flushed after each row and continued on resume."""
 
     def __init__(self, path: Path, columns: Sequence[str], step: float):
-        """Opens `path`; rows beyond `step`, which a restart will write again, are dropped."""
+        """Opens `path` and drops rows after `step`, which a resumed run writes again."""
         kept: list[dict[str, str]] = []
         if path.exists():
             with path.open(newline="") as file:
@@ -41,24 +44,31 @@ class CsvLog:
         self._writer = csv.DictWriter(self._file, columns)
 
     def write(self, **row: float) -> None:
-        """Appends a row; columns that are not given stay empty."""
-        self._writer.writerow(
-            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
-        )
+        """Appends a row; columns without a value stay empty."""
+        self._writer.writerow({name: _formatted(value) for name, value in row.items()})
 
     def close(self) -> None:
         self._file.close()
 
 
+def _formatted(value: float) -> float | str:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
 def say(text: str) -> None:
-    """Prints a line, above the bar if there is one."""
+    """Prints a line, above the progress bar if there is one."""
     tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
 
 
 def progress_bar(total: int | None, name: str, initial: int = 0) -> tqdm:
-    """Returns a bar on a terminal; elsewhere, in the log of a service for example, a line every ten
-    seconds."""
+    """Returns a progress bar; where stderr is not a terminal, it prints a line every ten seconds.
+
+    Args:
+      total: steps at the end; None if unknown.
+      name: shown before the bar.
+      initial: steps done before.
+    """
     is_terminal = sys.stderr.isatty()
     return tqdm(
         total=total,
@@ -72,7 +82,7 @@ def progress_bar(total: int | None, name: str, initial: int = 0) -> tqdm:
 
 
 class _Lines(io.TextIOBase):
-    """A stream for bars where the cursor cannot go back: each state of the bar becomes a line."""
+    """A stream without cursor movement: each state of a progress bar becomes a line."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -96,8 +106,8 @@ def summarize(
 
 
 def evaluated_return(root_dir: Path, step: int) -> float | None:
-    """Returns the mean return that evaluations.csv of a run has for `step`; None if it has none, or
-    no finite one."""
+    """Returns the mean return of a run's evaluation at `step`; None if evaluations.csv has none, or
+    none that is finite."""
     path = root_dir / folder.EVALUATIONS
     if not path.exists():
         return None
@@ -109,10 +119,10 @@ def evaluated_return(root_dir: Path, step: int) -> float | None:
 
 
 class EvaluationLog:
-    """Writes evaluations.csv of a run, and the same to TensorBoard."""
+    """Writes evaluations to evaluations.csv of a run and to TensorBoard."""
 
     def __init__(self, root_dir: Path, step: float):
-        """Opens the files; rows beyond `step`, which a restart will write again, are dropped."""
+        """Opens the files and drops rows after `step`, which a resumed run writes again."""
         self._csv = CsvLog(root_dir / folder.EVALUATIONS, EVALUATION_COLUMNS, step)
         self._tensorboard = tf.summary.create_file_writer(str(root_dir / folder.TENSORBOARD))
 
@@ -127,9 +137,17 @@ class EvaluationLog:
         self._tensorboard.close()
 
 
+class _Count(NamedTuple):
+    """Seconds, environment steps and critic updates of a run so far."""
+
+    elapsed: float
+    step: int
+    updates: int
+
+
 @gin.configurable
 class RunLog:
-    """Writes metrics.csv, evaluations.csv and tensorboard/ of a run, and shows its progress bar."""
+    """Writes metrics.csv, evaluations.csv and tensorboard/ of a run, and its progress bar."""
 
     def __init__(
         self,
@@ -140,68 +158,80 @@ class RunLog:
         with_evaluations: bool,
         period: int = 1000,
     ):
-        """Opens the files of a run that is at `progress`.
+        """Opens the log files of a run.
 
         Args:
           root_dir: folder of the run.
-          total_steps: where the bar ends.
+          total_steps: at the end of the progress bar.
           metric_names: of the learner's metrics.
-          progress: of the run; rows beyond it are dropped.
-          with_evaluations: False where another process evaluates and writes evaluations.csv.
+          progress: of the run; rows after its step are dropped.
+          with_evaluations: False if another process evaluates and writes evaluations.csv.
           period: environment steps between two rows of metrics.
+
+        Raises:
+          ConfigurationError: a number out of range.
         """
         self.period = require_count("RunLog.period", period)
-        own = ("step", "wall_time", "episode_return", "episode_length")
-        rates = ("replay_size", "steps_per_second", "updates_per_second")
         step = progress.step
-        self._metrics = CsvLog(root_dir / folder.METRICS, (*own, *metric_names, *rates), step)
+        columns = (*_FIRST_COLUMNS, *metric_names, *_LAST_COLUMNS)
+        self._metrics = CsvLog(root_dir / folder.METRICS, columns, step)
         self._evaluations = EvaluationLog(root_dir, step) if with_evaluations else None
         self._tensorboard = tf.summary.create_file_writer(str(root_dir / folder.TENSORBOARD))
         self._bar = progress_bar(total_steps, "train", step)
         self._started = time.monotonic() - progress.elapsed
         self._episodes: list[Episode] = []
-        self._last = (self.elapsed, step, 0)
+        self._last = _Count(self.elapsed, step, 0)
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the run began, restarts not counted."""
+        """Seconds spent on the run, over all restarts."""
         return time.monotonic() - self._started
 
     def resume(self, updates: int, checkpoint: Path) -> None:
-        """Reports the checkpoint, with `updates` done before it; speeds are measured from here."""
-        _, step, _ = self._last
-        self._last = (self.elapsed, step, updates)
+        """Reports that the run resumes, and measures speeds from here.
+
+        Args:
+          updates: done before the checkpoint.
+          checkpoint: its folder.
+        """
+        step = self._last.step
+        self._last = _Count(self.elapsed, step, updates)
         say(f"Resuming from step {step:,} ({checkpoint}).")
 
     def advance(self, steps: int, episodes: list[Episode]) -> None:
-        """Moves the bar by `steps` and notes finished episodes."""
+        """Moves the progress bar by `steps` and records finished episodes."""
         self._bar.update(steps)
         if episodes:
             self._episodes += episodes
             self._bar.set_postfix_str(f"return {episodes[-1].total_reward:.1f}", refresh=False)
 
     def metrics(self, step: int, metrics: dict[str, float], replay_size: int, updates: int) -> None:
-        """Writes a row: the learner's newest metrics, the episodes since the last row, and speeds
-        since then."""
-        elapsed = self.elapsed
-        last_elapsed, last_step, last_updates = self._last
-        seconds = max(elapsed - last_elapsed, 1e-9)
+        """Writes a row of metrics, with means over the episodes and speeds since the last row.
+
+        Args:
+          step: environment step.
+          metrics: the newest ones of the learner.
+          replay_size: rows in the replay.
+          updates: critic updates done.
+        """
+        now = _Count(self.elapsed, step, updates)
+        seconds = max(now.elapsed - self._last.elapsed, 1e-9)
         row = dict(metrics)
-        row["steps_per_second"] = (step - last_step) / seconds
-        row["updates_per_second"] = (updates - last_updates) / seconds
+        row["steps_per_second"] = (now.step - self._last.step) / seconds
+        row["updates_per_second"] = (now.updates - self._last.updates) / seconds
         row["replay_size"] = replay_size
         if self._episodes:
-            row["episode_return"] = float(
-                np.mean([episode.total_reward for episode in self._episodes])
-            )
-            row["episode_length"] = float(np.mean([episode.length for episode in self._episodes]))
-        self._last = (elapsed, step, updates)
+            returns = [episode.total_reward for episode in self._episodes]
+            lengths = [episode.length for episode in self._episodes]
+            row["episode_return"] = float(np.mean(returns))
+            row["episode_length"] = float(np.mean(lengths))
+        self._last = now
         self._episodes = []
-        self._metrics.write(step=step, wall_time=elapsed, **row)
+        self._metrics.write(step=step, wall_time=now.elapsed, **row)
         summarize(self._tensorboard, step, "train", row)
 
     def evaluation(self, step: int, result: Evaluation) -> None:
-        """Writes a row of evaluations.csv and prints it above the bar."""
+        """Writes a row of evaluations.csv and prints it."""
         assert self._evaluations is not None
         self._evaluations.write(step, self.elapsed, result)
         say(f"step {step:,}: evaluation return {result}")

@@ -1,4 +1,4 @@
-"""Learning curves: evaluation returns of runs over environment steps, as pictures."""
+"""Learning curves: plots of the evaluation returns of runs over environment steps."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from sac_tf.runs import folder
 from sac_tf.runs.configuration import read_settings
 
 Band: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Returns [runs, n] -> the lower and the upper edge of what is shaded, [n] each."""
+"""Returns [runs, n] -> the lower and the upper edge of the shaded band, [n] each."""
 
 _SEED = "train.seed"
 _TASK = "train.environment"
@@ -36,19 +36,21 @@ def read_curve(root_dir: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def group_by_configuration(root_dirs: list[Path]) -> dict[str, list[Path]]:
-    """Returns {label: runs} where runs that differ only by seed share a label: the task, and the
-    folder if need be."""
+    """Returns {label: runs}: runs that differ only by seed share a label, which is the task and,
+    where several configurations have the same task, the folder of the first run."""
     groups: dict[tuple, list[Path]] = {}
     for root_dir in root_dirs:
         settings = _settings_of(root_dir)
-        others = tuple(sorted((k, v) for k, v in settings.items() if k != _SEED))
-        key = (settings[_TASK].strip("'"), others)
-        groups.setdefault(key, []).append(root_dir)
+        task = settings[_TASK].strip("'")
+        settings.pop(_SEED, None)
+        configuration = tuple(sorted(settings.items()))
+        groups.setdefault((task, configuration), []).append(root_dir)
     tasks = [task for task, _ in groups]
-    return {
-        task if tasks.count(task) == 1 else f"{task} {runs[0].name}": runs
-        for (task, _), runs in groups.items()
-    }
+    labeled = {}
+    for (task, _), runs in groups.items():
+        label = task if tasks.count(task) == 1 else f"{task} {runs[0].name}"
+        labeled[label] = runs
+    return labeled
 
 
 def _settings_of(root_dir: Path) -> dict[str, str]:
@@ -61,26 +63,37 @@ def _settings_of(root_dir: Path) -> dict[str, str]:
 
 
 def read_curves(root_dirs: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the steps [n] at which all of the runs were evaluated, and their mean returns [runs,
-    n] there."""
+    """Returns the steps [n] at which all of the runs were evaluated, and their mean returns there,
+    [runs, n]."""
     curves = [dict(zip(*read_curve(root_dir), strict=True)) for root_dir in root_dirs]
     steps = sorted(set.intersection(*(set(curve) for curve in curves)))
     return np.array(steps), np.array([[curve[step] for step in steps] for curve in curves])
 
 
 def draw(root_dirs: list[Path], output: Path) -> None:
-    """Draws the evaluation returns of runs over environment steps into a picture.
+    """Plots the evaluation returns of runs over environment steps into an image file.
 
-    Runs that differ only by seed become one line, their mean, with the range between the lowest and
-    the highest seed shaded, over the steps at which all of them were evaluated.
+    Runs that differ only by seed become one line, their mean, over the steps at which all of them
+    were evaluated. The range between the lowest and the highest seed is shaded.
+
+    Raises:
+      ConfigurationError: a folder without a run, or a run without an evaluation.
     """
-    draw_groups(
-        group_by_configuration(root_dirs), output, lambda returns: (returns.min(0), returns.max(0))
-    )
+    draw_groups(group_by_configuration(root_dirs), output, _range_of_seeds)
+
+
+def _range_of_seeds(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return returns.min(0), returns.max(0)
 
 
 def draw_groups(groups: Mapping[str, Sequence[Path]], output: Path, band: Band) -> None:
-    """Draws a line for each group of {label: runs}, their mean, with what `band` gives shaded."""
+    """Plots the mean of each group of runs as a line, with a shaded band, into an image file.
+
+    Args:
+      groups: {label: runs}.
+      output: the file.
+      band: the edges of the shaded band.
+    """
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for label, runs in groups.items():

@@ -1,4 +1,4 @@
-"""Restoring the policy of a run, without its replay."""
+"""Restores the train state of a run, without its replay."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class RestoredRun:
     """The newest checkpoint of a run.
 
     Attributes:
-      environment_id: the task it was trained on.
+      environment_id: of the task it was trained on.
       spec: of that task.
       state: with the trained weights.
       step: environment steps it was trained for.
@@ -39,7 +39,7 @@ def restore(
     Args:
       root_dir: of the run.
       environment_id: its task.
-      make_state: builds the state that the run was configured with.
+      make_state: builds the train state as the run was configured.
 
     Raises:
       ConfigurationError: there is no checkpoint yet.

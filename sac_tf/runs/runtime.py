@@ -1,5 +1,4 @@
-"""The TensorFlow runtime: settings that must be made before its first operation, and what it keeps
-after a run."""
+"""The TensorFlow runtime: its threads and precision, and the memory of closed runs."""
 
 import gc
 
@@ -12,18 +11,18 @@ from sac_tf.runs.processor import multiplies_bfloat16
 
 @gin.configurable
 def set_runtime(intra_op: int = 1, inter_op: int = 2, bfloat16_products: bool = False) -> None:
-    """Sets TensorFlow's thread counts, and the precision of the learner's matrix products.
+    """Sets TensorFlow's thread counts, and the precision of the learner's matrix products. Call it
+    before TensorFlow's first operation.
 
-    The products of an update are too small to be worth splitting: one thread each, and two side by
-      side, is
-    fastest on two cores, and gives the same sums in the same order every time.
+    The products of an update are too small to be split: one thread per product and two products at
+    a time are fastest on two cores, and every sum is taken in the same order each time.
 
     Args:
-      intra_op, inter_op: threads of one operation, and operations side by side; 0 lets TensorFlow
+      intra_op, inter_op: threads of one operation, and operations at a time; 0 lets TensorFlow
         choose.
-      bfloat16_products: compute the products of compiled updates from bfloat16, 8 bits of mantissa
-        for 24, wherever they run on a processor. Weights, optimizers and losses stay float32, and
-        so do acting and exported policies.
+      bfloat16_products: compute the products of compiled updates on a CPU from bfloat16, with 8
+        bits of mantissa instead of 24. Weights, optimizers and losses stay float32, and so do
+        acting and exported policies.
 
     Raises:
       ConfigurationError: other thread counts are in use already, or the processor cannot multiply
@@ -50,12 +49,11 @@ def set_runtime(intra_op: int = 1, inter_op: int = 2, bfloat16_products: bool = 
 
 
 def free_closed_runs() -> None:
-    """Frees what closed runs still hold: rows, and the threads of Reverb that ask a stopped server
-    for more.
+    """Frees the memory of closed runs, and the Reverb threads that still send requests to stopped
+    servers.
 
-    They hang in reference cycles with the graphs that were traced over them, which Python finds
-    late. The first pass frees the Python functions, whose end lets go of the graphs, which the
-    second pass frees.
+    Reference cycles with traced graphs hold them, which Python collects late. The first pass
+    collects the Python functions, which release their graphs; the second pass collects those.
     """
     gc.collect()
     gc.collect()

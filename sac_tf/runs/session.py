@@ -1,4 +1,4 @@
-"""A session: what every program of a run sets up before its work and takes down after it."""
+"""The session of a program: its TensorFlow runtime, signals, and open resources."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ Resource = TypeVar("Resource", bound=Closable)
 
 
 class Session(NamedTuple):
-    """What is open while a program works.
+    """Signals and open resources of a program.
 
     Attributes:
       interrupts: the signal that was received, if any.
-      resources: closes what was opened, the newest first, also if building the rest failed.
+      resources: closed at the end, the newest first, also if opening another one failed.
     """
 
     interrupts: Interrupts
@@ -39,7 +39,11 @@ class Session(NamedTuple):
 
 @contextlib.contextmanager
 def session(runtime: Callable[[], None]) -> Iterator[Session]:
-    """Sets the runtime of TensorFlow, catches signals, and closes at the end what was opened."""
+    """Sets the TensorFlow runtime, catches signals, and closes all resources at the end.
+
+    Args:
+      runtime: `set_runtime`, or a function that does the same.
+    """
     runtime()
     with Interrupts() as interrupts, contextlib.ExitStack() as resources:
         yield Session(interrupts, resources)

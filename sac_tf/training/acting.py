@@ -1,4 +1,4 @@
-"""Three ways to act: uniformly, as the policy samples, and as its mean."""
+"""Acting functions: uniformly random actions, samples from the policy, and the policy's mean."""
 
 from collections.abc import Callable
 
@@ -12,29 +12,36 @@ from sac_tf.types import Act, EnvironmentSpec, Nest
 
 
 def uniform_actions(spec: EnvironmentSpec, num_environments: int, seed: int) -> Act:
-    """Returns an `Act` that ignores what it sees: exploration before learning starts."""
+    """Returns an `Act` that draws uniformly in [-1, 1] and ignores the observation: exploration
+    before learning starts."""
     generator = np.random.default_rng(seed)
     shape = (num_environments, spec.action_dimensions)
     return lambda _: generator.uniform(-1, 1, shape).astype(np.float32)
 
 
 def exploring_actions(state: TrainState, spec: EnvironmentSpec, num_environments: int) -> Act:
-    """Returns an `Act` that draws from the policy with the state's exploration generator."""
+    """Returns an `Act` that samples from the policy with the state's exploration generator."""
     generator = state.exploration_generator
-    return _compile(
-        lambda o: state.policy(o).sample(seed=draw_seed(generator)), spec, num_environments
-    )
+
+    def sample(observation: Nest) -> tf.Tensor:
+        return state.policy(observation).sample(seed=draw_seed(generator))
+
+    return _compile(sample, spec, num_environments)
 
 
 def mean_actions(state: TrainState, spec: EnvironmentSpec, num_environments: int) -> Act:
-    """Returns an `Act` that takes tanh(loc)."""
-    return _compile(lambda o: state.policy(o).mean_action(), spec, num_environments)
+    """Returns an `Act` that takes the policy's mean action, tanh(loc)."""
+
+    def mean(observation: Nest) -> tf.Tensor:
+        return state.policy(observation).mean_action()
+
+    return _compile(mean, spec, num_environments)
 
 
 def _compile(
     function: Callable[[Nest], tf.Tensor], spec: EnvironmentSpec, num_environments: int
 ) -> Act:
-    """Compiles for one batch size, so that no shape is looked up when acting."""
+    """Compiles `function` for one batch size, so that acting does not look up shapes."""
     signature = tf.nest.map_structure(
         lambda leaf: tf.TensorSpec([num_environments, *leaf.shape], leaf.dtype, leaf.name),
         spec.observation,
@@ -42,6 +49,7 @@ def _compile(
     call = bind_call(function, signature)
 
     def act(observation: Nest) -> np.ndarray:
-        return call([tf.constant(leaf) for leaf in tf.nest.flatten(observation)]).numpy()
+        leaves = [tf.constant(leaf) for leaf in tf.nest.flatten(observation)]
+        return call(leaves).numpy()
 
     return act

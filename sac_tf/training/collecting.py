@@ -1,19 +1,19 @@
-"""Experience as an endless stream."""
+"""Collecting: generates transitions from an environment and an acting function."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.environments.environment import Environment
 from sac_tf.replay.transitions import to_transition
 from sac_tf.types import Act, Episode, Transition
 
 
 def collect(
-    environment: GymnasiumEnvironment, act: Act, seed: int
+    environment: Environment, act: Act, seed: int
 ) -> Iterator[tuple[Transition, list[Episode]]]:
     """Yields the E transitions of each joint step, and the episodes that ended with it, starting
-    from fresh episodes.
+    from new episodes.
 
     Args:
       environment: reset here with `seed`, then stepped once for each item taken.
@@ -30,6 +30,7 @@ def collect(
         length += 1
         ended = np.flatnonzero(step.terminated | step.truncated)
         episodes = [Episode(float(total_reward[i]), int(length[i]), int(i)) for i in ended]
-        total_reward[ended], length[ended] = 0, 0
+        total_reward[ended] = 0
+        length[ended] = 0
         yield to_transition(observation, action, step), episodes
         observation = step.observation

@@ -1,9 +1,10 @@
-"""How good the mean action is."""
+"""Evaluates the policy's mean action in whole episodes."""
 
 import gin
 import numpy as np
 
 from sac_tf.agents.sac.state import TrainState
+from sac_tf.environments.environment import Environment
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import require_count
 from sac_tf.training.acting import mean_actions
@@ -13,26 +14,35 @@ from sac_tf.types import Act, Episode, Evaluation
 
 @gin.configurable
 class Evaluator:
-    """Plays whole episodes with the mean action in environments of its own, all episodes side by
-    side."""
+    """Plays whole episodes with the mean action, in evaluation environments that are stepped
+    together."""
 
     def __init__(self, environment_id: str, state: TrainState, episodes: int = 10):
-        """Makes `episodes` environments, so that one policy call serves all of them."""
+        """Makes an environment for each episode, so that one call of the policy serves all of them.
+
+        Args:
+          environment_id: the task.
+          state: holds the policy.
+          episodes: of one evaluation.
+
+        Raises:
+          ConfigurationError: a number out of range, or a task that cannot be made.
+        """
         require_count("Evaluator.episodes", episodes)
-        self._environment = GymnasiumEnvironment(environment_id, episodes)
+        self._environment: Environment = GymnasiumEnvironment(environment_id, episodes)
         self._act = mean_actions(state, self._environment.spec, episodes)
 
     def evaluate(self, seed: int) -> Evaluation:
-        """Returns the result of one episode in each environment; the same seed gives the same first
-        states."""
+        """Returns the result of one episode in each environment; the same seed gives the same
+        initial states."""
         return summarize(play(self._environment, self._act, seed))
 
     def close(self) -> None:
         self._environment.close()
 
 
-def play(environment: GymnasiumEnvironment, act: Act, seed: int) -> list[Episode]:
-    """Returns the first episode of each copy in `environment`, copy 0 first."""
+def play(environment: Environment, act: Act, seed: int) -> list[Episode]:
+    """Returns the first episode of each of the E environments, in their order."""
     first: dict[int, Episode] = {}
     for _, finished in collect(environment, act, seed):
         for episode in finished:
@@ -43,5 +53,6 @@ def play(environment: GymnasiumEnvironment, act: Act, seed: int) -> list[Episode
 
 
 def summarize(episodes: list[Episode]) -> Evaluation:
+    """Returns mean and standard deviation of the returns."""
     returns = [episode.total_reward for episode in episodes]
     return Evaluation(float(np.mean(returns)), float(np.std(returns)), len(returns))

@@ -1,5 +1,4 @@
-"""What a new run takes over from another one: weights, the optimizers behind them, collected
-rows."""
+"""Initialization from another run (fine-tuning): copies weights, optimizers and replay rows."""
 
 import functools
 import tempfile
@@ -19,8 +18,8 @@ from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.training.learner import Learner
 
 PARTS = {"actor": ("actor",), "critic": ("critic", "target_critic"), "alpha": ("log_alpha",)}
-"""What of the `TrainState` belongs to a part. Targets go with their critics: fresh ones would pull
-them back."""
+"""{part: attributes of the `TrainState`}. Target critics are copied with their critics: new ones
+would pull the critics back."""
 
 _BLOCK_ROWS = 65_536
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -29,11 +28,11 @@ _SLOT = ".OPTIMIZER_SLOT/state/"
 
 @gin.configurable
 class Initialization:
-    """Starts a run from another one. It acts once: a run that has a checkpoint of its own goes on
-    from that.
+    """Initializes a new run from the newest checkpoint of another one. A run that has a checkpoint
+    resumes from that instead.
 
-    Counters, random generators and `train.random_steps` stay those of the new run, so an actor that
-    is taken over acts from the first step on only with `train.random_steps = 0`.
+    Counters, random generators and `train.random_steps` are those of the new run: set
+    `train.random_steps = 0` if a copied actor shall act from the first step.
     """
 
     def __init__(
@@ -43,26 +42,22 @@ class Initialization:
         optimizers: bool = False,
         replay: bool = False,
     ):
-        """Checks the settings and looks at nothing: a run that goes on does not need the other one
-        any more.
+        """Checks the settings; reads no file.
 
         Args:
-          root_dir: of the other run; its newest whole checkpoint is used.
-          parts: which weights: any of "actor", "critic" (targets included) and "alpha".
-          optimizers: whether the moments and step counts of these parts come along; their rates are
-            the new run's.
-          replay: whether the rows come along, the newest if the new replay is smaller. They are
-            taken as they are.
+          root_dir: of the other run; its newest intact checkpoint is used.
+          parts: weights to copy: any of "actor", "critic" (with target critics) and "alpha".
+          optimizers: whether to copy the moments and step counts of these parts; learning rates and
+            other settings are those of the new run.
+          replay: whether to copy the rows, only the newest if the new replay is smaller.
 
         Raises:
-          ConfigurationError: a part that does not exist, or nothing to take over.
+          ConfigurationError: an unknown part, or nothing to copy.
         """
-        self._root_dir, self._parts, self._optimizers, self._replay = (
-            root_dir,
-            parts,
-            optimizers,
-            replay,
-        )
+        self._root_dir = root_dir
+        self._parts = parts
+        self._optimizers = optimizers
+        self._replay = replay
         if not isinstance(root_dir, str):
             raise ConfigurationError(
                 f"train.initialize_from must be the folder of a run, got {root_dir!r}."
@@ -83,12 +78,13 @@ class Initialization:
 
     @property
     def expected_rows(self) -> int:
-        """Rows that `apply` will add, at most."""
+        """Rows that `apply` will add at most."""
         return sum(map(len, self._rows))
 
     def apply(self, learner: Learner) -> str:
-        """Copies everything into a learner that has done nothing yet, and returns a sentence about
-        it.
+        """Copies into a new learner.
+
+        Returns: a sentence that says what was copied.
 
         Raises:
           ConfigurationError: the other run does not exist, has no checkpoint, or does not fit.
@@ -97,13 +93,13 @@ class Initialization:
             self._copy_weights(learner.state)
         if self._replay:
             self._copy_rows(learner.replay)
-        taken = [
-            *self._parts,
-            *(["optimizers"] if self._optimizers else []),
-            *(["replay"] if self._replay else []),
-        ]
+        copied = list(self._parts)
+        if self._optimizers:
+            copied.append("optimizers")
+        if self._replay:
+            copied.append("replay")
         step = Progress.load(self._checkpoint).step
-        return f"Starting with {', '.join(taken)} of {self._root_dir} at step {step:,}."
+        return f"Starting with {', '.join(copied)} of {self._root_dir} at step {step:,}."
 
     @functools.cached_property
     def _checkpoint(self) -> Path:
@@ -111,7 +107,7 @@ class Initialization:
             checkpoint = CheckpointStore(Path(self._root_dir) / folder.CHECKPOINTS).latest()
         except RunError as error:
             raise ConfigurationError(
-                f"train.initialize_from={self._root_dir} has no checkpoint that is whole."
+                f"train.initialize_from={self._root_dir} has no intact checkpoint."
             ) from error
         if checkpoint is None:
             raise self._refusal("holds no checkpoint of a run")
@@ -124,9 +120,8 @@ class Initialization:
         rows = saved_rows(self._checkpoint / folder.REPLAY)
         if rows is None:
             raise self._refusal(
-                "keeps its rows in Reverb alone (BatchReader.sampler), which cannot list them; "
-                "leave "
-                "Initialization.replay at False"
+                "keeps its rows in Reverb only (BatchReader.sampler), which cannot list them; "
+                "leave Initialization.replay at False"
             )
         return rows
 
@@ -155,28 +150,26 @@ class Initialization:
         optimizers = [getattr(state, name) for name in names if name.endswith("_optimizer")]
         rates = [optimizer.get_config() for optimizer in optimizers]
         path = str(self._checkpoint / folder.STATE)
-        tf.train.Checkpoint(state=wanted).read(
-            path
-        ).assert_existing_objects_matched().expect_partial()
+        read = tf.train.Checkpoint(state=wanted).read(path)
+        read.assert_existing_objects_matched().expect_partial()
         for optimizer, config in zip(optimizers, rates, strict=True):
             _set_rates(optimizer, config)
 
     def _check_fit(self, state: TrainState, names: Sequence[str]) -> None:
-        """Compares with a checkpoint of the new state: what it would be called, and its shape."""
-        with tempfile.TemporaryDirectory() as folder:
-            tf.train.Checkpoint(state=state).write(f"{folder}/state")
-            here = _shapes(Path(folder), names)
+        """Compares names and shapes of variables with those in a checkpoint of the new state."""
+        with tempfile.TemporaryDirectory() as temporary:
+            tf.train.Checkpoint(state=state).write(f"{temporary}/{folder.STATE}")
+            here = _shapes(Path(temporary), names)
         there = _shapes(self._checkpoint, names)
-        differing: dict[str, str] = {}  # of each network the first: the others follow from it
+        differing: dict[str, str] = {}  # only the first of each network: the others follow from it
         for name in sorted(here | there):
             if here.get(name) != there.get(name):
                 shapes = f"{there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
                 differing.setdefault(name.partition("/")[0], f"{name} is {shapes}")
         if differing:
             raise self._refusal(
-                f"does not fit: {'; '.join(differing.values())}; build the same networks, or "
-                f"leave these parts out of "
-                "Initialization.parts"
+                f"does not fit: {'; '.join(differing.values())}; build the same networks, or leave "
+                "these parts out of Initialization.parts"
             )
 
     def _refusal(self, reason: str) -> ConfigurationError:
@@ -184,12 +177,11 @@ class Initialization:
 
 
 def _shapes(checkpoint: Path, names: Sequence[str]) -> dict[str, list[int]]:
-    """Returns {name: shape} of the variables below `names` and, of optimizers, what belongs to a
-    variable."""
+    """Returns {name: shape} of the variables in `names`; of an optimizer only its slots, which are
+    named by the variables that they belong to."""
     found = {}
-    for key, shape in (
-        tf.train.load_checkpoint(str(checkpoint / folder.STATE)).get_variable_to_shape_map().items()
-    ):
+    reader = tf.train.load_checkpoint(str(checkpoint / folder.STATE))
+    for key, shape in reader.get_variable_to_shape_map().items():
         name = key.removeprefix("state/").removesuffix(_VALUE)
         owner = (name.partition(_SLOT)[2] or name).partition("/")[0]
         is_rate = owner.endswith("_optimizer") and _SLOT not in name
@@ -199,8 +191,8 @@ def _shapes(checkpoint: Path, names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _set_rates(optimizer: Optimizer, config: dict[str, object]) -> None:
-    """Puts back the numbers that Keras keeps as variables, and so restores, though they are
-    settings."""
+    """Resets the settings of an optimizer to `config`: Keras keeps numbers such as the learning
+    rate as variables, so reading a checkpoint changes them."""
     for name, value in config.items():
         if isinstance(value, float | np.floating):
             setattr(optimizer, name, value)

@@ -10,7 +10,7 @@ from sac_tf.errors import ConfigurationError, Diverged
 from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.replay import Replay
 from sac_tf.runs import folder as names
-from sac_tf.runs.checkpoints import read_state, write_state
+from sac_tf.runs.checkpoints import CheckpointStore, Progress, read_state, write_state
 from sac_tf.types import Transition
 
 
@@ -20,7 +20,7 @@ class Learner:
     Attributes:
       state: the `TrainState`.
       replay: the `Replay`.
-      metric_names: of what `learn` returns.
+      metric_names: of the metrics that `learn` returns.
       updates: critic updates done.
     """
 
@@ -37,39 +37,39 @@ class Learner:
         """Compiles the update.
 
         Args:
-          state: changed by updates.
-          replay: batches come from it.
+          state: changed in place by updates.
+          replay: source of the batches.
           make_update: f(state, sample, update_priorities, batch_size).
           batch_size: of one update.
           updates_per_step: critic updates per environment step after `random_steps` (the UTD
-            ratio); 20 or 0.25 are fine too.
+            ratio); may be below 1.
           random_steps: environment steps before the first update.
 
         Raises:
           ConfigurationError: a number that cannot work.
         """
+        if batch_size > replay.capacity:
+            raise ConfigurationError(
+                f"train.batch_size={batch_size} is larger than the replay, "
+                f"tables.capacity={replay.capacity}."
+            )
         self.state = state
         self.replay = replay
         self._updates_per_step = updates_per_step
         self._random_steps = random_steps
         self._observe = make_observer([state.actor, state.critic, state.target_critic])
         self._update = make_update(state, self._sample, replay.update_priorities, batch_size)
-        if batch_size > replay.capacity:
-            raise ConfigurationError(
-                f"train.batch_size={batch_size} is larger than the replay, "
-                f"tables.capacity={replay.capacity}."
-            )
         self.metric_names = self._update.metric_names
         self.updates = 0
 
     def add(self, transition: Transition, step: int, ended: Collection[int]) -> None:
-        """Adds the E transitions of a joint step, raw, to the replay and to the statistics that
+        """Adds the E raw transitions of a joint step to the replay and to the statistics that
         normalize observations; arguments as for `Replay.add`."""
         self.replay.add(transition, step, ended)
         self._observe(transition.observation)
 
     def learn(self, step: int) -> dict[str, float]:
-        """Performs the updates due at environment step `step`, in whole calls of the update.
+        """Performs the updates due at environment step `step`, in calls of `updates_per_call` each.
 
         Returns: metrics of the last update, or {} if no call was due.
 
@@ -87,7 +87,7 @@ class Learner:
         return metrics
 
     def update(self, step: int) -> dict[str, float]:
-        """Makes one call of the compiled update; returns and raises as `learn`."""
+        """Calls the compiled update once; returns and raises as `learn`."""
         metrics = {name: float(value) for name, value in self._update.run().items()}
         self.updates += self._update.updates_per_call
         for name, value in metrics.items():
@@ -102,7 +102,7 @@ class Learner:
         return batch
 
     def save(self, folder: Path) -> None:
-        """Writes state and replay into `folder`, or raises OSError."""
+        """Writes state and replay into `folder`; raises OSError."""
         self.replay.save(folder / names.REPLAY)
         write_state(self.state, folder)
 
@@ -114,3 +114,15 @@ class Learner:
 
     def close(self) -> None:
         self.replay.close()
+
+
+def save_run(
+    store: CheckpointStore, learner: Learner, progress: Progress, prefix: str = "step"
+) -> Path:
+    """Saves a checkpoint of `learner` at `progress`, and returns its folder; raises OSError."""
+
+    def write(checkpoint: Path) -> None:
+        learner.save(checkpoint)
+        progress.save(checkpoint)
+
+    return store.save(progress.step, write, prefix)

@@ -11,6 +11,7 @@ import numpy as np
 
 from sac_tf.agents.sac.state import MakeState, TrainState
 from sac_tf.agents.update import Update, make_update
+from sac_tf.environments.environment import Environment
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.replay.replay import Replay
@@ -28,8 +29,8 @@ from sac_tf.training.acting import exploring_actions, uniform_actions
 from sac_tf.training.collecting import collect
 from sac_tf.training.evaluate import Evaluator
 from sac_tf.training.initialization import Initialization
-from sac_tf.training.learner import Learner
-from sac_tf.types import EnvironmentSpec, Episode, Evaluation, Transition
+from sac_tf.training.learner import Learner, save_run
+from sac_tf.types import EnvironmentSpec, Episode, Evaluation, Nest, Transition
 
 _TRAINING = 0
 _EVALUATION = 1
@@ -39,12 +40,12 @@ _EXPLORATION = 2
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How `Training.run` ended.
+    """The result of `Training.run`.
 
     Attributes:
-      step: environment steps done in all.
+      step: environment steps done, over all restarts.
       evaluation: the last one of this call; None if there was none.
-      stopped_by: the signal that interrupted it; None if it completed.
+      stopped_by: the signal that interrupted the run; None if it completed.
     """
 
     step: int
@@ -63,7 +64,7 @@ class Training:
       total_steps: environment steps in all; raise it to continue a complete run.
       random_steps: steps with uniformly random actions, before the policy acts and learning starts.
       evaluation_period: environment steps between two evaluations; there is always one at the end.
-      checkpoint_period: environment steps between two checkpoints; likewise at the end.
+      checkpoint_period: environment steps between two checkpoints; there is always one at the end.
       num_environments: training environments stepped together; each counts its own steps.
       seed: of weights, exploration, environments and batches.
       discount: gamma, of one environment step.
@@ -74,7 +75,8 @@ class Training:
       state: builds the train state: `TrainState`, or `mirrored_state` on several devices.
       update: compiles the update.
       replay: builds the replay of one process.
-      evaluator, log, runtime: build or set these parts.
+      evaluator, log: build these parts.
+      runtime: sets the TensorFlow runtime.
     """
 
     environment: str = gin.REQUIRED
@@ -121,7 +123,7 @@ class Training:
 
         Raises:
           ConfigurationError: a setting that cannot work; nothing was run.
-          RunError: something broke; what was collected is saved, and the message says where.
+          RunError: a failure while running; the message names the checkpoint that was saved.
         """
         path = Path(root_dir)
         configuration = self.configuration()
@@ -135,12 +137,16 @@ class Training:
 
     def configuration(self) -> Configuration:
         """Returns all settings of the run; raises ConfigurationError if one has no effect."""
-        unused = {"initialization"} if self.initialize_from is None else set()
-        return Configuration.of([self], {"train": unused})
+        ignored = {"initialization"} if self.initialize_from is None else set()
+        return Configuration.of([self], {"train": ignored})
 
     def make_state(self, spec: EnvironmentSpec) -> TrainState:
         """Returns a new train state for a task."""
         return self.state(spec, self.seed, self.discount)
+
+    def make_acting_state(self, spec: EnvironmentSpec) -> TrainState:
+        """Returns a train state on one device, for programs that act and do not learn."""
+        return TrainState(spec, self.seed, self.discount)
 
 
 class _Run:
@@ -151,47 +157,39 @@ class _Run:
     ):
         self._settings = settings
         self._root_dir = root_dir
-        self._interrupts = opened.interrupts
+        self._opened = opened
         self._evaluation: Evaluation | None = None
         self._store = CheckpointStore(root_dir / folder.CHECKPOINTS)
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
-        size = settings.num_environments
-        self._environment = opened.open(GymnasiumEnvironment(settings.environment, size))
-        spec = self._environment.spec
-        source = self._source(checkpoint)
-        self._learner = opened.open(self._make_learner(spec, source, checkpoint))
-        origin = None if source is None else source.apply(self._learner)
-        self._evaluator = opened.open(settings.evaluator(settings.environment, self._learner.state))
-        self._explore = exploring_actions(self._learner.state, spec, size)
-        self._log = opened.open(
-            settings.log(
-                root_dir,
-                settings.total_steps,
-                self._learner.metric_names,
-                self._progress,
-                with_evaluations=True,
-            )
+        self._environment: Environment = opened.open(
+            GymnasiumEnvironment(settings.environment, settings.num_environments)
         )
+        source = self._source(checkpoint)
+        self._learner = self._make_learner(source, checkpoint)
+        if source is not None:
+            say(source.apply(self._learner))
+        state = self._learner.state
+        self._explore = exploring_actions(state, self._environment.spec, settings.num_environments)
+        self._evaluator = opened.open(settings.evaluator(settings.environment, state))
+        self._log = opened.open(self._make_log())
         configuration.save(root_dir)
-        if origin is not None:
-            say(origin)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
             self._log.resume(self._learner.updates, checkpoint)
 
     def _source(self, checkpoint: Path | None) -> Initialization | None:
-        """Returns the run to start from; a run with a checkpoint resumes instead."""
+        """Returns the run to start from, or None; a run with a checkpoint resumes instead."""
         settings = self._settings
         if settings.initialize_from is None or checkpoint is not None:
             return None
         return settings.initialization(settings.initialize_from)
 
-    def _make_learner(
-        self, spec: EnvironmentSpec, source: Initialization | None, checkpoint: Path | None
-    ) -> Learner:
+    def _make_learner(self, source: Initialization | None, checkpoint: Path | None) -> Learner:
         settings = self._settings
+        spec = self._environment.spec
         state = settings.make_state(spec)
+        # The last joint step may exceed total_steps.
         steps_left = max(0, settings.total_steps - self._progress.step)
         expected_rows = steps_left + settings.num_environments
         if source is not None:
@@ -204,28 +202,33 @@ class _Run:
             expected_rows=expected_rows,
             restore_from=None if checkpoint is None else checkpoint / folder.REPLAY,
         )
-        try:
-            return Learner(
-                state,
-                replay,
-                settings.update,
-                batch_size=settings.batch_size,
-                updates_per_step=settings.updates_per_step,
-                random_steps=settings.random_steps,
-            )
-        except Exception:
-            replay.close()
-            raise
+        return Learner(
+            state,
+            self._opened.open(replay),
+            settings.update,
+            batch_size=settings.batch_size,
+            updates_per_step=settings.updates_per_step,
+            random_steps=settings.random_steps,
+        )
+
+    def _make_log(self) -> RunLog:
+        return self._settings.log(
+            self._root_dir,
+            self._settings.total_steps,
+            self._learner.metric_names,
+            self._progress,
+            with_evaluations=True,
+        )
 
     def go(self) -> Outcome:
         """Runs to the end, or to the first signal."""
         settings = self._settings
         progress = self._progress
         with saved_on_error(self._root_dir, self._save):
-            while progress.step < settings.total_steps and self._interrupts.received is None:
-                self._go_to_checkpoint()
+            while progress.step < settings.total_steps and not self._opened.is_interrupted():
+                self._run_to_checkpoint()
                 self._save()
-            if self._interrupts.received is None:
+            if not self._opened.is_interrupted():
                 export_policy(
                     self._learner.state,
                     self._environment.spec,
@@ -233,13 +236,13 @@ class _Run:
                     progress.step,
                     self._root_dir,
                 )
-        return Outcome(progress.step, self._evaluation, self._interrupts.received)
+        return Outcome(progress.step, self._evaluation, self._opened.interrupts.received)
 
-    def _go_to_checkpoint(self) -> None:
+    def _run_to_checkpoint(self) -> None:
         """Collects and learns until a checkpoint is due.
 
-        Every checkpoint period starts with fresh episodes and its own seeds. So a resumed run does
-        exactly what an uninterrupted run does: no simulator state has to be saved.
+        Every checkpoint period starts with new episodes and its own seeds. So a resumed run does
+        exactly what an uninterrupted run does, and no simulator state has to be saved.
         """
         settings = self._settings
         progress = self._progress
@@ -259,17 +262,19 @@ class _Run:
                 self._evaluate()
             if is_last or is_due(settings.checkpoint_period, before, progress.step):
                 return
-            if self._interrupts.received is not None:
+            if self._opened.is_interrupted():
                 return
 
     def _experience(self) -> Iterator[tuple[Transition, list[Episode]]]:
+        """Yields transitions and ended episodes: of random actions first, then of the policy."""
         settings = self._settings
         spec = self._environment.spec
         uniform = uniform_actions(spec, settings.num_environments, self._seed(_EXPLORATION))
 
-        def act(observation: np.ndarray) -> np.ndarray:
-            is_random = self._progress.step < settings.random_steps
-            return uniform(observation) if is_random else self._explore(observation)
+        def act(observation: Nest) -> np.ndarray:
+            if self._progress.step < settings.random_steps:
+                return uniform(observation)
+            return self._explore(observation)
 
         return collect(self._environment, act, self._seed(_TRAINING))
 
@@ -282,20 +287,8 @@ class _Run:
         return save_run(self._store, self._learner, self._progress, prefix)
 
     def _seed(self, stream: int) -> int:
-        """Returns a seed for `stream`, the same whenever the run reaches this step."""
+        """Returns the seed of `stream` at this step, the same in a resumed run."""
         return seed_at_step(self._settings.seed, stream, self._progress.step)
-
-
-def save_run(
-    store: CheckpointStore, learner: Learner, progress: Progress, prefix: str = "step"
-) -> Path:
-    """Makes a checkpoint of `learner` at `progress`, and returns its folder; raises OSError."""
-
-    def write(checkpoint: Path) -> None:
-        learner.save(checkpoint)
-        progress.save(checkpoint)
-
-    return store.save(progress.step, write, prefix)
 
 
 def export_policy(

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-from sac_tf.errors import ConfigurationError
+from sac_tf.errors import ConfigurationError, RunError
 from tests import toy
 
 
@@ -81,3 +81,89 @@ def test_unusable_environments_raise_one_sentence(environment_id, words):
         GymnasiumEnvironment(environment_id)
     assert environment_id in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class Spoiled(toy.Counter):
+    """A `Counter` that does one thing as users' tasks do it."""
+
+    def __init__(self, spoil, **arguments):
+        super().__init__(**arguments)
+        self._spoil = spoil
+        self._buffer = np.zeros(2)
+
+    def step(self, action):
+        if self._spoil == "connection":
+            raise ConnectionResetError("robot is gone")
+        observation, reward, terminated, truncated, info = super().step(action)
+        if self._spoil == "arrays":
+            return (
+                observation,
+                np.array([reward]),
+                np.array(terminated),
+                np.array([truncated]),
+                info,
+            )
+        if self._spoil == "two rewards":
+            return observation, np.array([reward, reward]), terminated, truncated, info
+        return observation, reward, terminated, truncated, info
+
+    def _observation(self):
+        observation = super()._observation()
+        if self._spoil != "buffer":
+            return observation
+        self._buffer[:] = observation
+        return self._buffer
+
+
+class WithoutRenderMode(toy.Counter):
+    def __init__(self):
+        super().__init__()
+
+
+for _spoil in ("buffer", "arrays", "two rewards", "connection"):
+    gymnasium.register(
+        f"Spoiled-{_spoil.replace(' ', '-')}-v0",
+        entry_point=Spoiled,
+        kwargs={"spoil": _spoil},
+        disable_env_checker=True,
+    )
+gymnasium.register("WithoutRenderMode-v0", entry_point=WithoutRenderMode)
+
+
+def test_a_reused_buffer_does_not_change_stored_observations():
+    environment = GymnasiumEnvironment("Spoiled-buffer-v0", num_environments=2)
+    first = environment.reset(seed=0)
+    for _ in range(toy.LENGTH):
+        step = environment.step(np.zeros((2, 1), np.float32))
+    np.testing.assert_array_equal(first, [[1, 0]] * 2)
+    np.testing.assert_array_equal(step.successor, [[1, toy.LENGTH]] * 2)
+    np.testing.assert_array_equal(step.observation, [[2, 0]] * 2)
+
+
+def test_arrays_with_one_number_are_rewards_and_flags():
+    environment = GymnasiumEnvironment("Spoiled-arrays-v0")
+    environment.reset(seed=0)
+    for _ in range(toy.LENGTH):
+        step = environment.step(np.ones((1, 1), np.float32))
+    np.testing.assert_array_equal(step.reward, [0.5])
+    np.testing.assert_array_equal(step.terminated, [True])
+    np.testing.assert_array_equal(step.truncated, [False])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ("two-rewards", r"returned array\(\[0.5, 0.5\]\) as reward, where one number is needed"),
+        ("connection", r"raised ConnectionResetError in step\(\) \(robot is gone\)"),
+    ],
+)
+def test_an_error_of_the_task_is_one_sentence(spoil, message):
+    environment = GymnasiumEnvironment(f"Spoiled-{spoil}-v0")
+    environment.reset(seed=0)
+    with pytest.raises(RunError, match=message):
+        environment.step(np.ones((1, 1), np.float32))
+
+
+def test_a_task_without_render_mode_is_made():
+    environment = GymnasiumEnvironment("WithoutRenderMode-v0")
+    np.testing.assert_array_equal(environment.reset(seed=0), [[1, 0]])
