@@ -1,4 +1,5 @@
-# make train | train-distributed | test | check | docs | lint-deploy | bazel-test | clean; nothing is installed outside .venv*.
+# make train | train-distributed | test | check | docs | lint-deploy | learning | bench | bazel-test
+# | clean. Everything is installed in .venv*.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -13,7 +14,7 @@ train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
 	@$(RUN) -m binaries.train --root_dir=$(ROOT_DIR) --gin_file=gin_configs/tasks/pendulum.gin
 
 train-distributed: ROOT_DIR ?= runs/distributed
-train-distributed: $(VENV)/.installed  ## server, learner, collectors and evaluator here; Ctrl-C stops all, and they go on
+train-distributed: $(VENV)/.installed  ## all programs here; Ctrl-C saves and stops, rerun to resume
 	@exec env PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONUNBUFFERED=1 ROOT_DIR="$(ROOT_DIR)" REPLAY_PORT="$(PORT)" \
 	  RUN_FLAGS="--gin_bindings=connect.wait_s=60 $(GIN_FILE:%=--gin_file=%) $(GIN_BINDINGS:%=--gin_bindings=%)" \
 	  $(RUN) deploy/start.py start -f deploy/Procfile -c collector=$(COLLECTORS)
@@ -44,7 +45,7 @@ learning: $(VENV)/.installed  ## the learning curves of the README: about an hou
 	    --gin_bindings=train.total_steps=100_000 --gin_bindings=train.seed=$$seed || exit $$?; done; done
 	@$(RUN) -m benchmarks.learning runs/*_cheetah-[01] runs/hopper-[01] runs/walker2d-[01]
 
-bench: $(VENV)/.installed $(VENV)-peers/.installed  ## speed beside SBX, Stable-Baselines3 and TF-Agents: twenty minutes
+bench: $(VENV)/.installed $(VENV)-peers/.installed  ## speed, compared with three libraries: twenty minutes
 	@$(RUN) -m benchmarks.speed
 
 bazel-test: $(VENV)/.installed
@@ -67,11 +68,12 @@ $(VENV)-docs/.installed: docs/requirements.txt
 	@$(call install,$(VENV)-docs,docs/requirements.txt,30 MB,11)
 	@touch $@
 
-# install(folder, requirements, size, minor versions of Python 3): Reverb has no release for others than 3.10 and 3.11
+# install(folder, requirements, size, minor versions of Python 3). Reverb has releases for 3.10 and
+# 3.11 only.
 define install
 $(PYTHON) -c 'import sys; v = sys.version_info[:2]; fitting = "$(4)".split(); str(v[1]) in fitting or sys.exit( \
   "$(2) is for Python 3." + " or 3.".join(fitting) + ", and this is %d.%d; " % v + \
-  "give another one with make PYTHON=python3.11.")' && \
+  "choose another one with make PYTHON=python3.11.")' && \
 echo "Installing into $(1): about $(3) to download, a few minutes." && \
 $(PYTHON) -m venv $(1) && \
 $(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)

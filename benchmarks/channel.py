@@ -80,8 +80,8 @@ class Worker:
     def cpu_seconds(self) -> float:
         """Returns the processor time that the process has used, in all of its threads."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        user, system = int(fields[11]), int(fields[12])  # see proc(5): fields 14 and 15
-        return (user + system) / os.sysconf("SC_CLK_TCK")
+        ticks = int(fields[11]) + int(fields[12])  # utime and stime, see proc(5)
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         """Ends the process; kills it if it does not end in time."""

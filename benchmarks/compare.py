@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -130,7 +130,7 @@ def main(arguments: list[str]) -> None:
                 samples += _run(_PARTS[part], trees, Path(folder) / "log.txt")
             except BenchmarkError as error:
                 raise RunError(" ".join(str(error).split())) from error
-    print("\n".join(["", *lines(samples)]))
+    print("\n".join(["", *results.table(samples), *results.comparison(samples, NOW, BEFORE)]))
 
 
 def _run(part: Callable[[Trees, Path], list[Measurement]], trees: Trees, log: Path) -> list[Sample]:
@@ -140,15 +140,6 @@ def _run(part: Callable[[Trees, Path], list[Measurement]], trees: Trees, log: Pa
             samples.append(Sample(found.of, found.what, number, found.rate, versions=""))
             print(f"{found.what} {found.of} [{number + 1}] {found.rate:.4g}", flush=True)
     return samples
-
-
-def lines(samples: list[Sample]) -> Iterator[str]:
-    """Yields the median and spread of each rate of both trees, and of now/before."""
-    yield from results.table(samples)
-    for what in dict.fromkeys(sample.what for sample in samples):
-        found = results.ratio(samples, what, BEFORE, own=NOW)
-        assert found is not None
-        yield f"{what:36} {f'{NOW}/{BEFORE}':12} {found}"
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ def main() -> None:
     """Serves one size."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")  # as `launch.run` does
-    answers = channel.claim_stdout()
+    responses = channel.claim_stdout()
     folder = tempfile.TemporaryDirectory()
     ours = Ours(SIZES[sys.argv[1]], Path(folder.name) / "staging", sys.argv[2:])
 
@@ -139,7 +139,7 @@ def main() -> None:
         "gemm": ours.gemm,
         "fill": ours.fill,
     }
-    channel.serve(answers, channel.versions(*OUR_PACKAGES), tasks, close)
+    channel.serve(responses, channel.versions(*OUR_PACKAGES), tasks, close)
 
 
 if __name__ == "__main__":

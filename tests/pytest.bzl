@@ -1,10 +1,10 @@
-"""One py_test for each pytest file, found by name: a new test file needs no BUILD edit."""
+"""Declares a py_test for each pytest file: a new test file needs no BUILD edit."""
 
 def pytest_tests(data = [], deps = []):
     """Declares //tests:<folder>/test_<name> for every test_<name>.py below this package.
 
     Args:
-      data: files that tests read, beside those of this package.
+      data: files that tests read, in addition to those of this package.
       deps: libraries that tests import.
     """
     native.py_library(
