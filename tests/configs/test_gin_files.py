@@ -153,3 +153,17 @@ def test_the_binding_named_in_the_message_decides(pair):
 def test_two_tasks_are_refused():
     with pytest.raises(ConfigurationError, match="ant.gin sets train.environment = 'Ant-v5' and"):
         _read(*TASKS[:2])
+
+
+def test_the_documentation_lists_the_pairs_that_exclude_each_other():
+    listed = re.findall(
+        r"^\| `(\w+)` and `(\w+)` \| (.*) \|$", Path("docs/variants.md").read_text(), re.M
+    )
+    expected = []
+    for pair in PAIRS:
+        refusal = _refusal(pair)
+        if refusal is not None:
+            names = sorted({refusal[2], refusal[5]}, key=len)
+            words = " and ".join(f"`{name}`" for name in names)
+            expected.append((*map(_name_of, pair), words))
+    assert listed == expected
