@@ -59,9 +59,7 @@ class GymnasiumEnvironment:
         high = self._action_space.high
         self.spec = EnvironmentSpec(
             observation=_observation_spec(environment_id, observation_space, ""),
-            action=tf.TensorSpec(
-                [int(np.prod(self._action_space.shape))], tf.float32, name="action"
-            ),
+            action=tf.TensorSpec([low.size], tf.float32, name="action"),
             action_low=low.reshape(-1).astype(np.float32),
             action_high=high.reshape(-1).astype(np.float32),
         )
