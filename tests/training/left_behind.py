@@ -1,25 +1,44 @@
-"""What a run left in its folder, as far as the same run leaves it again."""
+"""Reads the files of a finished run, without what differs between two equal runs."""
 
 from pathlib import Path
 
 import tensorflow as tf
 
+UPDATES = "state/updates/.ATTRIBUTES/VARIABLE_VALUE"
+"""Name of the number of updates in a checkpoint."""
+
 
 def read_rows(root, name="evaluations.csv"):
-    """The file without the column that no run repeats."""
+    """Returns the lines of a CSV file as lists, without the columns of times and speeds."""
     lines = [line.split(",") for line in (Path(root) / name).read_text().splitlines()]
-    dropped = {
+    kept = [
         i
         for i, column in enumerate(lines[0])
-        if column == "wall_time" or column.endswith("_per_second")
-    }
-    return [[value for i, value in enumerate(line) if i not in dropped] for line in lines]
+        if column != "wall_time" and not column.endswith("_per_second")
+    ]
+    return [[line[i] for i in kept] for line in lines]
+
+
+def last_metrics(root):
+    """Returns {column: text} of the last row of metrics.csv."""
+    rows = read_rows(root, "metrics.csv")
+    return dict(zip(rows[0], rows[-1], strict=True))
+
+
+def last_checkpoint(root):
+    """Returns the folder of the newest checkpoint."""
+    return max((Path(root) / "checkpoints").glob("step-*"))
 
 
 def final_state(root):
-    """Every number of the last checkpoint, as bytes."""
-    checkpoint = sorted((Path(root) / "checkpoints").glob("step-*"))[-1]
+    """Returns every number of the newest checkpoint, as bytes."""
+    checkpoint = last_checkpoint(root)
     reader = tf.train.load_checkpoint(str(checkpoint / "state"))
     names = [name for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
     arrays = {name: reader.get_tensor(name).tobytes() for name in names}
     return arrays | {"rows": (checkpoint / "replay" / "resident_rows.npy").read_bytes()}
+
+
+def updates_done(root):
+    """Returns the number of updates in the newest checkpoint."""
+    return int(tf.train.load_checkpoint(str(last_checkpoint(root) / "state")).get_tensor(UPDATES))

@@ -1,10 +1,9 @@
-"""Starting from another run: learners that copy from a checkpoint, and whole small runs configured
-by gin."""
+"""Initialization from another run: learners that copy from a checkpoint, and whole small runs
+configured by gin."""
 
 import functools
 import shutil
 
-import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,10 +20,10 @@ from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
 from sac_tf.replay.tables import make_tables
 from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.training.initialization import Initialization
-from sac_tf.training.learner import Learner
-from sac_tf.training.train import Training
+from sac_tf.training.learner import Learner, save_run
 from sac_tf.types import Transition
-from tests.training.left_behind import final_state
+from tests.training.left_behind import UPDATES, final_state
+from tests.training.small_runs import small_training
 
 PARTS = ("actor", "critic", "alpha")
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -36,6 +35,18 @@ def _rows(first, last):
     observation = np.stack([number] * 3, 1)
     return Transition(
         observation, np.zeros((len(number), 2)), number, np.ones(len(number)), observation
+    )
+
+
+def _make_state(spec, seed, units, critics, rate):
+    optimizer = functools.partial(adam, learning_rate=rate)
+    return TrainState(
+        spec,
+        seed,
+        discount=0.99,
+        actor=functools.partial(make_actor, hidden_units=(units,)),
+        critic=functools.partial(make_critic, hidden_units=(8,), ensemble_size=critics),
+        **{f"{part}_optimizer": optimizer for part in PARTS},
     )
 
 
@@ -53,54 +64,37 @@ def make_learner(spec, tmp_path):
         capacity=1000,
         rows=1000,
         sampler=ResidentSampler,
-        update=None,
+        update=lambda *_: Update(lambda: {}, 1, 1, ()),
         of=spec,
     ):
-        learner = Learner(
+        state = _make_state(of, seed, units, critics, rate)
+        replay = Replay(
             of,
-            seed,
-            tmp_path / f"staging{len(made)}",
+            state.generator,
+            discount=0.99,
+            staging=tmp_path / f"staging{len(made)}",
             expected_rows=rows,
-            random_steps=0,
-            state=functools.partial(
-                TrainState,
-                actor=functools.partial(make_actor, hidden_units=(units,)),
-                critic=functools.partial(make_critic, hidden_units=(8,), ensemble_size=critics),
-                **{
-                    f"{part}_optimizer": functools.partial(adam, learning_rate=rate)
-                    for part in PARTS
-                },
-            ),
-            replay=functools.partial(
-                Replay,
-                tables=functools.partial(make_tables, capacity=capacity),
-                reader=functools.partial(BatchReader, sampler=sampler),
-            ),
-            update=update or (lambda *_: Update(lambda: {}, 1, 1, ())),
+            restore_from=None,
+            tables=functools.partial(make_tables, capacity=capacity),
+            reader=functools.partial(BatchReader, sampler=sampler),
         )
-        made.append(learner)
-        return learner
+        made.append(replay)
+        return Learner(state, replay, update, batch_size=4, updates_per_step=1.0, random_steps=0)
 
     yield make
-    for learner in made:
-        learner.close()
+    for replay in made:
+        replay.close()
 
 
 def _save(learner, root_dir, step=1):
-    def write(folder):
-        learner.save(folder)
-        Progress(step).save(folder)
-
-    CheckpointStore(root_dir / "checkpoints").save(step, write)
+    save_run(CheckpointStore(root_dir / "checkpoints"), learner, Progress(step))
     return root_dir
 
 
 @pytest.fixture
 def trained(make_learner, tmp_path):
     """A learner of another seed that has done ten updates, and the folder that it is saved in."""
-    learner = make_learner(
-        seed=1, update=functools.partial(make_update, batch_size=4, updates_per_call=1)
-    )
+    learner = make_learner(seed=1, update=functools.partial(make_update, updates_per_call=1))
     learner.replay.add(_rows(0, 10), step=10)
     learner.learn(step=10)
     return learner, _save(learner, tmp_path / "trained", step=12_345)
@@ -121,14 +115,10 @@ def _equal(first, second, names):
 
 
 @pytest.mark.parametrize("optimizers", [False, True])
-def test_what_is_asked_for_comes_along_and_nothing_else(
-    make_learner, trained, tmp_path, optimizers
-):
+def test_only_the_given_parts_are_copied(make_learner, trained, tmp_path, optimizers):
     learner, root_dir = trained
-    there, fresh = (
-        _values(learner.state, tmp_path),
-        _values(make_learner(rate=0.01).state, tmp_path),
-    )
+    there = _values(learner.state, tmp_path)
+    fresh = _values(make_learner(rate=0.01).state, tmp_path)
     assert there["updates"] == there["actor_optimizer/iter"] == 10 and there["log_alpha"] != 0
     kernel = "critic/layer_with_weights-0/kernel_0"
     assert not np.array_equal(there[kernel], there[f"target_{kernel}"])
@@ -138,9 +128,8 @@ def test_what_is_asked_for_comes_along_and_nothing_else(
         (("critic",), ("critic/", "target_critic/")),
     ]:
         new = make_learner(rate=0.01)
-        assert (
-            Initialization(str(root_dir), parts, optimizers).apply(new).endswith("at step 12,345.")
-        )
+        sentence = Initialization(str(root_dir), parts, optimizers).apply(new)
+        assert sentence.endswith("at step 12,345.")
         here = _values(new.state, tmp_path)
         taken = {
             name
@@ -158,8 +147,8 @@ def test_what_is_asked_for_comes_along_and_nothing_else(
 @pytest.mark.parametrize(
     ("there", "here"), [(300, 1000), (300, 400), (300, 250), (110, 1000), (110, 80), (110, 300)]
 )
-def test_the_newest_rows_come_in_their_order(make_learner, tmp_path, there, here):
-    """Also from a ring that has wrapped: 300 rows came into 300 places, or into 110."""
+def test_the_newest_rows_are_copied_in_order(make_learner, tmp_path, there, here):
+    """Also from a ring that has wrapped: 300 rows were added, with a capacity of 300 or 110."""
     other = make_learner(capacity=there)
     for first in range(0, 300, 30):
         other.replay.add(_rows(first, first + 30), step=first)
@@ -190,7 +179,9 @@ def test_the_newest_rows_come_in_their_order(make_learner, tmp_path, there, here
         ),
     ],
 )
-def test_what_does_not_fit_is_named_with_both_shapes(make_learner, trained, settings, words):
+def test_networks_that_do_not_fit_are_named_with_both_shapes(
+    make_learner, trained, settings, words
+):
     _, root_dir = trained
     with pytest.raises(
         ConfigurationError, match=f"train.initialize_from={root_dir} does not fit: {words}"
@@ -222,11 +213,11 @@ def test_a_folder_without_a_run_or_rows_is_refused(make_learner, trained, tmp_pa
         ):
             Initialization(str(missing)).apply(new)
     reverb = _save(new, tmp_path / "reverb")
-    with pytest.raises(ConfigurationError, match="keeps its rows in Reverb alone"):
+    with pytest.raises(ConfigurationError, match="keeps its rows in Reverb only"):
         Initialization(str(reverb), replay=True).apply(new)
     for manifest in reverb.rglob("manifest.json"):
         manifest.unlink()
-    with pytest.raises(ConfigurationError, match="reverb has no checkpoint that is whole"):
+    with pytest.raises(ConfigurationError, match="reverb has no intact checkpoint"):
         Initialization(str(reverb)).apply(new)
 
 
@@ -250,55 +241,47 @@ def test_bad_settings_are_refused(root_dir, settings, words):
         Initialization(root_dir, **settings)
 
 
-SMALL = """
-include 'gin_configs/sac.gin'
-train.environment = 'Pendulum-v1'
-train.total_steps = 60
-train.random_steps = 0
-train.evaluation_period = 60
-train.checkpoint_period = 30
-Evaluator.episodes = 1
-actor.hidden_units = (8,)
-critic.hidden_units = (8,)
-make_update.batch_size = 8
-make_update.updates_per_call = 2
-"""
+def _run(root_dir, *bindings, **settings):
+    settings = {
+        "total_steps": 60,
+        "random_steps": 0,
+        "evaluation_period": 60,
+        "checkpoint_period": 30,
+        "batch_size": 8,
+        **settings,
+    }
+    bindings = ["Evaluator.episodes = 1", *bindings]
+    training = small_training(*bindings, environment="Pendulum-v1", **settings)
+    return training.run(str(root_dir))
 
 
-def _run(root_dir, *bindings):
-    gin.clear_config()
-    gin.parse_config([SMALL, *bindings])
-    return Training().run(str(root_dir))
-
-
-def test_a_run_that_was_cut_off_is_bit_for_bit_the_run_that_was_not(tmp_path, capsys, monkeypatch):
-    """The ring wraps in each part, and the second part needs the other run no more."""
-    monkeypatch.setattr("sac_tf.training.train.export", lambda *_: None)  # which takes a second
+def test_an_initialized_run_resumes_bit_for_bit(tmp_path, capsys, without_export):
+    """The ring wraps in each part, and the second part needs no files of the other run."""
     _run(tmp_path / "other")
-    settings = [
-        f"train.initialize_from = '{tmp_path}/other'",
-        "train.seed = 1",
-        "make_tables.capacity = 50",
+    bindings = [
+        "tables.capacity = 50",
+        "Initialization.replay = True",
+        "Initialization.optimizers = True",
     ]
-    settings += ["Initialization.replay = True", "Initialization.optimizers = True"]
-    _run(tmp_path / "whole", *settings)
+    settings = {"initialize_from": f"{tmp_path}/other", "seed": 1}
+    _run(tmp_path / "whole", *bindings, **settings)
     words = (
         f"Starting with actor, critic, alpha, optimizers, replay of {tmp_path}/other at step 60."
     )
     assert capsys.readouterr().out.count(words) == 1
-    _run(tmp_path / "parts", *settings, "train.total_steps = 30")
+    _run(tmp_path / "parts", *bindings, **settings, total_steps=30)
     shutil.rmtree(tmp_path / "other")
-    _run(tmp_path / "parts", *settings)
+    _run(tmp_path / "parts", *bindings, **settings)
     assert capsys.readouterr().out.count(words) == 1
-    whole, parts = final_state(tmp_path / "whole"), final_state(tmp_path / "parts")
-    assert whole == parts
-    assert np.frombuffer(whole[f"state/updates{VALUE}"], np.int64) == [60]
+    whole = final_state(tmp_path / "whole")
+    assert whole == final_state(tmp_path / "parts")
+    assert np.frombuffer(whole[UPDATES], np.int64) == [60]
     assert np.frombuffer(whole[f"state/actor_optimizer/iter{VALUE}"], np.int64) == [60 + 60]
 
 
-def test_a_run_that_cannot_start_leaves_its_folder_free_for_the_next_try(tmp_path):
+def test_a_run_that_is_refused_leaves_no_configuration(tmp_path):
     with pytest.raises(ConfigurationError, match="holds no checkpoint of a run"):
-        _run(tmp_path, f"train.initialize_from = '{tmp_path}/other'")
+        _run(tmp_path, initialize_from=f"{tmp_path}/other")
     with pytest.raises(
         ConfigurationError, match="binding of Initialization.optimizers has no effect"
     ):

@@ -1,0 +1,63 @@
+"""Interrupts and failures in a run: what was collected is saved, and the run resumes."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from sac_tf.errors import RunError
+from sac_tf.training.learner import Learner
+from tests.toy import Counter
+from tests.training.small_runs import small_training
+
+pytestmark = pytest.mark.usefixtures("without_export")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_run_resumes(tmp_path, monkeypatch, number):
+    learn = Learner.learn
+
+    def learn_and_signal(self, step):
+        if step == 150:
+            os.kill(os.getpid(), number)
+        return learn(self, step)
+
+    monkeypatch.setattr(Learner, "learn", learn_and_signal)
+    outcome = small_training().run(str(tmp_path))
+    assert outcome.stopped_by == number and outcome.step == 150
+    progress = json.loads((tmp_path / "checkpoints/step-000000150/progress.json").read_text())
+    assert progress["step"] == 150
+    monkeypatch.setattr(Learner, "learn", learn)
+    assert small_training(total_steps=200).run(str(tmp_path)).step == 200
+
+
+def test_a_nan_observation_stops_before_it_is_stored(tmp_path):
+    """And all rows before it are saved."""
+    with pytest.raises(
+        RunError, match=r"gave nan in next_observation at step 98; .* is in .*step-000000097"
+    ) as caught:
+        small_training(environment="tests.toy:Poisoned-v0").run(str(tmp_path))
+    assert "\n" not in str(caught.value)
+    rows = np.load(tmp_path / "checkpoints/step-000000097/replay/resident_rows.npy")
+    assert len(rows) == 97 and np.isfinite(rows).all()
+
+
+def test_a_diverged_state_is_saved_for_debugging(tmp_path):
+    training = small_training("update.updates_per_call = 2", environment="tests.toy:Steep-v0")
+    with pytest.raises(
+        RunError, match=r"critic_\w+ is (inf|nan) after update 2 at step 102.*diverged-000000102"
+    ):
+        training.run(str(tmp_path))
+    assert (tmp_path / "checkpoints" / "diverged-000000102").is_dir()
+
+
+def test_an_environment_that_raises_loses_nothing(tmp_path, monkeypatch):
+    step = Counter.step
+    monkeypatch.setattr(
+        Counter, "step", lambda self, a: step(self, a) if self._episode < 30 else 1 / 0
+    )
+    with pytest.raises(RunError, match=r"raised ZeroDivisionError in step\(\).*step-000000145"):
+        small_training().run(str(tmp_path))
+    assert (tmp_path / "checkpoints/step-000000145").is_dir()
