@@ -214,7 +214,7 @@ class Suite:
             beat = learner()
             return beat if beat.get("updates", 0) > 500 else {}
 
-        first = run.wait_until(warm_learner, "500 updates", 120)
+        first = run.wait_until(warm_learner, "500 updates", 300)
         time.sleep(6 if self._quick else 20)
         last = run.wait_until(learner, "a heartbeat of the learner", 30)
         run.stop(name)

@@ -40,6 +40,8 @@ _PAUSE_SHARE = 0.25
 _PAUSE_S = 10.0
 _DOWN_S = (1.0, 5.0)
 """The least and the longest time until a killed program is restarted."""
+_START_S = 300.0
+"""Timeout for the run to start learning."""
 _RESUME_S = 90.0
 """Timeout for the run to resume."""
 _SOLVED = -200.0
@@ -94,7 +96,7 @@ class Soak:
 
     def run(self, seconds: float, kill_every: float) -> None:
         """Waits until the run learns, then disturbs it for `seconds`."""
-        self._wait_for_progress(0.0, _PROGRAMS)
+        self._wait_for_progress(0.0, _PROGRAMS, _START_S)
         began = time.monotonic()
         due = began
         while time.monotonic() - began < seconds:
@@ -113,7 +115,7 @@ class Soak:
             self._kill(name)
         restarted = time.time()
         kind = name.partition("-")[0]
-        updates_after = self._wait_for_progress(restarted, [name])
+        updates_after = self._wait_for_progress(restarted, [name], _RESUME_S)
         seconds = time.time() - restarted
         self.figures[f"{'pauses' if is_pause else 'kills'}_{kind}"] += 1
         if name == "learner" and not is_pause:
@@ -138,9 +140,9 @@ class Soak:
         time.sleep(self._chance.uniform(*_DOWN_S))
         self._programs.start(name)
 
-    def _wait_for_progress(self, since: float, names: Sequence[str]) -> int:
-        """Waits until `names` have sent heartbeats after the time `since`, and the counts of rows
-        and updates grow; returns the updates at the first of these heartbeats."""
+    def _wait_for_progress(self, since: float, names: Sequence[str], seconds: float) -> int:
+        """Waits until `names` have sent heartbeats after the time `since`, then until the counts of
+        rows and updates grow, at most `seconds` each; returns the updates before they grow."""
         senders = {re.sub("^collector", "collector collector", name) for name in names}
         senders = senders - {"server"} | {"learner"}
 
@@ -156,14 +158,14 @@ class Soak:
             return status["rows"]["inserted"], recent["learner"]["updates"]
 
         what = f"{', '.join(names)} to resume"
-        rows, updates = self._programs.wait_until(progress, what, _RESUME_S)
+        rows, updates = self._programs.wait_until(progress, what, seconds)
 
         def is_more() -> bool:
             now = progress()
             return now is not None and now[0] > rows and now[1] > updates
 
         more = f"more rows than {rows} and more updates than {updates}"
-        self._programs.wait_until(is_more, more, _RESUME_S)
+        self._programs.wait_until(is_more, more, seconds)
         return updates
 
     def end(self) -> None:

@@ -128,7 +128,7 @@ def test_rate_is_taken_from_the_first_update_to_the_last_row(tmp_path):
 
 
 @pytest.mark.parametrize("size", sizes.SIZES.values(), ids=lambda size: size.name)
-def test_schedule_has_a_row_at_the_first_update_and_one_at_the_end(size):
+def test_schedule_has_rows_at_the_first_update_and_the_end(size):
     period, total = schedule(size, quick=False)
     assert total % period == 0
     rows = [step for step in range(period, total + 1, period) if step > sizes.RANDOM_STEPS]
