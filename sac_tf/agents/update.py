@@ -74,7 +74,6 @@ def make_update(
     require_count("train.batch_size", batch_size)
     require_count("update.updates_per_call", updates_per_call)
     devices.require_shares(state.strategy, batch_size, jit_compile)
-
     learn = _on_replicas(state, steps, updates_per_call)
     if jit_compile:
         learn = tf.function(learn, jit_compile=True, autograph=False)
