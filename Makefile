@@ -1,4 +1,5 @@
-# make train | train-distributed | test | check | lint-deploy | bazel-test | clean; nothing is installed outside .venv*.
+# make train | train-distributed | test | check | docs | lint-deploy | learning | bench | bazel-test
+# | clean. Everything is installed in .venv*.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -6,14 +7,14 @@ GIN_FILE ?= gin_configs/tasks/pendulum.gin
 PORT ?= 8000
 COLLECTORS ?= 2
 
-.PHONY: train train-distributed test check lint-deploy learning bench bazel-test clean
+.PHONY: train train-distributed test check docs lint-deploy learning bench bazel-test clean
 
 train: ROOT_DIR ?= runs/quickstart
 train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
 	@$(RUN) -m binaries.train --root_dir=$(ROOT_DIR) --gin_file=gin_configs/tasks/pendulum.gin
 
 train-distributed: ROOT_DIR ?= runs/distributed
-train-distributed: $(VENV)/.installed  ## server, learner, collectors and evaluator here; Ctrl-C stops all, and they go on
+train-distributed: $(VENV)/.installed  ## all programs here; Ctrl-C saves and stops, rerun to resume
 	@exec env PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONUNBUFFERED=1 ROOT_DIR="$(ROOT_DIR)" REPLAY_PORT="$(PORT)" \
 	  RUN_FLAGS="--gin_bindings=connect.wait_s=60 $(GIN_FILE:%=--gin_file=%) $(GIN_BINDINGS:%=--gin_bindings=%)" \
 	  $(RUN) deploy/start.py start -f deploy/Procfile -c collector=$(COLLECTORS)
@@ -25,6 +26,11 @@ check: $(VENV)/.installed  ## lint, format, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(VENV)-docs/.installed  ## the documentation as a site in build/docs; a broken link or anchor is an error
+	@rm -rf build/docs_source && mkdir -p build/docs_source
+	@cp -R --parents README.md CONTRIBUTING.md CHANGELOG.md LICENSE docs deploy examples gin_configs benchmarks/results build/docs_source
+	@NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict
 
 lint-deploy: $(VENV)-deploy/.installed  ## the files of deploy/, each by its own linter
 	$(VENV)-deploy/bin/yamllint --strict -c deploy/yamllint.yaml deploy
@@ -39,7 +45,7 @@ learning: $(VENV)/.installed  ## the learning curves of the README: about an hou
 	    --gin_bindings=train.total_steps=100_000 --gin_bindings=train.seed=$$seed || exit $$?; done; done
 	@$(RUN) -m benchmarks.learning runs/*_cheetah-[01] runs/hopper-[01] runs/walker2d-[01]
 
-bench: $(VENV)/.installed $(VENV)-peers/.installed  ## speed beside SBX, Stable-Baselines3 and TF-Agents: twenty minutes
+bench: $(VENV)/.installed $(VENV)-peers/.installed  ## speed, compared with three libraries: twenty minutes
 	@$(RUN) -m benchmarks.speed
 
 bazel-test: $(VENV)/.installed
@@ -58,15 +64,20 @@ $(VENV)-deploy/.installed: deploy/requirements.txt
 	@$(call install,$(VENV)-deploy,deploy/requirements.txt,60 MB,11)
 	@touch $@
 
-# install(folder, requirements, size, minor versions of Python 3): Reverb has no release for others than 3.10 and 3.11
+$(VENV)-docs/.installed: docs/requirements.txt
+	@$(call install,$(VENV)-docs,docs/requirements.txt,30 MB,11)
+	@touch $@
+
+# install(folder, requirements, size, minor versions of Python 3). Reverb has releases for 3.10 and
+# 3.11 only.
 define install
 $(PYTHON) -c 'import sys; v = sys.version_info[:2]; fitting = "$(4)".split(); str(v[1]) in fitting or sys.exit( \
   "$(2) is for Python 3." + " or 3.".join(fitting) + ", and this is %d.%d; " % v + \
-  "give another one with make PYTHON=python3.11.")' && \
+  "choose another one with make PYTHON=python3.11.")' && \
 echo "Installing into $(1): about $(3) to download, a few minutes." && \
 $(PYTHON) -m venv $(1) && \
 $(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)
 endef
 
 clean:
-	rm -rf $(VENV) $(VENV)-peers $(VENV)-deploy build *.egg-info
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-deploy $(VENV)-docs build *.egg-info

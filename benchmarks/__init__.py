@@ -1,2 +1,2 @@
-"""Speed of this library beside its peers. Imports nothing: workers run in environments of their
-own."""
+"""Benchmarks of this library and its peers. Imports nothing: workers run in their own
+environments."""

@@ -1,10 +1,11 @@
-"""A worker process and the questions it answers: one JSON line each way. Standard library only.
+"""Worker processes of a benchmark, and the requests that they answer: one JSON line each way.
 
-Each peer lives in a process of its own, because threads, imports and memory of two frameworks in
-one process disturb each other. A worker is built once and then asked again and again, in turn with
-the others, so that all of them meet the same drift of the machine.
+Standard library only. Each peer runs in its own process, because threads, imports and memory of two
+frameworks in one process disturb each other. A worker is built once and then asked repeatedly, in
+turn with the others, so that a drift of the machine affects all of them.
 """
 
+import contextlib
 import functools
 import importlib.metadata
 import json
@@ -16,18 +17,33 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 _SHOWN_LINES = 15
-_PATIENCE_S = 60
+_END_S = 60
 
 
 class BenchmarkError(Exception):
-    """A measurement could not be made; the message is one for the terminal."""
+    """A measurement that could not be made, with a message for the terminal."""
 
 
 class Worker:
-    """The asking side."""
+    """A worker process, seen from the process that sends requests to it."""
 
-    def __init__(self, python: str, module: str, arguments: Sequence[str], log: Path):
-        """Starts `python -m module arguments`; what it prints goes to the end of the file `log`."""
+    def __init__(
+        self,
+        python: str,
+        module: str,
+        arguments: Sequence[str],
+        log: Path,
+        folder: Path | None = None,
+    ):
+        """Starts `python -m module arguments`.
+
+        Args:
+          python: the interpreter.
+          module: serves requests (`serve`).
+          arguments: of the module.
+          log: file to which the output of the process is appended.
+          folder: to start it in; None for the current one.
+        """
         self._name = " ".join([module, *arguments])
         self._log_path = log
         with log.open("a") as output:
@@ -37,45 +53,52 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 text=True,
+                cwd=folder,
             )
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._questions, self._answers = self._process.stdin, self._process.stdout
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests = self._process.stdin
+        self._responses = self._process.stdout
 
     @functools.cached_property
     def versions(self) -> str:
-        """Names and versions of what it measures: its first line, which comes when it is built."""
+        """Names and versions of the measured packages: the first line, sent once it is built."""
         return self._receive()
 
     def ask(self, task: str, *arguments: float) -> float:
-        """Returns what the worker's `task` returns.
+        """Returns the result of `task(*arguments)` in the worker.
 
         Raises:
           BenchmarkError: the worker has ended.
         """
         assert self.versions
-        try:
-            self._questions.write(json.dumps([task, *arguments]) + "\n")
-            self._questions.flush()
-        except BrokenPipeError:
-            pass  # it ended; reading says so
+        with contextlib.suppress(BrokenPipeError):  # it ended; `_receive` raises
+            self._requests.write(json.dumps([task, *arguments]) + "\n")
+            self._requests.flush()
         return self._receive()
 
+    def cpu_seconds(self) -> float:
+        """Returns the processor time that the process has used, in all of its threads."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])  # utime and stime, see proc(5)
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def close(self) -> None:
-        """Ends the process, by force if it does not end when told."""
-        self._questions.close()
+        """Ends the process; kills it if it does not end in time."""
+        self._requests.close()
         try:
-            self._process.wait(_PATIENCE_S)
+            self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._answers.close()
+        self._responses.close()
 
     def _receive(self) -> Any:
-        line = self._answers.readline()
+        line = self._responses.readline()
         if not line:
+            code = self._process.wait()
             raise BenchmarkError(
-                f"{self._name} ended with code "
-                f"{self._process.wait()}:\n{last_lines(self._log_path)}"
+                f"{self._name} ended with code {code}:\n{last_lines(self._log_path)}"
             )
         return json.loads(line)
 
@@ -86,42 +109,42 @@ def versions(*packages: str) -> str:
 
 
 def claim_stdout() -> TextIO:
-    """Returns the way back to the asking side, and sends all that anyone prints to standard error
-    instead."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    """Returns a stream for responses, and redirects everything else that is printed to standard
+    error."""
+    responses = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    return answers
+    return responses
 
 
 def serve(
-    answers: TextIO,
+    responses: TextIO,
     versions: str,
     tasks: dict[str, Callable[..., float]],
     close: Callable[[], None] | None = None,
 ) -> NoReturn:
-    """Answers questions from standard input until that is closed, calls `close`, and ends the
-    process.
+    """Answers requests from standard input until it is closed, calls `close`, and ends the process.
 
-    At once: there is nothing to keep, and frameworks take seconds to take themselves down.
+    It ends without Python's own shutdown: there is nothing to save, and frameworks take seconds to
+    shut down.
     """
     tasks = {"peak_memory": peak_memory, **tasks}
-    answers.write(json.dumps(versions) + "\n")
+    responses.write(json.dumps(versions) + "\n")
     for line in sys.stdin:
         task, *arguments = json.loads(line)
-        answers.write(json.dumps(tasks[task](*arguments)) + "\n")
+        responses.write(json.dumps(tasks[task](*arguments)) + "\n")
     if close is not None:
         close()
     os._exit(0)
 
 
 def resident_memory(process: int | str = "self") -> float:
-    """Returns the megabytes (10^6 bytes) of memory that a process holds now: this one, or the one
-    with that id."""
+    """Returns the resident memory of a process in megabytes (10^6 bytes): this one, or the one with
+    that id."""
     return _memory("VmRSS", process)
 
 
 def peak_memory() -> float:
-    """Returns the megabytes (10^6 bytes) of memory that this process held at most."""
+    """Returns the peak resident memory of this process in megabytes (10^6 bytes)."""
     return _memory("VmHWM")
 
 

@@ -1,11 +1,10 @@
-"""Measures a run on many processes: that it learns as one process does, that collectors add up,
-what publishing costs.
+"""Measures a distributed run: whether it learns as one process does, how collectors scale, and the
+cost of publishing the policy.
 
 python -m benchmarks.distributed --output_dir=benchmarks/results
 
-Run it from the top folder of the repository, and leave the machine alone meanwhile: it takes about
-  half an hour. Each
-value is printed as it comes; the last lines are `name value`.
+Run it from the top folder of the repository, on a machine without other work: it takes about half
+an hour. Values are printed as they come; the last lines are `name value`.
 """
 
 import os
@@ -20,13 +19,14 @@ from binaries import launch
 from sac_tf.errors import ConfigurationError, RunError
 
 _PARTS = ("learning", "collectors", "publication")
-_QUIET_LOAD, _QUIET_WAIT_S = 1.5, 600
+_QUIET_LOAD = 1.5
+_QUIET_WAIT_S = 600
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", "benchmarks/results", "Folder for distributed.csv and distributed.png."
 )
 _ROOT_DIR = flags.DEFINE_string("root_dir", "runs/benchmark", "New folder for the runs.")
-_QUICK = flags.DEFINE_bool("quick", False, "One short round: to see that it works.")
+_QUICK = flags.DEFINE_bool("quick", False, "One short round, to check that it works.")
 _ONLY = flags.DEFINE_multi_enum(
     "only", [], _PARTS, "A part to run; repeat for several. All by default."
 )
@@ -35,7 +35,8 @@ _ONLY = flags.DEFINE_multi_enum(
 def main(arguments: list[str]) -> int:
     """Runs the parts, writes the results after each, and prints the figures."""
     launch.refuse_arguments(arguments)
-    root_dir, output = Path(_ROOT_DIR.value), Path(_OUTPUT_DIR.value) / "distributed"
+    root_dir = Path(_ROOT_DIR.value)
+    output = Path(_OUTPUT_DIR.value) / "distributed"
     if root_dir.exists():
         raise ConfigurationError(f"--root_dir={root_dir} exists; give a new one.")
     launch.divert_native_output(Path(os.devnull))
@@ -43,13 +44,12 @@ def main(arguments: list[str]) -> int:
     from benchmarks.channel import BenchmarkError
     from benchmarks.distributed_suite import Suite
 
-    commit, machine = provenance.commit(), provenance.machine()
-    comment = (
-        f"python -m benchmarks.distributed {shlex.join(sys.argv[1:])}".strip() + f"; {machine}"
-    )
+    commit = provenance.commit()
+    command = f"python -m benchmarks.distributed {shlex.join(sys.argv[1:])}".strip()
+    comment = f"{command}; {provenance.machine()}"
     suite = Suite(root_dir, _QUICK.value)
     for part in _ONLY.value or _PARTS:
-        if part != "learning" and not _QUICK.value:  # which counts steps, not seconds
+        if part != "learning" and not _QUICK.value:  # learning counts steps, not seconds
             suite.add("machine", f"load_before_{part}", 0, _wait_for_quiet())
         try:
             getattr(suite, part)()
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _wait_for_quiet() -> float:
-    """Waits until the machine has little else to do, but not for ever; returns its load."""
+    """Waits until the load of the machine is low, with a timeout; returns the load."""
     ends = time.monotonic() + _QUIET_WAIT_S
     while (load := os.getloadavg()[0]) > _QUIET_LOAD and time.monotonic() < ends:
         time.sleep(5)
@@ -71,20 +71,16 @@ def _wait_for_quiet() -> float:
 
 
 def _draw(curves: dict[str, list[list[tuple[int, float]]]], path: Path, caption: str) -> None:
-    """Draws a line for each run, one colour for each way of running."""
+    """Draws a learning curve for each run, in one color for each kind of run."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for (label, runs), color in zip(curves.items(), ("#7570b3", "#d95f02"), strict=True):
         for number, curve in enumerate(runs):
-            axes.plot(
-                *zip(*curve, strict=True),
-                color=color,
-                marker="o",
-                markersize=3,
-                label="" if number else label,
-            )
+            steps, returns = zip(*curve, strict=True)
+            title = "" if number else label
+            axes.plot(steps, returns, color=color, marker="o", markersize=3, label=title)
     axes.set_xlabel("environment steps")
     axes.set_ylabel("evaluation return (mean action)")
     axes.grid(alpha=0.3)

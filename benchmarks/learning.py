@@ -1,7 +1,7 @@
-"""The learning curves of finished runs, as one CSV file and one picture that can be committed.
+r"""Learning curves of finished runs, as one CSV file and one figure that can be committed.
 
-python -m benchmarks.learning runs/half_cheetah-0 runs/half_cheetah-1
---output_dir=benchmarks/results
+python -m benchmarks.learning runs/half_cheetah-0 runs/half_cheetah-1 \
+    --output_dir=benchmarks/results
 """
 
 import csv
@@ -10,10 +10,12 @@ from pathlib import Path
 from absl import flags
 
 from binaries import launch
-from sac_tf.runs import configuration, plot
+from sac_tf.errors import ConfigurationError
+from sac_tf.runs import folder, plot
+from sac_tf.runs.configuration import read_settings
 
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", "benchmarks/results", "Where NAME.csv and NAME.png go."
+    "output_dir", "benchmarks/results", "Folder for NAME.csv and NAME.png."
 )
 _NAME = flags.DEFINE_string("name", "learning", "Name of both files.")
 _COLUMNS = (
@@ -30,11 +32,9 @@ _COLUMNS = (
 
 def main(arguments: list[str]) -> None:
     if not arguments:
-        raise launch.ConfigurationError("Name the folder of at least one run (see --help).")
-    root_dirs, output = (
-        [Path(argument) for argument in arguments],
-        Path(_OUTPUT_DIR.value) / _NAME.value,
-    )
+        raise ConfigurationError("Name the folder of at least one run (see --help).")
+    root_dirs = [Path(argument) for argument in arguments]
+    output = Path(_OUTPUT_DIR.value) / _NAME.value
     plot.draw(root_dirs, output.with_suffix(".png"))
     with output.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
@@ -45,13 +45,13 @@ def main(arguments: list[str]) -> None:
 
 
 def _rows(root_dir: Path) -> list[dict[str, str]]:
-    bindings = configuration.operative_bindings((root_dir / configuration.FILE_NAME).read_text())
+    settings = read_settings(root_dir / folder.CONFIGURATION)
     run = {
-        "environment": bindings["train.environment"].strip("'"),
+        "environment": settings["train.environment"].strip("'"),
         "run": root_dir.name,
-        "seed": bindings["train.seed"],
+        "seed": settings["train.seed"],
     }
-    with (root_dir / "evaluations.csv").open(newline="") as file:
+    with (root_dir / folder.EVALUATIONS).open(newline="") as file:
         return [{**run, **row} for row in csv.DictReader(file)]
 
 

@@ -1,8 +1,11 @@
-"""Worker: this library, built by gin as `train` builds it. `python -m benchmarks.ours <size>
-[binding ...]`
+"""Worker: this library, built by gin as `binaries.train` builds it.
 
-Tasks: `update` and `gemm`: updates per second, of the learner and of its bare products. `fill`:
-  bytes that rows take.
+python -m benchmarks.ours <size> [binding ...]
+
+Tasks:
+  update: updates per second of the learner.
+  gemm: updates per second if an update were its matrix products only.
+  fill: bytes that a replay with rows takes.
 """
 
 import itertools
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING
 from benchmarks import channel
 from benchmarks.products import bare_products, update_products
 from benchmarks.sizes import OUR_PACKAGES, RANDOM_STEPS, SIZES, UPDATES_PER_CALL, Size, gin_bindings
+from binaries import launch
 
 if TYPE_CHECKING:
     from sac_tf.training.learner import Learner
@@ -26,28 +30,23 @@ _REAL_ROWS = 10_000
 
 
 class Ours:
-    """A learner with data at hand."""
+    """A learner whose replay is filled in advance."""
 
     def __init__(self, size: Size, staging: Path, bindings: Sequence[str] = ()):
-        """Parses gin, `bindings` last, and sets up the runtime; builds nothing yet."""
-        import gin
-
+        """Reads the settings, `bindings` last, and sets up the runtime; builds no learner yet."""
         from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-        from sac_tf.training.train import Training
 
-        gin.parse_config_files_and_bindings(
-            ["gin_configs/sac.gin"], [*gin_bindings(size), *bindings]
-        )
-        self._settings = Training()
+        self._settings = launch.make_training([], [*gin_bindings(size), *bindings])
         self._settings.runtime()
         self._environment = GymnasiumEnvironment(size.environment)
-        self._staging, self._size = staging, size
+        self._staging = staging
+        self._size = size
         self._learner: Learner | None = None
         self._products: Callable[[int], float] | None = None
         self._step = 0
 
     def update(self, updates: int) -> float:
-        """Returns updates per second of `Learner.learn`: draws from the resident rows, updates,
+        """Returns updates per second of `Learner.learn`: sampling from the resident rows, updates,
         metrics, checks."""
         learner = self._learner or self._fill(RANDOM_STEPS)
         self._step += updates // self._size.updates_per_step
@@ -63,23 +62,20 @@ class Ours:
         return self._products(updates)
 
     def fill(self, rows: int) -> float:
-        """Returns the bytes that this process holds with `rows` rows in its replay and its compiled
-        update run once."""
+        """Returns the bytes that this process holds with `rows` rows in its replay, after one call
+        of the compiled update."""
         self._fill(rows)
         self.update(self._size.updates_per_step * UPDATES_PER_CALL)
         return channel.resident_memory() * 1e6
 
     def _fill(self, rows: int) -> "Learner":
-        """Builds a learner for `rows` rows, and gives it real ones: random actions, published as in
-        the loop.
+        """Builds a learner and fills its replay with `rows` transitions of random actions,
+        published as in the training loop.
 
-        No more than `_REAL_ROWS` are simulated; then the same ones come again. (Reverb compresses a
-        few rows at a time, and does not see it.)
+        At most `_REAL_ROWS` are simulated and then repeated. (Reverb compresses a few rows at a
+        time, so the repetition does not make them smaller.)
         """
-        settings = self._settings
-        learner = settings.learner(
-            self._environment.spec, settings.seed, self._staging, rows, 0, None
-        )
+        learner = self._make_learner(rows)
         transitions = self._transitions(min(rows, _REAL_ROWS))
         for row in range(rows):
             learner.replay.add(transitions[row % len(transitions)], row + 1)
@@ -89,15 +85,36 @@ class Ours:
         self._learner = learner
         return learner
 
+    def _make_learner(self, rows: int) -> "Learner":
+        from sac_tf.training.learner import Learner
+
+        settings = self._settings
+        spec = self._environment.spec
+        state = settings.make_state(spec)
+        replay = settings.replay(
+            spec=spec,
+            generator=state.generator,
+            discount=settings.discount,
+            staging=self._staging,
+            expected_rows=rows,
+            restore_from=None,
+        )
+        return Learner(
+            state,
+            replay,
+            settings.update,
+            batch_size=settings.batch_size,
+            updates_per_step=settings.updates_per_step,
+            random_steps=0,
+        )
+
     def _transitions(self, number: int) -> "list[Transition]":
         from sac_tf.training.acting import uniform_actions
         from sac_tf.training.collecting import collect
 
         act = uniform_actions(self._environment.spec, 1, seed=0)
-        return [
-            transition
-            for transition, _ in itertools.islice(collect(self._environment, act, seed=0), number)
-        ]
+        collected = itertools.islice(collect(self._environment, act, seed=0), number)
+        return [transition for transition, _episodes in collected]
 
     def close(self) -> None:
         if self._learner is not None:
@@ -108,8 +125,8 @@ class Ours:
 def main() -> None:
     """Serves one size."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")  # as the binaries do
-    answers = channel.claim_stdout()
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")  # as `launch.run` does
+    responses = channel.claim_stdout()
     folder = tempfile.TemporaryDirectory()
     ours = Ours(SIZES[sys.argv[1]], Path(folder.name) / "staging", sys.argv[2:])
 
@@ -122,7 +139,7 @@ def main() -> None:
         "gemm": ours.gemm,
         "fill": ours.fill,
     }
-    channel.serve(answers, channel.versions(*OUR_PACKAGES), tasks, close)
+    channel.serve(responses, channel.versions(*OUR_PACKAGES), tasks, close)
 
 
 if __name__ == "__main__":

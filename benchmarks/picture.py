@@ -1,4 +1,4 @@
-"""The bar chart of a run."""
+"""Bar chart of the results of `benchmarks.speed`."""
 
 from pathlib import Path
 
@@ -24,8 +24,8 @@ _ROWS = {"update": "updates / s, data at hand", "loop": "environment steps / s, 
 
 
 def draw(samples: list[Sample], path: Path, caption: str) -> None:
-    """Writes a PNG: a panel for each size and rate measured; bars are medians, whiskers least to
-    greatest."""
+    """Writes a PNG with a panel for each measured size and rate; bars are medians, whiskers reach
+    from the least to the greatest value."""
     from matplotlib.figure import Figure
 
     measured = {sample.what for sample in samples}
@@ -58,9 +58,8 @@ def _bars(axes, samples: list[Sample], what: str) -> None:
         return
     for position, (peer, rate) in enumerate(bars):
         whiskers = [[rate.median - rate.least], [rate.greatest - rate.median]]
-        axes.bar(
-            position, rate.median, color=_PEERS[peer][1], yerr=whiskers, capsize=3, ecolor="#333333"
-        )
+        color = _PEERS[peer][1]
+        axes.bar(position, rate.median, color=color, yerr=whiskers, capsize=3, ecolor="#333333")
         axes.annotate(
             f"{rate.median:.3g}",
             (position, 0),

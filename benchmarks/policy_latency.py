@@ -1,11 +1,11 @@
-"""Times one action for one observation: exported policies beside TF-Agents' PyTFEagerPolicy, in one
-process.
+"""Latency of one action for one observation: exported policies and TF-Agents' PyTFEagerPolicy, in
+one process.
 
 python -m benchmarks.policy_latency > latency.txt
 
-All of them are 256-256 networks for a task of the size of HalfCheetah (17 observations, 6 actions),
-called with a NumPy array for a NumPy array. Rounds of all alternate, so that whatever else the
-machine does falls on each alike; a number is the median of all calls of all rounds.
+All of them have networks of 256-256 for a task of HalfCheetah's size (17 observations, 6 actions),
+and take and return NumPy arrays. The rounds of all policies alternate, so that other load of the
+machine affects them alike; a number is the median of all calls of all rounds.
 """
 
 import statistics
@@ -28,22 +28,25 @@ from tf_agents.trajectories import time_step
 
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.serving import export_policy
-from sac_tf.serving.policy_spec import PolicySpec
+from sac_tf.serving.policy_spec import TFLITE_FILE, PolicySpec
 from sac_tf.types import EnvironmentSpec
 
 _CALLS = flags.DEFINE_integer("calls", 100, "Calls of each policy in a round.", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 10, "Rounds.", lower_bound=1)
-_OBSERVATIONS, _ACTIONS, _HIDDEN = 17, 6, (256, 256)
+_ROUNDS = flags.DEFINE_integer("rounds", 10, "Rounds to measure.", lower_bound=1)
+_OBSERVATIONS = 17
+_ACTIONS = 6
+_HIDDEN = (256, 256)
 
 
 def main(_: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         policies = _exported(Path(folder)) | _tf_agents()
         seconds: dict[str, list[float]] = {name: [] for name in policies}
-        for _round in range(_ROUNDS.value + 1):
+        for number in range(_ROUNDS.value + 1):
             for name, act in policies.items():
                 taken = [_time(act) for _call in range(_CALLS.value)]
-                seconds[name] += taken if _round else []  # the first round compiles and warms up
+                if number > 0:  # the first round compiles and warms up
+                    seconds[name] += taken
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
     for name, median in medians.items():
         print(f"{name}_microseconds {1e6 * median:.1f}")
@@ -53,19 +56,18 @@ def main(_: list[str]) -> None:
 
 
 def _exported(folder: Path) -> dict[str, Callable[[], object]]:
-    """Returns calls of exported policies, by TensorFlow's own interface."""
+    """Returns calls of exported policies, through TensorFlow's own interface."""
     bound = np.ones(_ACTIONS, np.float32)
     observation = tf.TensorSpec([_OBSERVATIONS], tf.float32, name="observation")
-    spec = EnvironmentSpec(
-        observation, tf.TensorSpec([_ACTIONS], tf.float32, name="action"), -bound, bound
-    )
-    state, description = TrainState(spec, seed=0), PolicySpec.of("none", spec, 0, None)
+    action = tf.TensorSpec([_ACTIONS], tf.float32, name="action")
+    spec = EnvironmentSpec(observation, action, -bound, bound)
+    state = TrainState(spec, seed=0, discount=0.99)
+    description = PolicySpec.of("none", spec, 0, None)
     for form in (export_policy.SAVED_MODEL, export_policy.TFLITE):
         export_policy.export(state, spec, description, folder / form.name, form)
     signature = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
-    runner = tf.lite.Interpreter(
-        str(folder / "tflite" / export_policy.TFLITE_FILE)
-    ).get_signature_runner("serving_default")
+    interpreter = tf.lite.Interpreter(str(folder / "tflite" / TFLITE_FILE))
+    runner = interpreter.get_signature_runner("serving_default")
     array = np.zeros([1, _OBSERVATIONS], np.float32)
     return {
         "saved_model": lambda: signature(observation=tf.constant(array))["action"].numpy(),
@@ -94,7 +96,8 @@ def _tf_agents() -> dict[str, Callable[[], object]]:
     )
     step = time_step.restart(np.zeros([_OBSERVATIONS], np.float32))
     greedy = GreedyPolicy(agent.policy)
-    eager, compiled = PyTFEagerPolicy(greedy), PyTFEagerPolicy(greedy, use_tf_function=True)
+    eager = PyTFEagerPolicy(greedy)
+    compiled = PyTFEagerPolicy(greedy, use_tf_function=True)
     return {
         "pytfeagerpolicy": lambda: eager.action(step),
         "pytfeagerpolicy_tf_function": lambda: compiled.action(step),

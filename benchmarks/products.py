@@ -1,26 +1,27 @@
-"""The matrix products of one update, and how fast the machine does nothing but those.
+"""Matrix products of one update, and the speed of the machine at these products alone.
 
 `update_vs_gemm_limit` is (seconds of the bare products of one update) / (seconds of our update),
 both from one run: 1 would mean that sampling, activations, losses, optimizers, target networks and
-  metrics cost nothing. The products are
-those of a SAC update whose critics take observation and action joined, with the operand layouts
-(transposed or not) that its gradients have. They run in a `tf.function` with the thread settings of
-`train`; they are independent of each other, so the runtime always has enough of them to run side by
-side. The update has chains of products that must wait
-for each other: so 1 is a bound.
+metrics cost nothing.
+
+The products are those of a SAC update whose critics take observation and action concatenated, with
+the operand layouts (transposed or not) of its gradients. They run in a `tf.function` with the
+thread settings of `train`. They are independent of each other, so the runtime can always run
+several in parallel; an update has chains of products that depend on each other. So 1 is a bound.
 """
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.sizes import BATCH, UNITS, Size
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 
 class Product(NamedTuple):
-    """[m, k] times [k, n]; `transpose_a` or `transpose_b` if that operand lies transposed in
-    memory."""
+    """[m, k] times [k, n]; `transpose_a` or `transpose_b` if that operand is stored transposed."""
 
     m: int
     k: int
@@ -57,10 +58,9 @@ def update_products(size: Size) -> list[Product]:
     """Returns the products of one critic step and one actor step.
 
     The critic step: policy and target critics on the next observation, critics forward and back to
-      their weights. The
-    actor step: policy on the observation, critics forward and back to the action, policy back to
-      its weights. That is
-    16 passes of a hidden 256 x 256 layer with two critics: 1 + 2 + 2 + 4, and 1 + 2 + 2 + 2.
+    their weights. The actor step: policy on the observation, critics forward and back to the
+    action, policy back to its weights. That is 16 passes of a hidden 256 x 256 layer with two
+    critics: 1 + 2 + 2 + 4, and 1 + 2 + 2 + 2.
     """
     hidden = (UNITS, UNITS)
     actor = [(size.observation, UNITS), hidden, (UNITS, size.action), (UNITS, size.action)]
@@ -81,27 +81,18 @@ def bare_products(products: Sequence[Product], updates_per_call: int) -> Callabl
     """Returns f(updates) -> updates per second of a graph with the products of `updates_per_call`
     updates, unrolled.
 
-    Operands are shared by shape, as an update's weights are, and so stay in the caches. Each
-    product reads them anew: TensorFlow merges products of one tensor, and drops those whose result
-      is not used.
+    Operands of one shape are shared, so they stay in the caches as the weights of an update do.
+    Each product reads them again, because TensorFlow merges equal products of one tensor, and each
+    result is used, because TensorFlow removes products whose results are not.
     """
     import tensorflow as tf
 
-    def operand(rows: int, columns: int, transposed: bool) -> tf.Variable:
-        shape = (columns, rows) if transposed else (rows, columns)
-        if shape not in operands:
-            operands[shape] = tf.Variable(tf.random.normal(shape))
-        return operands[shape]
-
-    operands: dict[tuple[int, int], tf.Variable] = {}
-    pairs = [(operand(p.m, p.k, p.transpose_a), operand(p.k, p.n, p.transpose_b)) for p in products]
+    operands = list(zip(products, _operands(products), strict=True))
 
     @tf.function(autograph=False)
     def run() -> tf.Tensor:
         corners = []
-        for product, (left, right) in itertools.chain.from_iterable(
-            zip(products, pairs, strict=True) for _ in range(updates_per_call)
-        ):
+        for product, (left, right) in updates_per_call * operands:
             result = tf.matmul(
                 left.read_value(),
                 right.read_value(),
@@ -120,3 +111,17 @@ def bare_products(products: Sequence[Product], updates_per_call: int) -> Callabl
 
     rate(1)
     return rate
+
+
+def _operands(products: Sequence[Product]) -> "list[tuple[tf.Variable, tf.Variable]]":
+    import tensorflow as tf
+
+    variables: dict[tuple[int, int], tf.Variable] = {}
+
+    def operand(rows: int, columns: int, transposed: bool) -> tf.Variable:
+        shape = (columns, rows) if transposed else (rows, columns)
+        if shape not in variables:
+            variables[shape] = tf.Variable(tf.random.normal(shape))
+        return variables[shape]
+
+    return [(operand(p.m, p.k, p.transpose_a), operand(p.k, p.n, p.transpose_b)) for p in products]

@@ -1,4 +1,4 @@
-"""What a result comes from: the commit, and the machine."""
+"""Provenance of a result: the commit and the machine."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ _BUSY = 0.5
 
 
 def commit() -> str:
-    """Returns the short name of the commit, with a + if files were changed since."""
+    """Returns the short name of the commit, with a + if files have changed since."""
     try:
         name = subprocess.check_output(
             ["git", "rev-parse", "--short", "HEAD"], text=True, stderr=subprocess.DEVNULL
@@ -23,7 +23,7 @@ def commit() -> str:
 
 
 def machine() -> str:
-    """Returns processor and cores, and how busy the machine is if it is."""
+    """Returns the processor and its cores, and the load of the machine if it is busy."""
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -1,5 +1,4 @@
-"""Measured values, and what is computed from them: medians, spreads, ratios. Pure, but for writing
-the file."""
+"""Results of a benchmark: measured values, their medians, spreads and ratios, and the CSV file."""
 
 import csv
 import statistics
@@ -29,7 +28,7 @@ _RATIOS: dict[str, tuple[str, ...]] = {
     "humanoid_update_bfloat16_vs_float32": ("humanoid_update", OURS, BFLOAT16),
     "humanoid_loop_vs_sbx": ("humanoid_loop", "sbx"),
 }
-"""Name of a line: what is compared, over whose, and whose if not ours in float32."""
+"""{name of a line: (quantity, denominator, numerator; by default ours in float32)}."""
 
 _VALUES = {
     "bytes_per_transition": "half_cheetah_bytes_per_transition",
@@ -38,12 +37,19 @@ _VALUES = {
     "first_update_seconds": "half_cheetah_first_update_seconds",
     "peak_memory_mb": "half_cheetah_peak_memory_mb",
 }
-"""Name of a line: what of ours it is the median of."""
+"""{name of a line: quantity of ours, of which it is the median}."""
 
 
 class Sample(NamedTuple):
-    """One measured value: of which peer, of what, and in which round (rounds interleave the
-    peers)."""
+    """One measured value.
+
+    Attributes:
+      peer: whose value.
+      what: quantity.
+      repeat: round; rounds interleave the peers.
+      value: measured.
+      versions: of the packages of the peer.
+    """
 
     peer: str
     what: str
@@ -53,7 +59,7 @@ class Sample(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Median, least and greatest of some values."""
+    """Median, least and greatest of several values."""
 
     median: float
     least: float
@@ -78,11 +84,14 @@ def values(samples: list[Sample], what: str, peer: str) -> dict[int, float]:
 
 
 def ratio(samples: list[Sample], what: str, peer: str, own: str = OURS) -> Summary | None:
-    """Returns own / the peer's, round by round: the two values of a round met the same machine.
-    None without both."""
-    ours, theirs = values(samples, what, own), values(samples, what, peer)
+    """Returns own / peer, computed per round, because the values of a round were measured under the
+    same load; None without a round of both."""
+    ours = values(samples, what, own)
+    theirs = values(samples, what, peer)
     rounds = sorted(ours.keys() & theirs.keys())
-    return summarize([ours[number] / theirs[number] for number in rounds]) if rounds else None
+    if not rounds:
+        return None
+    return summarize([ours[number] / theirs[number] for number in rounds])
 
 
 def slope(x: tuple[float, float], y: tuple[float, float]) -> tuple[float, float]:
@@ -92,13 +101,21 @@ def slope(x: tuple[float, float], y: tuple[float, float]) -> tuple[float, float]
 
 
 def table(samples: list[Sample]) -> Iterator[str]:
-    """Yields a line for each thing measured: its median and spread."""
+    """Yields a line for each quantity of each peer: its median and spread."""
     for what, peer in dict.fromkeys((sample.what, sample.peer) for sample in samples):
         yield f"{what:36} {peer:12} {summarize(list(values(samples, what, peer).values()))}"
 
 
+def comparison(samples: list[Sample], own: str, peer: str) -> Iterator[str]:
+    """Yields a line for each quantity that both were measured for: the ratio own / peer."""
+    for what in dict.fromkeys(sample.what for sample in samples):
+        found = ratio(samples, what, peer, own)
+        if found is not None:
+            yield f"{what:36} {f'{own}/{peer}':12} {found}"
+
+
 def lines(samples: list[Sample]) -> Iterator[str]:
-    """Yields `name value` for each figure that the samples are enough for."""
+    """Yields `name value` for each figure that can be computed from the samples."""
     for name, compared in _RATIOS.items():
         found = ratio(samples, *compared)
         if found is not None:
@@ -110,19 +127,12 @@ def lines(samples: list[Sample]) -> Iterator[str]:
 
 
 def write(path: Path, samples: list[Sample], commit: str, comment: str) -> None:
-    """Writes a CSV file; its first line is `# comment`: the command, the machine."""
+    """Writes a CSV file; its first line is `# comment`: the command and the machine."""
     with path.open("w", newline="") as file:
         file.write(f"# {comment}\n")
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for sample in samples:
-            writer.writerow(
-                [
-                    sample.peer,
-                    sample.what,
-                    sample.repeat,
-                    f"{sample.value:.6g}",
-                    sample.versions,
-                    commit,
-                ]
-            )
+            value = f"{sample.value:.6g}"
+            first = (sample.peer, sample.what, sample.repeat)
+            writer.writerow([*first, value, sample.versions, commit])

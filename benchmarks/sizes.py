@@ -1,15 +1,17 @@
-"""What is measured, in numbers that ours and every peer share. Standard library only: peers have
-their own packages."""
+"""Sizes of tasks and networks that the benchmarks of this library and of every peer share.
+
+Standard library only, because the peers run in their own environment.
+"""
 
 import dataclasses
 
 BATCH = 256
 UNITS = 256
-"""Of both hidden layers of every network."""
+"""Of each of the two hidden layers of every network."""
 RANDOM_STEPS = 5_000
-"""Steps with random actions before learning: the default of `train`, given to every peer."""
+"""Environment steps with random actions before learning: the default of `train`, for every peer."""
 UPDATES_PER_CALL = 16
-"""Of our compiled update: the default of `make_update`."""
+"""Of our compiled update: the default of `update.updates_per_call`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +44,14 @@ SIZES = {size.name: size for size in (HALF_CHEETAH, HUMANOID, REDQ)}
 
 
 def gin_bindings(size: Size) -> list[str]:
-    """Returns the bindings that make ours learn `size`; none where the defaults do."""
+    """Returns the gin bindings of `size`, as far as they differ from the defaults."""
     bindings = [f'train.environment = "{size.environment}"']
     if size.critics != 2:
         bindings += [f"critic.ensemble_size = {size.critics}"]
     if size.updates_per_step != 1:
         bindings += [
-            f"learner.updates_per_step = {size.updates_per_step}",
-            f"make_update.updates_per_call = {size.updates_per_step}",
+            f"train.updates_per_step = {size.updates_per_step}",
+            f"update.updates_per_call = {size.updates_per_step}",
             f"sac_steps.critic_steps_per_actor_step = {size.updates_per_step}",
         ]
     return bindings

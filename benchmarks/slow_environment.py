@@ -1,5 +1,5 @@
-"""`benchmarks.slow_environment:SlowPendulum-v0`: Pendulum-v1 at the pace of a robot, 20 ms a
-step."""
+"""Environment `benchmarks.slow_environment:SlowPendulum-v0`: Pendulum-v1 at the speed of a robot,
+20 ms per step."""
 
 import time
 
@@ -10,7 +10,7 @@ _STEP_S = 0.02
 
 
 class SlowPendulum(PendulumEnv):
-    """Sleeps in each step, as whoever waits for hardware or for a simulator elsewhere."""
+    """Sleeps in each step, like an environment that waits for hardware or a remote simulator."""
 
     def step(self, u):
         time.sleep(_STEP_S)

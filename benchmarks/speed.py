@@ -1,9 +1,9 @@
-"""Measures this library beside SBX, Stable-Baselines3 and TF-Agents, all in one run and in turns.
+"""Measures the speed of this library, SBX, Stable-Baselines3 and TF-Agents, interleaved in one run.
 
 python -m benchmarks.speed --output_dir=benchmarks/results
 
-Leave the machine alone meanwhile. Run it from the top folder of the repository; `make bench` does,
-and first makes the environment of the peers. Each value is printed as it comes; the last lines are
+Run it from the top folder of the repository, on a machine without other work; `make bench` does,
+and creates the environment of the peers first. Values are printed as they come; the last lines are
 `name value`.
 """
 
@@ -24,17 +24,17 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _REPEATS = flags.DEFINE_integer(
     "repeats",
     5,
-    "Rounds of each part: thrice as many of updates, 3 at most of long parts.",
+    "Rounds of each part; three times as many for updates, at most 3 for long parts.",
     lower_bound=1,
 )
 _QUICK = flags.DEFINE_bool(
-    "quick", False, "One short round: to see that it works, not how fast it is."
+    "quick", False, "One short round, to check that it works, not how fast it is."
 )
 _ONLY = flags.DEFINE_multi_enum(
     "only", [], _PARTS, "A part to run; repeat for several. All by default."
 )
 _PEERS_PYTHON = flags.DEFINE_string(
-    "peers_python", ".venv-peers/bin/python", "Python that has the peers installed."
+    "peers_python", ".venv-peers/bin/python", "Python with the peers installed."
 )
 
 
@@ -48,21 +48,23 @@ def main(arguments: list[str]) -> int:
     parts = _ONLY.value or _PARTS
     if set(parts) - {"memory"} and not Path(_PEERS_PYTHON.value).exists():
         raise ConfigurationError(
-            f"--peers_python={_PEERS_PYTHON.value} does not exist; `make bench` makes it from "
+            f"--peers_python={_PEERS_PYTHON.value} does not exist; `make bench` creates it from "
             "benchmarks/requirements-peers.txt."
         )
     output_dir = Path(_OUTPUT_DIR.value)
     output_dir.mkdir(parents=True, exist_ok=True)
-    commit, machine = provenance.commit(), provenance.machine()
+    commit = provenance.commit()
+    machine = provenance.machine()
     print(machine, flush=True)
     log = output_dir / "speed.log"
     log.write_text("")
-    suite = Suite(_PEERS_PYTHON.value, log, 1 if _QUICK.value else _REPEATS.value, _QUICK.value)
+    repeats = 1 if _QUICK.value else _REPEATS.value
+    suite = Suite(_PEERS_PYTHON.value, log, repeats, quick=_QUICK.value)
     for part in parts:
         try:
             getattr(suite, part)()
         except BenchmarkError as error:
-            raise RunError(f"{' '.join(str(error).split())} (all of it: {log})") from error
+            raise RunError(f"{' '.join(str(error).split())} (see {log})") from error
         command = f"python -m benchmarks.speed {shlex.join(sys.argv[1:])}".strip()
         results.write(output_dir / "speed.csv", suite.samples, commit, f"{command}; {machine}")
         picture.draw(suite.samples, output_dir / "speed.png", f"commit {commit}; {machine}")

@@ -1,4 +1,4 @@
-"""The parts of the benchmark: who is measured at what, in which order, and for how long."""
+"""The parts of `benchmarks.speed`: the contenders of each, their order, and the durations."""
 
 import contextlib
 import functools
@@ -16,87 +16,86 @@ from benchmarks.sizes import HALF_CHEETAH, HUMANOID, OUR_PACKAGES, REDQ, UPDATES
 from benchmarks.train_run import train
 from sac_tf.runs.processor import multiplies_bfloat16
 
-_OURS, _TF_AGENTS, _PEERS = (
-    "benchmarks.ours",
-    "benchmarks.tf_agents_peer",
-    "benchmarks.stable_baselines",
-)
+_OUR_ENVIRONMENT = {OURS: "benchmarks.ours", "tf_agents": "benchmarks.tf_agents_peer"}
+"""Workers that run in the environment of this library; the others run in that of the peers."""
+_STABLE_BASELINES = "benchmarks.stable_baselines"
 _LONG_PART_REPEATS = 3
 _ROUNDS_OF_UPDATES = 3
-"""Rounds for each repeat where one takes seconds only, and the ratios asked of it are close."""
+"""Rounds per repeat of updates: a round takes only seconds, and the ratios are close to 1."""
 _FILLS = {HALF_CHEETAH: (50_000, 150_000), HUMANOID: (20_000, 80_000)}
 
 
 class Contender(NamedTuple):
-    """One of those that take turns.
+    """One of the contenders of a round.
 
     Attributes:
       peer: name.
-      versions: of what it runs.
-      measure: returns one value. Called once before the first round too, to compile, unless it
-        starts a new process.
-      starts_afresh: whether it does.
+      versions: of its packages.
+      measure: returns one value. Also called once before the first round, to compile, unless each
+        call starts a new process.
+      starts_process: whether each call starts a new process.
     """
 
     peer: str
     versions: str
     measure: Callable[[], float]
-    starts_afresh: bool = False
+    starts_process: bool = False
 
 
 class Suite:
-    """Runs parts and keeps what they measured.
+    """Runs parts and collects their measurements.
 
     Attributes:
       samples: all values so far.
     """
 
     def __init__(self, peers_python: str, log: Path, repeats: int, quick: bool):
-        """Takes the Python of the peers, a file for what workers print, rounds of each part, and
-        whether to hurry."""
+        """Takes settings of the measurements.
+
+        Args:
+          peers_python: interpreter of the environment of the peers.
+          log: file for the output of workers.
+          repeats: rounds of each part.
+          quick: makes the measurements short.
+        """
         self.samples: list[Sample] = []
-        self._peers_python, self._log, self._repeats, self._quick = (
-            peers_python,
-            log,
-            repeats,
-            quick,
-        )
+        self._peers_python = peers_python
+        self._log = log
+        self._repeats = repeats
+        self._quick = quick
         self._shorten = 4 if quick else 1
         self._start = time.monotonic()
 
     def update(self) -> None:
-        """Updates per second at HalfCheetah sizes: everybody, ours in bfloat16 too if it can, and
-        the bare products."""
-        self._updates(
-            HALF_CHEETAH, self._repeats if self._quick else _ROUNDS_OF_UPDATES * self._repeats
-        )
+        """Updates per second at HalfCheetah sizes: all peers, ours also in bfloat16 if the
+        processor has it, and the bare products."""
+        repeats = self._repeats if self._quick else _ROUNDS_OF_UPDATES * self._repeats
+        self._updates(HALF_CHEETAH, repeats)
 
     def loop(self) -> None:
         """Environment steps per second on HalfCheetah; ours also gives the first update and the
         peak memory.
 
-        SBX and Stable-Baselines3 learn as their defaults say, one update after each step.
-        `sbx_grouped` is SBX
-        as it could be configured: 16 steps, then 16 updates, which is what our defaults do.
+        SBX and Stable-Baselines3 learn with their defaults, one update after each step.
+        `sbx_grouped` is SBX configured for 16 steps, then 16 updates, as our defaults do.
         """
         with self._workers() as start:
-            sbx, sb3 = start("sbx", HALF_CHEETAH), start("sb3", HALF_CHEETAH)
+            sbx = start("sbx", HALF_CHEETAH)
+            sb3 = start("sb3", HALF_CHEETAH)
             grouped = start("sbx", HALF_CHEETAH, str(UPDATES_PER_CALL))
-            self._rounds(
-                "half_cheetah_loop",
-                [
-                    self._train(HALF_CHEETAH),
-                    self._asking("sbx", sbx, "loop", 1000),
-                    self._asking("sbx_grouped", grouped, "loop", 1000),
-                    self._asking("sb3", sb3, "loop", 480),
-                ],
-                self._repeats,
-            )
+            contenders = [
+                self._train(HALF_CHEETAH),
+                self._asking("sbx", sbx, "loop", 1000),
+                self._asking("sbx_grouped", grouped, "loop", 1000),
+                self._asking("sb3", sb3, "loop", 480),
+            ]
+            self._rounds("half_cheetah_loop", contenders, self._repeats)
 
     def redq(self) -> None:
         """Ten critics and 20 updates for each step: ours and SBX."""
         with self._workers() as start:
-            ours, sbx = start(OURS, REDQ), start("sbx", REDQ)
+            ours = start(OURS, REDQ)
+            sbx = start("sbx", REDQ)
             rates = [
                 self._asking(OURS, ours, "update", 100),
                 self._asking("sbx", sbx, "update", 20, 5),
@@ -107,7 +106,7 @@ class Suite:
             self._rounds("redq_loop", loops, min(self._repeats, _LONG_PART_REPEATS))
 
     def humanoid(self) -> None:
-        """Humanoid sizes: updates of everybody, the loop of ours and SBX."""
+        """Humanoid sizes: updates of all peers, the loop of ours and SBX."""
         self._updates(HUMANOID, self._repeats)
         with self._workers() as start:
             loops = [
@@ -117,25 +116,17 @@ class Suite:
             self._rounds("humanoid_loop", loops, min(self._repeats, _LONG_PART_REPEATS))
 
     def memory(self) -> None:
-        """Bytes of a transition: the slope between two processes that hold few and many, so nothing
-        is left out."""
+        """Bytes of a transition: the slope between two processes with few and many transitions, so
+        that everything counts."""
+        versions = channel.versions(*OUR_PACKAGES)
         for size, (few, many) in _FILLS.items():
             numbers = (few // self._shorten, many // self._shorten)
             held: list[float] = []
             for rows in numbers:
                 with self._workers() as start:
-                    worker = start(OURS, size)
-                    held.append(worker.ask("fill", rows))
-                    self._add(
-                        Sample(
-                            OURS,
-                            f"{size.name}_bytes_with_{rows}_rows",
-                            0,
-                            held[-1],
-                            worker.versions,
-                        )
-                    )
-                    versions = worker.versions
+                    held.append(start(OURS, size).ask("fill", rows))
+                what = f"{size.name}_bytes_with_{rows}_rows"
+                self._add(Sample(OURS, what, 0, held[-1], versions))
             per_row, without_rows = slope(numbers, (held[0], held[1]))
             million = (without_rows + 1e6 * per_row) / 1e9
             self._add(Sample(OURS, f"{size.name}_bytes_per_transition", 0, per_row, versions))
@@ -143,7 +134,9 @@ class Suite:
 
     def _updates(self, size: Size, repeats: int) -> None:
         with self._workers() as start:
-            ours, sbx, sb3 = start(OURS, size), start("sbx", size), start("sb3", size)
+            ours = start(OURS, size)
+            sbx = start("sbx", size)
+            sb3 = start("sb3", size)
             contenders = [
                 self._asking(OURS, ours, "update", 400),
                 self._asking("gemm", ours, "gemm", 400),
@@ -158,25 +151,22 @@ class Suite:
 
     def _rounds(self, what: str, contenders: list[Contender], repeats: int) -> None:
         for contender in contenders:
-            if not contender.starts_afresh:
+            if not contender.starts_process:
                 self._say(f"{what} {contender.peer} warms up")
                 contender.measure()
         for repeat in range(repeats):
             for contender in contenders:
-                self._add(
-                    Sample(contender.peer, what, repeat, contender.measure(), contender.versions)
-                )
+                value = contender.measure()
+                self._add(Sample(contender.peer, what, repeat, value, contender.versions))
 
     def _asking(self, peer: str, worker: Worker, task: str, *counts: int) -> Contender:
-        """Returns a contender that asks its worker; a hurried suite makes the first count
-        smaller."""
+        """Returns a contender that asks its worker; the first count is smaller in a quick suite."""
         first = max(counts[0] // self._shorten, 20)
-        return Contender(
-            peer, worker.versions, functools.partial(worker.ask, task, first, *counts[1:])
-        )
+        measure = functools.partial(worker.ask, task, first, *counts[1:])
+        return Contender(peer, worker.versions, measure)
 
     def _train(self, size: Size) -> Contender:
-        """Returns ours as a user runs it. Its other two figures become samples too, in the same
+        """Returns ours as a user starts it. Its other measurements become samples of the same
         round."""
         versions = channel.versions(*OUR_PACKAGES)
         rounds = iter(range(self._repeats))
@@ -190,23 +180,25 @@ class Suite:
                     self._add(Sample(OURS, f"{size.name}_{name}", repeat, value, versions))
             return run.steps_per_second
 
-        return Contender(OURS, versions, measure, starts_afresh=True)
+        return Contender(OURS, versions, measure, starts_process=True)
 
     @contextlib.contextmanager
     def _workers(self) -> Iterator[Callable[..., Worker]]:
-        """Yields f(peer, size, *arguments), which starts a worker, and ends all of them at last."""
+        """Yields f(peer, size, *arguments), which starts a worker, and ends all workers on exit."""
         with contextlib.ExitStack() as stack:
 
             def start(peer: str, size: Size, *arguments: str) -> Worker:
                 self._say(f"{size.name} starting {' '.join([peer, *arguments])}")
-                own = {OURS: _OURS, "tf_agents": _TF_AGENTS}
-                python = sys.executable if peer in own else self._peers_python
-                module, first = own.get(peer, _PEERS), [] if peer in own else [peer]
-                return stack.enter_context(
-                    contextlib.closing(
-                        Worker(python, module, [*first, size.name, *arguments], self._log)
-                    )
-                )
+                if peer in _OUR_ENVIRONMENT:
+                    python = sys.executable
+                    module = _OUR_ENVIRONMENT[peer]
+                    arguments = (size.name, *arguments)
+                else:
+                    python = self._peers_python
+                    module = _STABLE_BASELINES
+                    arguments = (peer, size.name, *arguments)
+                worker = Worker(python, module, arguments, self._log)
+                return stack.enter_context(contextlib.closing(worker))
 
             yield start
 

@@ -1,10 +1,13 @@
-"""Worker: the SacAgent of TF-Agents. `python -m benchmarks.tf_agents_peer <size>`
+"""Worker: the SacAgent of TF-Agents.
+
+python -m benchmarks.tf_agents_peer <size>
 
 Built as TF-Agents' SAC tutorial builds it (ActorDistributionNetwork, CriticNetwork, Keras' Adam,
-and `common.function(agent.train)`), with TensorFlow's default threads, and trained on one ready
-batch: it draws none.
+and `common.function(agent.train)`), with TensorFlow's default threads, and trained on one batch in
+memory, without sampling.
 
-Tasks: `update`: updates per second.
+Tasks:
+  update: updates per second.
 """
 
 import os
@@ -16,7 +19,7 @@ from benchmarks.sizes import BATCH, SIZES, UNITS, Size
 
 
 class TfAgents:
-    """An agent and a batch."""
+    """An agent and the batch that it is trained on."""
 
     def __init__(self, size: Size):
         """Builds both."""
@@ -26,7 +29,7 @@ class TfAgents:
         agent = _make_agent(size)
         agent.initialize()
         self._train = common.function(agent.train)
-        self._batch = tf.nest.map_structure(lambda spec: _fill(spec), agent.collect_data_spec)
+        self._batch = tf.nest.map_structure(_fill, agent.collect_data_spec)
 
     def update(self, updates: int) -> float:
         """Returns updates per second."""
@@ -73,8 +76,8 @@ def _make_agent(size: Size):
 
 
 def _fill(spec):
-    """Returns what looks like two adjacent steps of 256 episodes: numbers where numbers belong,
-    step type MID."""
+    """Returns a leaf of a batch of two adjacent steps of 256 episodes: uniform numbers, or the step
+    type MID."""
     import tensorflow as tf
 
     shape = [BATCH, 2, *spec.shape]
@@ -86,11 +89,10 @@ def _fill(spec):
 def main() -> None:
     """Serves one size."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    answers = channel.claim_stdout()
+    responses = channel.claim_stdout()
     peer = TfAgents(SIZES[sys.argv[1]])
-    channel.serve(
-        answers, channel.versions("tf-agents", "tensorflow", "keras"), {"update": peer.update}
-    )
+    versions = channel.versions("tf-agents", "tensorflow", "keras")
+    channel.serve(responses, versions, {"update": peer.update})
 
 
 if __name__ == "__main__":

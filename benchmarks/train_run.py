@@ -1,4 +1,4 @@
-"""Ours as a user runs it: `python -m binaries.train` in a process of its own, timed by what it
+"""A training run as a user starts it: `python -m binaries.train` in its own process, timed by its
 logs."""
 
 import csv
@@ -15,20 +15,18 @@ from benchmarks.sizes import RANDOM_STEPS, UPDATES_PER_CALL, Size, gin_bindings
 
 _POLL_S = 0.02
 _LEARNED = "critic_loss"
-"""A column of metrics.csv that is empty until the first update."""
+"""A column of metrics.csv, which is empty until the first update."""
 
 
 class TrainRun(NamedTuple):
-    """What one run showed.
+    """Measurements of one run.
 
     Attributes:
       steps_per_second: environment steps per second from the first logged update to the end of
-        training; the process collects, learns and logs all the while. No evaluation and no
-        checkpoint falls into it.
+        training: collecting, learning and logging, without evaluations and checkpoints.
       first_update_seconds: from the start of the command until metrics of an update are in
         metrics.csv.
-      peak_memory_mb: greatest resident memory, in 10^6 bytes, evaluation and final checkpoint
-        included.
+      peak_memory_mb: peak resident memory in 10^6 bytes, evaluation and final checkpoint included.
     """
 
     steps_per_second: float
@@ -37,12 +35,11 @@ class TrainRun(NamedTuple):
 
 
 def schedule(size: Size, quick: bool) -> tuple[int, int]:
-    """Returns (steps between two rows of metrics.csv, steps in all).
+    """Returns (steps between two rows of metrics.csv, total steps).
 
-    Rows come near the default of every 1,000 steps, but so that one falls on the step of the first
-      update: 5,016 is
-    four times 1,254. With 20 updates for each step a row each 20 steps costs nothing, and a step is
-    a long time.
+    The period is near the default of 1,000 steps, chosen so that one row falls on the step of the
+    first update: 5,016 is four times 1,254. With 20 updates per step a step takes long, so a row
+    every 20 steps costs nothing.
     """
     if size.updates_per_step > 1:
         return 20, RANDOM_STEPS + (40 if quick else 60)
@@ -66,26 +63,18 @@ def train(size: Size, root_dir: Path, log: Path, quick: bool = False) -> TrainRu
         f"RunLog.period = {period}",
         "Evaluator.episodes = 1",
     ]
-    command = [
-        sys.executable,
-        "-m",
-        "binaries.train",
-        f"--root_dir={root_dir}",
-        "--gin_file=gin_configs/sac.gin",
-    ]
+    command = [sys.executable, "-m", "binaries.train", f"--root_dir={root_dir}"]
+    command += [f"--gin_bindings={binding}" for binding in bindings]
     start = time.perf_counter()
     with log.open("a") as output:
-        process = subprocess.Popen(
-            [*command, *(f"--gin_bindings={binding}" for binding in bindings)],
-            stdout=output,
-            stderr=output,
-        )
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     first_update, peak = _watch(process, root_dir / "metrics.csv", start)
     if process.returncode != 0:
         raise BenchmarkError(
-            f"{' '.join(command)} ended with code {process.returncode}:\n{last_lines(log)}"
+            f"binaries.train ended with code {process.returncode}:\n{last_lines(log)}"
         )
-    return TrainRun(steps_per_second(read_metrics(root_dir / "metrics.csv")), first_update, peak)
+    rate = steps_per_second(read_metrics(root_dir / "metrics.csv"))
+    return TrainRun(rate, first_update, peak)
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
@@ -97,19 +86,19 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
 
 
 def steps_per_second(rows: list[dict[str, str]]) -> float:
-    """Returns the rate between the first row and the last; raises BenchmarkError if there are not
-    two."""
+    """Returns environment steps per second between the first and the last row; raises
+    BenchmarkError if there are fewer than two."""
     if len(rows) < 2:
         raise BenchmarkError(f"metrics.csv has {len(rows)} rows with an update; two are needed.")
-    first, last = rows[0], rows[-1]
-    return (int(last["step"]) - int(first["step"])) / (
-        float(last["wall_time"]) - float(first["wall_time"])
-    )
+    first = rows[0]
+    last = rows[-1]
+    steps = int(last["step"]) - int(first["step"])
+    return steps / (float(last["wall_time"]) - float(first["wall_time"]))
 
 
 def _watch(process: subprocess.Popen, metrics: Path, start: float) -> tuple[float, float]:
-    """Waits for the end; returns the seconds from `start` to the first update, and the peak
-    memory."""
+    """Waits for the end of the process; returns the seconds from `start` to the first update, and
+    the peak memory."""
     first_update: float | None = None
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)

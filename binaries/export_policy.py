@@ -25,7 +25,8 @@ _FORMAT = flags.DEFINE_enum(
 
 def main(arguments: list[str]) -> None:
     launch.refuse_arguments(arguments)
-    root_dir, folder = Path(_ROOT_DIR.value), Path(_EXPORT_DIR.value)
+    root_dir = Path(_ROOT_DIR.value)
+    folder = Path(_EXPORT_DIR.value)
     run = launch.restore_run(_ROOT_DIR.value)
     from sac_tf.runs.logs import evaluated_return
     from sac_tf.serving.export_policy import export

@@ -1,7 +1,9 @@
-"""honcho, made to leave no program behind: python deploy/start.py start -f deploy/Procfile
+"""Process manager: honcho, changed so that no program keeps running after it.
 
-It waits for programs that save, stops them when the terminal closes, and does not mind where its
-output goes.
+python deploy/start.py start -f deploy/Procfile
+
+It gives programs time to write their checkpoints, stops them when the terminal closes (SIGHUP), and
+keeps working when nobody reads its output.
 """
 
 import io
@@ -14,15 +16,16 @@ from types import FrameType
 from honcho import command, manager
 
 _SAVING_SECONDS = 120
-"""From the first program's end to killing the others: honcho's 5 are too few for a server that
-saves a large replay."""
+"""Timeout between the first program's exit and SIGKILL for the others: honcho's 5 seconds are too
+short for a server that writes a large replay."""
 
 
 class _Output(io.TextIOBase):
-    """Standard output that honcho does not die of, which would stop nothing.
+    """Unbuffered standard output that never raises: an error there would end honcho without
+    stopping its programs.
 
-    It may go away (a terminal, `| tee` after Ctrl-C), and it has no buffer: a buffer that is being
-    written refuses what a signal's handler prints meanwhile.
+    The reader may disappear (a closed terminal, `| tee` after Ctrl-C). A buffer would raise when a
+    signal handler prints while the buffer is being written.
     """
 
     def write(self, text: str) -> int:
@@ -42,8 +45,8 @@ class _Output(io.TextIOBase):
 
 
 class _Manager(manager.Manager):
-    """honcho fails over a signal that comes before it has heard of all starts, and leaves
-    everything running."""
+    """Delays termination until every program has reported its start: before that, honcho fails and
+    leaves all programs running."""
 
     def terminate(self) -> None:
         if self._all_started():

@@ -1,29 +1,31 @@
-"""Plays an episode with an exported policy, by TensorFlow alone: python examples/serve_policy.py
-FOLDER"""
+"""Plays an episode with an exported policy, using TensorFlow and Gymnasium only.
+
+python examples/serve_policy.py FOLDER
+"""
 
 import json
 import sys
-from functools import reduce
 from pathlib import Path
 
 import gymnasium
 import tensorflow as tf
 
-spec = json.loads(Path(sys.argv[1], "policy_spec.json").read_text())
-policy = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+folder = sys.argv[1]
+spec = json.loads(Path(folder, "policy_spec.json").read_text())
+policy = tf.saved_model.load(folder).signatures["serving_default"]
 environment = gymnasium.make(spec["task"])
-(observation, _), total_reward, done = environment.reset(seed=0), 0.0, False
+observation, _ = environment.reset(seed=0)
+total_reward = 0.0
+done = False
 while not done:
-    arrays = [
-        reduce(lambda nest, key: nest[key], leaf["path"], observation)
-        for leaf in spec["observation"]
-    ]
-    inputs = {
-        leaf["name"]: tf.constant([x], leaf["dtype"])
-        for leaf, x in zip(spec["observation"], arrays, strict=True)
-    }
-    observation, reward, terminated, truncated, _ = environment.step(
-        policy(**inputs)["action"].numpy()[0]
-    )
-    total_reward, done = total_reward + reward, terminated or truncated
+    inputs = {}
+    for leaf in spec["observation"]:
+        array = observation
+        for key in leaf["path"]:
+            array = array[key]
+        inputs[leaf["name"]] = tf.constant([array], leaf["dtype"])
+    action = policy(**inputs)["action"].numpy()[0]
+    observation, reward, terminated, truncated, _ = environment.step(action)
+    total_reward += reward
+    done = terminated or truncated
 print(f"{spec['task']} return {total_reward:.4f}")

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, and whether one still is."""
+"""Atomic writes of files and folders, and checksums of the files in a folder."""
 
 import ctypes
 import os
@@ -13,50 +13,50 @@ _RENAME_EXCHANGE = 2
 
 
 def write_at_once(path: Path, text: str) -> None:
-    """Writes a file so that whoever looks, after a crash too, sees what was there before or all of
-    `text`."""
+    """Writes a file atomically: readers see the old or the new content, even after a crash."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.write_text(text, newline="")
     unfinished.replace(path)
 
 
 def describe(folder: Path, omit: str) -> dict[str, list[int]]:
-    """Returns {relative path: [size, CRC-32]} of every file below `folder`, but for those named
-    `omit`."""
+    """Returns {relative path: [size in bytes, CRC-32]} of every file below `folder`, except files
+    named `omit`."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != omit)
     return {str(path.relative_to(folder)): [path.stat().st_size, _crc32(path)] for path in files}
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Puts what `write(empty folder)` writes in the place of `folder`, at once: nobody sees it half
-    written.
+    """Replaces `folder` atomically by a new folder, which `write(empty folder)` fills.
 
-    If `write` raises, or the process is killed, what was there before stays.
+    If `write` raises, or the process is killed, the previous content stays.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(aside, ignore_errors=True)  # what a killed call left
-    aside.mkdir()
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a call that was killed
+    unfinished.mkdir()
     try:
-        write(aside)
+        write(unfinished)
         if not folder.exists():
-            aside.rename(folder)
-        elif not _exchange(aside, folder):
+            unfinished.rename(folder)
+        elif not _exchange(unfinished, folder):
             retired = folder.with_name(f".{folder.name}.retired")
             shutil.rmtree(retired, ignore_errors=True)
             folder.rename(retired)
-            aside.rename(folder)
+            unfinished.rename(folder)
             shutil.rmtree(retired)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Swaps two names in one step (Linux's renameat2); returns False where system or file system
-    cannot."""
+    """Swaps two names atomically with Linux's renameat2; returns False if the system or the file
+    system does not support it."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
-    names = _AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second)
-    return rename is not None and rename(*names, _RENAME_EXCHANGE) == 0
+    if rename is None:
+        return False
+    names = (_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second))
+    return rename(*names, _RENAME_EXCHANGE) == 0
 
 
 def _crc32(path: Path) -> int:

@@ -1,10 +1,10 @@
-"""One py_test for each pytest file, found by name: a new test file needs no BUILD edit."""
+"""Declares a py_test for each pytest file: a new test file needs no BUILD edit."""
 
 def pytest_tests(data = [], deps = []):
     """Declares //tests:<folder>/test_<name> for every test_<name>.py below this package.
 
     Args:
-      data: files that tests read, beside those of this package.
+      data: files that tests read, in addition to those of this package.
       deps: libraries that tests import.
     """
     native.py_library(
@@ -22,5 +22,7 @@ def pytest_tests(data = [], deps = []):
             # Bazel would add an __init__.py to every folder, gin_configs and tests included.
             legacy_create_init = False,
             timeout = "long",  # 15 minutes: some tests train
+            # Tests of the documentation read the whole source tree, which is not declared.
+            tags = ["external", "local"] if src.startswith("docs/") else [],
             deps = [":support"],
         )

@@ -1,4 +1,4 @@
-"""Tests of `sac_tf.devices` on two logical CPUs, run by `test_devices.py` in a separate process."""
+"""Data-parallel learning on two logical CPUs, run by `test_devices.py` in a separate process."""
 
 import functools
 
@@ -10,14 +10,14 @@ from tf_agents.specs import BoundedTensorSpec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
-from sac_tf import devices
-from sac_tf.agents.optimizers import adam, clip_by_global_norm, minimize
-from sac_tf.agents.sac import losses, steps
+from sac_tf.agents import pools
+from sac_tf.agents.mirrored import mirrored_state
+from sac_tf.agents.optimizers import adam
+from sac_tf.agents.sac import steps
 from sac_tf.agents.sac.crossq import crossq_step
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.agents.schedules import linear_warmup
 from sac_tf.agents.update import make_update
-from sac_tf.agents.weighting import weighted_step
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks import torsos
 from sac_tf.networks.actor import make_actor
@@ -36,7 +36,6 @@ tf.config.set_logical_device_configuration(_cpu, 2 * [tf.config.LogicalDeviceCon
 
 _part = functools.partial
 _renorm = _part(torsos.batch_renorm_torso, warm_up=3)
-_clipped = _part(minimize, transform=_part(clip_by_global_norm, norm=0.1))
 
 
 def _networks(torso=torsos.mlp_torso, members=2, **settings):
@@ -51,11 +50,8 @@ VARIANTS = {
     "weighted REDQ": (
         {**_networks(members=3), "alpha_optimizer": lambda: tf.keras.optimizers.legacy.SGD(0.1)},
         {
-            "critic_step": _part(
-                weighted_step, step=_part(steps.critic_step, pool=losses.subset_minimum_q)
-            ),
-            "actor_step": _part(weighted_step, step=_part(steps.actor_step, pool=losses.mean_q)),
-            "alpha_step": _part(weighted_step, step=steps.alpha_step),
+            "critic_step": _part(steps.critic_step, pool=pools.subset_minimum_q),
+            "actor_step": _part(steps.actor_step, pool=pools.mean_q),
         },
         1,
     ),
@@ -63,12 +59,14 @@ VARIANTS = {
     "optimizers": (
         {
             **_networks(),
-            "critic_optimizer": lambda: adam(linear_warmup(warmup_steps=4), weight_decay=0.1),
-            "actor_optimizer": lambda: tf.keras.optimizers.legacy.SGD(0.1),
+            "critic_optimizer": lambda: adam(
+                linear_warmup(warmup_steps=4), weight_decay=0.1, global_clipnorm=0.1
+            ),
+            "actor_optimizer": lambda: tf.keras.optimizers.legacy.SGD(0.1, global_clipnorm=0.1),
             "temperature": _part(Temperature, initial_alpha=0.5, minimum=0.4999, maximum=0.5001),
         },
         {
-            "critic_step": _part(steps.critic_step, target_period=2, tau=0.5, minimize=_clipped),
+            "critic_step": _part(steps.critic_step, target_period=2, tau=0.5),
             "critic_steps_per_actor_step": 2,
             "actor_batch": steps.whole_batch,
         },
@@ -78,17 +76,24 @@ VARIANTS = {
 """Settings of the state, steps, and updates per call."""
 
 
-def _mirrored(number=2, **settings):
-    return _part(devices.mirrored_state, state=_part(TrainState, **settings), devices=number)
+def _one_device(spec, **settings):
+    return TrainState(spec, 0, 0.99, **settings)
 
 
-def _strategy(**settings):
+def _mirrored(spec, devices=2, **settings):
+    return mirrored_state(spec, 0, 0.99, state=_part(TrainState, **settings), devices=devices)
+
+
+def _strategy(devices=None):
     """Returns the strategy that is current while a state is built."""
-    return devices.mirrored_state(None, 0, lambda *_: tf.distribute.get_strategy(), **settings)
+    return mirrored_state(
+        None, 0, 0.99, state=lambda *_: tf.distribute.get_strategy(), devices=devices
+    )
 
 
 def _make(state, replaced, updates):
-    """Returns the update of a state, and the list of the calls of `learned_from`."""
+    """Returns the update of a state, and the list of the calls of `update_priorities`: rewards and
+    TD errors."""
     calls = []
 
     def sample(rows):
@@ -109,9 +114,8 @@ def _make(state, replaced, updates):
         tf.numpy_function(lambda *arrays: calls.append(arrays), [rows.reward, td_error], [])
 
     ordered = _part(steps.sac_steps, **replaced)
-    return make_update(
-        state, sample, record, batch_size=6, updates_per_call=updates, steps=ordered
-    ), calls
+    update = make_update(state, sample, record, 6, updates_per_call=updates, steps=ordered)
+    return update, calls
 
 
 def _numbers(state, folder):
@@ -128,18 +132,17 @@ def _read(path):
 def _assert_close(one, two):
     assert one.keys() == two.keys()
     for name, value in one.items():
-        tolerance = (
-            {"rtol": 1e-4, "atol": 1e-6} if np.asarray(value).dtype.kind == "f" else {"rtol": 0}
-        )
-        np.testing.assert_allclose(two[name], value, **tolerance, err_msg=name)
+        if np.asarray(value).dtype.kind == "f":
+            np.testing.assert_allclose(two[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+        else:
+            np.testing.assert_array_equal(two[name], value, err_msg=name)
 
 
 def _copies(state):
-    networks = [
-        state.actor,
-        state.critic,
-        *([] if state.target_critic is None else [state.target_critic]),
-    ]
+    """Returns the values of each network variable on both devices."""
+    networks = [state.actor, state.critic]
+    if state.target_critic is not None:
+        networks.append(state.target_critic)
     return [variable.values for network in networks for variable in network.variables]
 
 
@@ -148,17 +151,17 @@ def test_two_devices_equal_one_device_with_the_joint_batch(spec, tmp_path, name)
     """Weights, optimizer moments, moving statistics, generators, metrics, and TD errors in the
     order of the rows."""
     settings, steps, updates = VARIANTS[name]
-    one, two = TrainState(spec, 0, **settings), _mirrored(**settings)(spec, 0)
-    (update, calls), (update_two, calls_two) = (
-        _make(one, steps, updates),
-        _make(two, steps, updates),
-    )
+    one = _one_device(spec, **settings)
+    two = _mirrored(spec, **settings)
+    update, calls = _make(one, steps, updates)
+    update_two, calls_two = _make(two, steps, updates)
     before = _numbers(one, tmp_path)
     assert two.strategy.num_replicas_in_sync == 2
     _assert_close(before, _numbers(two, tmp_path))
     for _ in range(3):
         _assert_close(update.run(), update_two.run())
-    after, after_two = _numbers(one, tmp_path), _numbers(two, tmp_path)
+    after = _numbers(one, tmp_path)
+    after_two = _numbers(two, tmp_path)
     assert sum(np.any(after[name] != before[name]) for name in after) > 20
     _assert_close(after, after_two)
     _assert_close(dict(enumerate(calls)), dict(enumerate(calls_two)))
@@ -168,7 +171,8 @@ def test_two_devices_equal_one_device_with_the_joint_batch(spec, tmp_path, name)
         tf.train.Checkpoint(state=state).write(str(tmp_path / name))
     tf.train.Checkpoint(state=one).read(str(tmp_path / "two")).assert_consumed()
     tf.train.Checkpoint(state=two).read(str(tmp_path / "one")).assert_consumed()
-    swapped, swapped_two = _numbers(one, tmp_path), _numbers(two, tmp_path)
+    swapped = _numbers(one, tmp_path)
+    swapped_two = _numbers(two, tmp_path)
     assert all(np.array_equal(swapped[name], after_two[name]) for name in after)
     assert all(np.array_equal(swapped_two[name], after[name]) for name in after)
     _assert_close(update.run(), update_two.run())
@@ -176,15 +180,18 @@ def test_two_devices_equal_one_device_with_the_joint_batch(spec, tmp_path, name)
 
 
 def test_one_mirrored_device_equals_a_plain_device(spec, tmp_path):
-    one, single = TrainState(spec, 0, **_networks()), _mirrored(1, **_networks())(spec, 0)
-    for state in (one, single):
-        _make(state, {}, 1)[0].run()
-    _assert_close(_numbers(one, tmp_path), _numbers(single, tmp_path))
+    plain = _one_device(spec, **_networks())
+    mirrored = _mirrored(spec, devices=1, **_networks())
+    for state in (plain, mirrored):
+        update, _ = _make(state, {}, 1)
+        update.run()
+    _assert_close(_numbers(plain, tmp_path), _numbers(mirrored, tmp_path))
 
 
 def test_observation_statistics_and_actions_equal_one_device(spec, tmp_path):
     settings = _networks(normalization=RunningNormalization)
-    one, two = TrainState(spec, 0, **settings), _mirrored(**settings)(spec, 0)
+    one = _one_device(spec, **settings)
+    two = _mirrored(spec, **settings)
     for state in (one, two):
         make_observer([state.actor, state.critic, state.target_critic])(
             np.float32([[1, 2, 3], [4, 5, 9]])
@@ -193,13 +200,14 @@ def test_observation_statistics_and_actions_equal_one_device(spec, tmp_path):
     assert all(np.array_equal(*values) for values in _copies(two))
     observation = np.float32([[1, 2, 3], [0, 0, 0]])
     for make in (exploring_actions, mean_actions):
-        act, act_two = make(one, spec, 2), make(two, spec, 2)
+        act = make(one, spec, 2)
+        act_two = make(two, spec, 2)
         for _ in range(2):
             np.testing.assert_allclose(act_two(observation), act(observation), rtol=1e-5)
 
 
 def test_each_replica_draws_its_own_dropout_masks(spec):
-    state = _mirrored(**_networks(_part(torsos.droq_torso, rate=0.5)))(spec, 0)
+    state = _mirrored(spec, **_networks(_part(torsos.droq_torso, rate=0.5)))
     q = tf.function(
         lambda: state.strategy.run(lambda: state.critic([tf.ones([5, 3]), tf.ones([5, 2])]))
     )()
@@ -221,49 +229,49 @@ def test_replicas_of_the_tf_agents_agent_sum_their_shares(spec):
         ones = tf.ones([4, 2])
         rows = trajectory.mid(tf.ones([4, 2, 3]), tf.zeros([4, 2, 2]), (), ones, 0 * ones)
         info = tf.function(lambda: strategy.run(agent.train, (rows,)), autograph=False)()
-        return agent.state.critic.variables, strategy.experimental_local_results(
-            info.extra.critic_loss
-        )
+        losses = strategy.experimental_local_results(info.extra.critic_loss)
+        return agent.state.critic.variables, losses
 
-    (one, (loss,)), (two, losses) = train(tf.distribute.get_strategy()), train(_strategy())
+    one, (loss,) = train(tf.distribute.get_strategy())
+    two, losses = train(_strategy())
     np.testing.assert_allclose(losses, [loss / 2, loss / 2], rtol=1e-5)
     for variable, other in zip(one, two, strict=True):
         np.testing.assert_allclose(other, variable, rtol=1e-5, atol=1e-7)
 
 
 def test_mirrored_state_uses_all_devices_by_default():
-    assert [_strategy(devices=number).num_replicas_in_sync for number in (None, 1, 2)] == [2, 1, 2]
+    assert [_strategy(devices).num_replicas_in_sync for devices in (None, 1, 2)] == [2, 1, 2]
 
 
 def test_settings_that_replicas_cannot_share_raise(spec):
-    state = _mirrored(**_networks())(spec, 0)
+    state = _mirrored(spec, **_networks())
     with pytest.raises(ConfigurationError, match=r"train.batch_size=7 must be a multiple of 2"):
-        make_update(state, None, batch_size=7)
+        make_update(state, None, None, batch_size=7)
     with pytest.raises(
         ConfigurationError,
         match=r"jit_compile=True does not work with train.state=@mirrored_state",
     ):
-        make_update(state, None, jit_compile=True)
+        make_update(state, None, None, batch_size=8, jit_compile=True)
     with pytest.raises(
         ConfigurationError,
         match=r"mirrored_state.devices=3 exceeds the available devices: CPU:0, CPU:1\.",
     ):
-        devices.mirrored_state(spec, 0, TrainState, devices=3)
+        _mirrored(spec, devices=3)
     with pytest.raises(
         ConfigurationError, match=r"mirrored_state.devices must be an integer of at least 1, got 0"
     ):
-        devices.mirrored_state(spec, 0, TrainState, devices=0)
+        _mirrored(spec, devices=0)
 
 
 SHORT = """
     include "gin_configs/tasks/pendulum.gin"
-    learner.state = @mirrored_state
+    train.state = @mirrored_state
     train.total_steps = {steps}
     train.random_steps = 50
     train.evaluation_period = 100
     train.checkpoint_period = 50
-    make_update.batch_size = 16
-    make_update.updates_per_call = 1
+    train.batch_size = 16
+    update.updates_per_call = 1
     actor.hidden_units = (16,)
     critic.hidden_units = (16,)
     Evaluator.episodes = 1
@@ -279,16 +287,21 @@ def test_a_mirrored_run_trains_resumes_and_exports(tmp_path):
     train("whole", 100)
     train("resumed", 50)
     train("resumed", 100)
-    paths = [
-        tmp_path / folder / "checkpoints" / "step-000000100" / "state"
+    whole, resumed = (
+        _read(tmp_path / folder / "checkpoints" / "step-000000100" / "state")
         for folder in ("whole", "resumed")
-    ]
-    whole, resumed = (_read(path) for path in paths)
+    )
     assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
 
     gin.parse_config_file(str(tmp_path / "whole" / "config.gin"))
-    restored = restoring.restore(tmp_path / "whole")
-    assert restored.state.strategy is None and int(restored.state.updates) == 50
+    training = Training()
+
+    def make_state(spec):
+        return TrainState(spec, training.seed, training.discount)
+
+    restored = restoring.restore(tmp_path / "whole", training.environment, make_state)
+    assert restored.state.strategy is None
+    assert int(restored.state.updates) == 50
     observation = np.float32([[1.0, 0.0, 0.5]])
     policy = tf.saved_model.load(str(tmp_path / "whole" / "policy")).signatures["serving_default"]
     served = policy(observation=tf.constant(observation))["action"]

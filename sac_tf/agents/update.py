@@ -62,11 +62,9 @@ def make_update(
 
     Args:
       state: changed in place by each call.
-      sample: gives the transitions of all updates of a call.
-      update_priorities: gets the TD errors of a call.
+      sample, update_priorities: called once for all updates of a call.
       batch_size: B of one update, on all devices together.
-      updates_per_call: critic updates of one call, unrolled: more of them take longer to compile
-        and run a little faster.
+      updates_per_call: critic updates of one call, unrolled; more compile longer and run faster.
       steps: takes the steps.
       jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); one device only.
 
@@ -76,13 +74,7 @@ def make_update(
     require_count("train.batch_size", batch_size)
     require_count("update.updates_per_call", updates_per_call)
     devices.require_shares(state.strategy, batch_size, jit_compile)
-
-    def learn(rows: Transition) -> tuple[Metrics, tf.Tensor]:
-        def learn_share(share: Transition) -> tuple[Metrics, tf.Tensor]:
-            return steps(state, _split(share, updates_per_call))
-
-        return devices.on_replicas(state.strategy, learn_share, rows)
-
+    learn = _on_replicas(state, steps, updates_per_call)
     if jit_compile:
         learn = tf.function(learn, jit_compile=True, autograph=False)
 
@@ -97,6 +89,17 @@ def make_update(
     # Traced now, so that a setting that cannot work is refused before the first step.
     names = run.get_concrete_function().structured_outputs
     return Update(run, updates_per_call, batch_size, tuple(sorted(names)))
+
+
+def _on_replicas(
+    state: TrainState, steps: Steps, updates: int
+) -> Callable[[Transition], tuple[Metrics, tf.Tensor]]:
+    """Returns f(rows) that takes the steps, on each replica with its share of every batch."""
+
+    def learn_share(share: Transition) -> tuple[Metrics, tf.Tensor]:
+        return steps(state, _split(share, updates))
+
+    return lambda rows: devices.on_replicas(state.strategy, learn_share, rows)
 
 
 def _split(rows: Transition, parts: int) -> list[Transition]:

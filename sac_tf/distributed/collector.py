@@ -81,7 +81,7 @@ class _Collector:
         clients = self._connection.clients
         entropy = [training.seed, zlib.crc32(collector_id.encode()), time.time_ns()]
         self._seed = np.random.SeedSequence(entropy)
-        state = training.make_state(spec)
+        state = training.make_acting_state(spec)
         self._explore = exploring_actions(state, spec, size)
         state.exploration_generator.reset_from_seed(self._new_seed())
         self._policies = opened.open(PolicySource(clients[0], state.actor, say))

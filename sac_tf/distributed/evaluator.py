@@ -63,7 +63,7 @@ class _Evaluator:
             Connection(addresses, task, configuration.settings, OF_A_PROCESS, opened.is_interrupted)
         )
         client = self._connection.clients[0]
-        state = training.make_state(spec)
+        state = training.make_acting_state(spec)
         self._evaluator = opened.open(training.evaluator(training.environment, state))
         self._policies = opened.open(PolicySource(client, state.actor, say))
         self._log = opened.open(EvaluationLog(Path(root_dir), math.inf))

@@ -55,12 +55,11 @@ class GymnasiumEnvironment:
         self._environments = [_make(environment_id, render_mode) for _ in range(num_environments)]
         self._action_space = _check_action_space(environment_id, self._environments[0].action_space)
         observation_space = self._environments[0].observation_space
-        low, high = self._action_space.low, self._action_space.high
+        low = self._action_space.low
+        high = self._action_space.high
         self.spec = EnvironmentSpec(
             observation=_observation_spec(environment_id, observation_space, ""),
-            action=tf.TensorSpec(
-                [int(np.prod(self._action_space.shape))], tf.float32, name="action"
-            ),
+            action=tf.TensorSpec([low.size], tf.float32, name="action"),
             action_low=low.reshape(-1).astype(np.float32),
             action_high=high.reshape(-1).astype(np.float32),
         )

@@ -13,11 +13,11 @@ from sac_tf.pinned import require_tested
 
 
 class AdamW(tf.keras.optimizers.legacy.Adam):
-    """Adam with decoupled weight decay (1711.05101) of every variable, biases included, as in
+    """Adam with decoupled weight decay (1711.05101) of every variable, including biases, as in
     PyTorch."""
 
     def __init__(self, weight_decay: float, *adam_arguments: Any, **keywords: Any):
-        """Takes the decay, multiplied by the learning rate at each step, and the arguments of
+        """Takes the decay, which each step multiplies by the learning rate, and the arguments of
         Adam."""
         require_tested(keras)
         super().__init__(*adam_arguments, **keywords)

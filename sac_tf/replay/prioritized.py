@@ -47,6 +47,12 @@ class PrioritizedSampler:
     use priorities that are some calls of the update old; the weights are exact all the same,
     because they use the probabilities of that draw. Reverb's draws have no seed: runs are not
     repeatable.
+
+    Args:
+      addresses, packer, capacity, generator, feed: see `MakeSampler`.
+      expected_rows: beta grows linearly to 1, which it reaches when this number of rows was added.
+      initial_beta: exponent of the importance weights at the start; 0 makes all weights 1.
+      epsilon: keeps rows with a TD error of 0 in use.
     """
 
     reads_queue = False
@@ -63,30 +69,10 @@ class PrioritizedSampler:
         initial_beta: float = 0.4,
         epsilon: float = 1e-6,
     ):
-        """Draws from the one server given.
-
-        Args:
-          addresses, packer, capacity, generator, feed: see `MakeSampler`.
-          expected_rows: beta grows linearly to 1, which it reaches when this number of rows was
-            added.
-          initial_beta: exponent of the importance weights at the start; 0 makes all weights 1.
-          epsilon: keeps rows with a TD error of 0 in use.
-
-        Raises:
-          ConfigurationError: a number out of range, or several servers.
-        """
-        if len(addresses) > 1:
-            raise ConfigurationError(
-                f"PrioritizedSampler draws from one server, and --replay_address names "
-                f"{len(addresses)}: priorities of different servers cannot be compared. Give one "
-                "address."
-            )
-        require_number(
-            "PrioritizedSampler.initial_beta",
-            initial_beta,
-            lambda beta: 0 <= beta <= 1,
-            "a number from 0 to 1",
-        )
+        """Connects to the one server given; raises ConfigurationError if there are several."""
+        _require_one_server(addresses)
+        zero_to_one = (lambda beta: 0 <= beta <= 1, "a number from 0 to 1")
+        require_number("PrioritizedSampler.initial_beta", initial_beta, *zero_to_one)
         require_number("PrioritizedSampler.epsilon", epsilon, lambda e: e > 0, "a number above 0")
         self._source = ReverbSampler(addresses, packer, capacity, expected_rows, generator, feed)
         self._client = reverb.Client(addresses[0])
@@ -143,6 +129,15 @@ class PrioritizedSampler:
         updates = dict(zip(key[is_finite].tolist(), priority.tolist(), strict=True))
         self._client.mutate_priorities(REPLAY_TABLE, updates)
         self.new_priority = max(self.new_priority, priority.max(initial=0.0))
+
+
+def _require_one_server(addresses: Sequence[str]) -> None:
+    if len(addresses) > 1:
+        raise ConfigurationError(
+            "PrioritizedSampler draws from one server, and --replay_address names "
+            f"{len(addresses)}: priorities of different servers cannot be compared. Give one "
+            "address."
+        )
 
 
 def importance_weights(probability: tf.Tensor, table_size: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """Single-process replay: server, writer and reader behind one interface."""
 
+import contextlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -24,6 +25,18 @@ _ROWS_ADDED = "rows_added.txt"
 class Replay:
     """Stores transitions, returns batches, and is the same after a checkpoint.
 
+    Args:
+      spec: of the task.
+      generator: for draws, if the sampler can use it.
+      discount: of one environment step.
+      staging: a folder that Reverb may write into.
+      expected_rows: rows that will be added, not counting those restored; no memory is taken for
+        more.
+      restore_from: a folder that `save` wrote, or None.
+      tables: f(width) builds the Reverb tables, the replay table first.
+      server: f(tables, staging, restore_from) starts the server.
+      writer, reader: build these parts.
+
     Attributes:
       packer: of the task.
       capacity: rows that the replay table keeps.
@@ -45,24 +58,8 @@ class Replay:
         writer: Callable[..., TransitionWriter] = TransitionWriter,
         reader: Callable[..., BatchReader] = BatchReader,
     ):
-        """Starts a Reverb server.
-
-        Args:
-          spec: of the task.
-          generator: for draws, if the sampler can use it.
-          discount: of one environment step.
-          staging: a folder that Reverb may write into.
-          expected_rows: rows that will be added, not counting those restored; no memory is taken
-            for more.
-          restore_from: a folder that `save` wrote, or None.
-          tables: f(width) builds the Reverb tables, the replay table first.
-          server: f(tables, staging, restore_from) starts the server.
-          writer: builds the writer.
-          reader: builds the reader.
-
-        Raises:
-          ConfigurationError: settings of the table that contradict the sampler.
-        """
+        """Starts a Reverb server; raises ConfigurationError if the settings of the table contradict
+        the sampler."""
         self.packer = RowPacker(spec)
         made = tables(self.packer.width)
         self.capacity = made[0].info.max_size
@@ -71,27 +68,22 @@ class Replay:
             checkpoint = restore_from / _REVERB
             expected_rows += _rows_added(restore_from)
         self._server = server(made, staging, checkpoint)
-        try:
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self._server.stop)
             self._reader = reader(
-                packer=self.packer,
-                addresses=[self._server.address],
-                capacity=self.capacity,
-                expected_rows=expected_rows,
-                generator=generator,
+                self.packer,
+                [self._server.address],
+                self.capacity,
+                expected_rows,
+                generator,
                 feed=fetched_ahead,
                 discount=discount,
             )
             self._reader.check_table(made[0].info)
-            self._writer = writer(
-                packer=self.packer,
-                clients=[self._server.client],
-                with_queue=self._reader.sampler.reads_queue,
-                wait=wait_once,
-                discount=discount,
-            )
-        except Exception:
-            self._server.stop()
-            raise
+            reads_queue = self._reader.sampler.reads_queue
+            clients = [self._server.client]
+            self._writer = writer(self.packer, clients, reads_queue, wait_once, discount)
+            on_error.pop_all()
 
     @property
     def rows_added(self) -> int:

@@ -78,7 +78,7 @@ def make_tables(
     remover: Callable[[], object] = Fifo,
     rate_limiter: Callable[..., reverb.rate_limiters.RateLimiter] = reverb.rate_limiters.MinSize,
 ) -> list[reverb.Table]:
-    """Returns the replay table and the queue beside it.
+    """Returns the replay table and the queue next to it.
 
     Args:
       width: W, columns of a row.

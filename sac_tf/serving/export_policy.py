@@ -1,9 +1,8 @@
-"""Policies that leave home: a folder that serves without this library."""
+"""Exports policies that can be served without this library, as SavedModel or TFLite."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -11,18 +10,38 @@ from sac_tf import files
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.errors import ConfigurationError
 from sac_tf.serving import policy_spec
-from sac_tf.serving.policy_spec import PolicySpec
+from sac_tf.serving.policy_spec import TFLITE_FILE, PolicySpec
 from sac_tf.serving.signatures import make_signatures
 from sac_tf.types import EnvironmentSpec
 
-TFLITE_FILE = "policy.tflite"
 
-Writer = Callable[[TrainState, EnvironmentSpec, PolicySpec, Path], None]
-"""Puts a policy into an empty folder."""
+class Writer(Protocol):
+    """Writes the policy of a state in one format."""
+
+    def __call__(
+        self, state: TrainState, spec: EnvironmentSpec, description: PolicySpec, folder: Path
+    ) -> None:
+        """Writes the policy.
+
+        Args:
+          state: holds the policy.
+          spec: of the task.
+          description: of the policy; names the inputs.
+          folder: exists and is empty.
+
+        Raises:
+          ConfigurationError: the format cannot represent the policy.
+          OSError, tf.errors.OpError: `folder` cannot be written.
+        """
 
 
 class Format(NamedTuple):
-    """A kind of export: its name in `policy_spec.json`, and what writes it."""
+    """An export format.
+
+    Attributes:
+      name: the format's name in `policy_spec.json`.
+      write: writes a policy in this format.
+    """
 
     name: str
     write: Writer
@@ -31,18 +50,19 @@ class Format(NamedTuple):
 def _write_saved_model(
     state: TrainState, spec: EnvironmentSpec, description: PolicySpec, folder: Path
 ) -> None:
-    """Writes a SavedModel that TensorFlow alone loads, with the signatures of `make_signatures`."""
-    tf.saved_model.save(
-        tf.Module(), str(folder), signatures=make_signatures(state, spec, description)
-    )
+    """`Writer` of a SavedModel with the signatures of `make_signatures`; TensorFlow alone loads
+    it."""
+    signatures = make_signatures(state, spec, description)
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
 
 
 def _write_tflite(
     state: TrainState, spec: EnvironmentSpec, description: PolicySpec, folder: Path
 ) -> None:
-    """Writes `policy.tflite`, with the signature `serving_default`: built-in operations only."""
+    """`Writer` of `policy.tflite` with the signature `serving_default` and built-in operations
+    only."""
     with tempfile.TemporaryDirectory() as saved_model:
-        _write_saved_model(state, spec, description, Path(saved_model))
+        _write_saved_model(state, spec, description, folder=Path(saved_model))
         converter = tf.lite.TFLiteConverter.from_saved_model(
             saved_model, signature_keys=["serving_default"]
         )
@@ -60,25 +80,24 @@ def export(
     folder: Path,
     form: Format = SAVED_MODEL,
 ) -> None:
-    """Exports the policy of `state` to `folder`, replacing at once the exported policy that may be
-    there.
+    """Exports the policy of `state` to `folder`; atomically replaces an exported policy there.
 
     Args:
-      state: whose policy.
+      state: holds the policy.
       spec: of the task.
       description: of the policy.
-      folder: new, empty or an exported policy.
+      folder: a new or empty folder, or an exported policy.
       form: `SAVED_MODEL`, `TFLITE` or `sac_tf.tf_agents.export.TF_AGENTS`.
 
     Raises:
       ConfigurationError: `folder` is something else.
-      OSError: `folder` cannot be written; what was there before is as it was.
+      OSError: `folder` cannot be written; its previous content is unchanged.
     """
     refuse_foreign(folder)
 
     def write_all(unfinished: Path) -> None:
         try:
-            form.write(state, spec, description, unfinished)
+            form.write(state, spec, description, folder=unfinished)
         except tf.errors.OpError as error:
             raise OSError(
                 error.error_code, f"TensorFlow could not write the policy: {error.message}"
@@ -89,10 +108,10 @@ def export(
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Raises ConfigurationError if exporting to `folder` would delete something that is no exported
-    policy."""
+    """Raises ConfigurationError if exporting to `folder` would delete anything other than an
+    exported policy."""
     is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not is_free and not (folder / policy_spec.FILE_NAME).is_file():
         raise ConfigurationError(
-            f"{folder} holds something that is no exported policy; choose another folder."
+            f"{folder} exists and holds no exported policy; choose another folder."
         )

@@ -1,5 +1,4 @@
-"""Many training runs side by side, each a process of its own in its own folder, and all of them
-resumable."""
+"""Sweeps: training runs in parallel, each in its own process and folder, all of them resumable."""
 
 import contextlib
 import ctypes
@@ -35,9 +34,10 @@ class Run(NamedTuple):
     """One seed of one setting.
 
     Attributes:
-      setting, seed: what it is.
-      root_dir: its folder.
-      gin_files, gin_bindings: all it is configured with.
+      setting: a row of the table.
+      seed: of the run.
+      root_dir: folder of the run.
+      gin_files, gin_bindings: the whole configuration of the run.
     """
 
     setting: Setting
@@ -51,16 +51,17 @@ class Run(NamedTuple):
         return f"{self.setting.folder}/{self.root_dir.name}"
 
     def is_finished(self) -> bool:
-        """Whether it came to its end with this very configuration."""
+        """Whether the run has finished with exactly this configuration."""
         record = self.root_dir / _FINISHED
         return record.is_file() and record.read_text() == self._record()
 
     def note_finished(self) -> None:
+        """Records that the run has finished with this configuration."""
         files.write_at_once(self.root_dir / _FINISHED, self._record())
 
     def _record(self) -> str:
-        """The bindings, and the text of the gin files and of what they include: a change of either
-        is noticed."""
+        """Returns the bindings and the text of the gin files and of all files that they include, so
+        that any change is noticed."""
         texts: dict[str, str] = {}
         unread = list(self.gin_files)
         while unread:
@@ -68,9 +69,8 @@ class Run(NamedTuple):
             if path not in texts and Path(path).is_file():
                 texts[path] = Path(path).read_text()
                 unread += _INCLUDE.findall(texts[path])
-        return json.dumps(
-            {"gin_bindings": self.gin_bindings, "gin_files": texts}, indent=1, sort_keys=True
-        )
+        record = {"gin_bindings": self.gin_bindings, "gin_files": texts}
+        return json.dumps(record, indent=1, sort_keys=True)
 
 
 def plan(
@@ -80,22 +80,22 @@ def plan(
     gin_files: Sequence[str],
     gin_bindings: Sequence[str],
 ) -> list[Run]:
-    """Returns a run for each setting and seed, seed 0 of every setting first, so that a table fills
-    evenly.
+    """Returns a run for each setting and seed. Seed 0 of every setting comes first, so that all
+    rows of the table fill evenly.
 
     Args:
-      root_dir: of all runs.
+      root_dir: folder of the sweep.
       settings: the rows of the table.
-      seeds: how many; 0 is the first.
-      gin_files, gin_bindings: what all settings share.
+      seeds: number of seeds, starting with 0.
+      gin_files, gin_bindings: configuration that all settings share.
     """
     return [
         Run(
-            setting,
-            seed,
-            root_dir / setting.folder / f"seed-{seed}",
-            (*gin_files, *setting.gin_files),
-            (*gin_bindings, *setting.gin_bindings, f"{SEED} = {seed}"),
+            setting=setting,
+            seed=seed,
+            root_dir=root_dir / setting.folder / f"seed-{seed}",
+            gin_files=(*gin_files, *setting.gin_files),
+            gin_bindings=(*gin_bindings, *setting.gin_bindings, f"{SEED} = {seed}"),
         )
         for seed in range(seeds)
         for setting in settings
@@ -104,11 +104,11 @@ def plan(
 
 @contextlib.contextmanager
 def claim(root_dir: Path) -> Iterator[TextIO]:
-    """Holds the folder of a sweep for this process and the runs that it starts, which get the lock
-    too.
+    """Locks the folder of a sweep for this process and the runs that it starts, which inherit the
+    lock.
 
     Raises:
-      ConfigurationError: another sweep, or a run that outlived its sweep, is at work there.
+      ConfigurationError: another sweep, or a run that outlived its sweep, uses the folder.
     """
     with (root_dir / _LOCK).open("w") as lock:
         try:
@@ -122,62 +122,63 @@ def claim(root_dir: Path) -> Iterator[TextIO]:
 
 @dataclasses.dataclass
 class Sweep:
-    """Runs that are done side by side.
+    """Runs in parallel processes.
 
     Attributes:
-      runs: all of them.
-      parallel: how many at a time.
-      lock: what `claim` gave.
-      failed: {run: why}, filled by `run`.
+      runs: all runs of the sweep.
+      parallel: number of runs at a time.
+      lock: returned by `claim`; inherited by the runs.
+      failed: {run: reason}, filled by `run`.
     """
 
     runs: Sequence[Run]
     parallel: int
     lock: TextIO
     failed: dict[Run, str] = dataclasses.field(default_factory=dict)
+    _active: dict[Run, subprocess.Popen] = dataclasses.field(default_factory=dict, init=False)
+    _is_stopping: bool = dataclasses.field(default=False, init=False)
 
     def run(self, interrupts: Interrupts) -> None:
-        """Does what is not finished. A run that fails stops no other; a signal lets all of them
-        save and end."""
+        """Starts or resumes all unfinished runs and waits for them. A failed run does not stop the
+        others; a signal makes all of them checkpoint and exit."""
         waiting = [run for run in self.runs if not run.is_finished()]
-        active: dict[Run, subprocess.Popen] = {}
-        finished, stopping = len(self.runs) - len(waiting), False
+        finished = len(self.runs) - len(waiting)
         with tqdm(
             total=len(self.runs), initial=finished, unit="run", desc="sweep", dynamic_ncols=True
         ) as bar:
             try:
-                while active or (waiting and not stopping):
-                    while waiting and len(active) < self.parallel and not stopping:
-                        run = waiting.pop(0)
-                        active[run] = self._start(run)
+                while self._active or (waiting and not self._is_stopping):
+                    if not self._is_stopping:
+                        self._fill(waiting)
                     time.sleep(_POLL_S)
-                    for run in [
-                        run for run, process in active.items() if process.poll() is not None
-                    ]:
-                        self._note_end(run, active.pop(run).returncode, stopping, bar)
-                    if interrupts.received is not None and not stopping:
-                        stopping = True
-                        bar.write(
-                            f"Waiting for {len(active)} runs to save; a second signal ends them "
-                            f"at once."
-                        )
-                        for process in active.values():
-                            process.send_signal(signal.SIGTERM)
-                    bar.set_postfix_str(
-                        "; ".join(f"{run.name} at {_step(run):,}" for run in active)
-                    )
+                    self._collect_ended(bar)
+                    if interrupts.received is not None and not self._is_stopping:
+                        self._stop(bar)
+                    progress = [f"{run.name} at {_step(run):,}" for run in self._active]
+                    bar.set_postfix_str("; ".join(progress))
             finally:
-                for process in active.values():
+                for process in self._active.values():
                     process.kill()
 
+    def _fill(self, waiting: list[Run]) -> None:
+        """Moves runs from `waiting` to `_active` until enough run in parallel."""
+        while waiting and len(self._active) < self.parallel:
+            run = waiting.pop(0)
+            self._active[run] = self._start(run)
+
     def _start(self, run: Run) -> subprocess.Popen:
-        """Starts a run in a session of its own, so that a Ctrl-C at the terminal does not reach it
-        twice."""
+        """Starts a run in its own session: otherwise it would receive a Ctrl-C at the terminal in
+        addition to the signal from the sweep."""
         run.root_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "binaries.train", f"--root_dir={run.root_dir}"]
         command += [f"--gin_file={file}" for file in run.gin_files]
         command += [f"--gin_bindings={binding}" for binding in run.gin_bindings]
         libc = ctypes.CDLL(None)
+
+        def end_with_parent() -> None:
+            """Makes Linux end the run if the sweep is killed."""
+            libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+
         with (run.root_dir / _LOG).open("a") as log:
             return subprocess.Popen(
                 command,
@@ -186,30 +187,52 @@ class Sweep:
                 start_new_session=True,
                 pass_fds=[self.lock.fileno()],
                 env={**os.environ, "TQDM_DISABLE": "1"},
-                preexec_fn=lambda: libc.prctl(
-                    _SET_PARENT_DEATH_SIGNAL, signal.SIGTERM
-                ),  # a killed sweep leaves none
+                preexec_fn=end_with_parent,
             )
 
-    def _note_end(self, run: Run, code: int, stopping: bool, bar: tqdm) -> None:
-        if code == 0:
+    def _collect_ended(self, bar: tqdm) -> None:
+        """Removes the runs whose processes have ended from `_active`, and records the results."""
+        ended = [run for run, process in self._active.items() if process.poll() is not None]
+        for run in ended:
+            process = self._active.pop(run)
+            self._note_end(run, process.returncode, bar)
+
+    def _note_end(self, run: Run, exit_code: int, bar: tqdm) -> None:
+        if exit_code == 0:
             run.note_finished()
             bar.update(1)
-        elif not stopping:
-            self.failed[run] = (
-                f"killed by signal {-code}" if code < 0 else _last_line(run.root_dir / _LOG)
-            )
-            bar.write(f"{run.name} failed: {self.failed[run]}")
+            return
+        if self._is_stopping:
+            return
+        if exit_code < 0:
+            reason = f"killed by signal {-exit_code}"
+        else:
+            reason = _last_line(run.root_dir / _LOG)
+        self.failed[run] = reason
+        bar.write(f"{run.name} failed: {reason}")
+
+    def _stop(self, bar: tqdm) -> None:
+        """Makes the active runs checkpoint and exit, and starts no others."""
+        self._is_stopping = True
+        bar.write(
+            f"Waiting for {len(self._active)} runs to save; a second signal ends them immediately."
+        )
+        for process in self._active.values():
+            process.send_signal(signal.SIGTERM)
 
 
 def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"
 
 
 def _step(run: Run) -> int:
-    """Returns the environment step of the newest row of metrics.csv, 0 if there is none yet."""
+    """Returns the environment step of the last row of metrics.csv, or 0 if there is none yet."""
     path = run.root_dir / "metrics.csv"
-    newest = path.read_text().splitlines()[-1:] if path.exists() else []
-    first = newest[0].partition(",")[0] if newest else ""
-    return int(first) if first.isdigit() else 0
+    if not path.exists():
+        return 0
+    lines = path.read_text().splitlines()
+    if not lines:
+        return 0
+    first_column = lines[-1].partition(",")[0]
+    return int(first_column) if first_column.isdigit() else 0

@@ -1,5 +1,7 @@
-"""The library as a citizen of TF-Agents: an agent, and Gymnasium environments. The only package
-that imports it."""
+"""TF-Agents integration: an agent, and Gymnasium environments.
+
+Only this package imports `tf_agents`.
+"""
 
 from sac_tf.tf_agents import suite_gymnasium
 from sac_tf.tf_agents.agent import SacAgent

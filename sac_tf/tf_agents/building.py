@@ -1,14 +1,18 @@
-"""What the agent is made of: TF-Agents' networks where they are given, the core's where not, and
-one TrainState."""
+"""Builds the parts of the TF-Agents agent: networks, policies and the TrainState.
+
+Networks and optimizers that are not given are those of the core.
+"""
 
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 from tf_agents.networks import network
+from tf_agents.policies import tf_policy
+from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
 from sac_tf.agents.sac.state import TrainState
@@ -18,6 +22,7 @@ from sac_tf.tf_agents import specs
 from sac_tf.tf_agents.networks import (
     ActorNetwork,
     CoreCritic,
+    Critic,
     NetworkCritic,
     PolicyActor,
     PolicyDistribution,
@@ -26,20 +31,38 @@ from sac_tf.tf_agents.optimizers import optimizer_factory
 from sac_tf.types import Nest
 
 Networks = Sequence[network.Network | None]
+"""First and second network, each of which may be None."""
+
+_OPTIMIZERS = ("actor_optimizer", "critic_optimizer", "alpha_optimizer")
+
+
+class PolicyConstructor(Protocol):
+    """Builds a policy from an actor network, as `tf_agents.policies.actor_policy.ActorPolicy`."""
+
+    def __call__(
+        self,
+        *,
+        time_step_spec: ts.TimeStep,
+        action_spec: Nest,
+        actor_network: network.Network,
+        training: bool,
+    ) -> tf_policy.TFPolicy:
+        """Takes tensor specs, a network with variables, and whether the policy is being trained."""
 
 
 def critics(
     observation_spec: Nest, action_spec: Nest, given: Networks, targets: Networks
-) -> tuple[CoreCritic | NetworkCritic, CoreCritic | NetworkCritic]:
+) -> tuple[Critic, Critic]:
     """Returns the critics and the target critics.
 
     Args:
       observation_spec, action_spec: nests of tensor specs.
-      given: first and second critic network, or None.
-      targets: their target networks, or None.
+      given: the critic networks; without the first one, the core's critics are built.
+      targets: the target networks of the critics.
 
     Raises:
-      ConfigurationError: a network that is none, or one that needs another which is not given.
+      ConfigurationError: an argument that is not a network, or one that needs a network that is
+        not given.
     """
     names = (
         "critic_network",
@@ -47,108 +70,162 @@ def critics(
         "target_critic_network",
         "target_critic_network_2",
     )
+    first, second = given
     for name, member in zip(names, (*given, *targets), strict=True):
         _check_network(name, member)
-        if given[0] is None and member is not None:
+        if first is None and member is not None:
             raise ConfigurationError(f"{name}={member.name!r} needs critic_network, which is None.")
-    if given[0] is None:
+    if first is None:
+        # The same seed, so that the targets equal the critics.
         seed = _global_seed()
-        return CoreCritic(observation_spec, action_spec, seed), CoreCritic(
-            observation_spec, action_spec, seed
-        )
-    inputs = (observation_spec, action_spec)
-    second = given[1] or given[0].copy(name="CriticNetwork2")
-    members, copies = [given[0], second], []
+        critic = CoreCritic(observation_spec, action_spec, seed)
+        return critic, CoreCritic(observation_spec, action_spec, seed)
+    return _network_critics((observation_spec, action_spec), first, second, targets=targets)
+
+
+def _network_critics(
+    inputs: tuple[Nest, Nest],
+    first: network.Network,
+    second: network.Network | None,
+    targets: Networks,
+) -> tuple[NetworkCritic, NetworkCritic]:
+    """Returns TF-Agents' networks as critics and target critics; copies those that are None."""
+    if second is None:
+        # As in TF-Agents, a copied critic has a copied target.
+        targets = (targets[0], None)
+    members = (first, second or first.copy(name="CriticNetwork2"))
     for member in members:
         member.create_variables(inputs)
-    for number, member in enumerate(members):
-        target = targets[number] if given[number] is not None else None
+    copies = []
+    for number, (member, target) in enumerate(zip(members, targets, strict=True), start=1):
         if target is not None:
             target.create_variables(inputs)
-        name = f"TargetCriticNetwork{number + 1}"
-        copies.append(common.maybe_copy_target_network_with_checks(member, target, name, inputs))
+        name = f"TargetCriticNetwork{number}"
+        copy = common.maybe_copy_target_network_with_checks(
+            member, target, name=name, input_spec=inputs
+        )
+        copies.append(copy)
     return NetworkCritic(members), NetworkCritic(copies)
 
 
-def actor_network(
-    observation_spec: Nest, action_spec: Nest, given: network.Network | None
-) -> network.Network:
-    """Returns the actor network, with variables."""
+def policy_actor(
+    time_step_spec: ts.TimeStep,
+    action_spec: Nest,
+    given: network.Network | None,
+    make_policy: PolicyConstructor,
+) -> tuple[PolicyActor, tf_policy.TFPolicy]:
+    """Returns the actor of the core's state, and the policy that acts.
+
+    Args:
+      time_step_spec, action_spec: tensor specs.
+      given: the actor network; None builds the core's actor.
+      make_policy: called for the policy that acts and for the policy that is trained.
+
+    Raises:
+      ConfigurationError: `given` is not a network.
+    """
     _check_network("actor_network", given)
-    actor = given or ActorNetwork(observation_spec, action_spec, _global_seed())
-    actor.create_variables(observation_spec)
-    return actor
+    observation_spec = time_step_spec.observation
+    actor_network = given or ActorNetwork(observation_spec, action_spec, _global_seed())
+    actor_network.create_variables(observation_spec)
+    policy, train_policy = (
+        make_policy(
+            time_step_spec=time_step_spec,
+            action_spec=action_spec,
+            actor_network=actor_network,
+            training=training,
+        )
+        for training in (False, True)
+    )
+    return PolicyActor(actor_network, policy, train_policy), policy
 
 
 def train_state(
     observation_spec: Nest,
     action_spec: Nest,
-    actor: PolicyActor,
-    critic_and_target: Sequence[CoreCritic | NetworkCritic],
-    optimizers: dict[str, Any],
+    networks: tuple[PolicyActor, Critic, Critic],
+    optimizers: Sequence[Any],
     initial_log_alpha: float,
     target_entropy: float | None,
-    discount: float,
+    gamma: float,
 ) -> TrainState:
-    """Returns the core's state over these networks.
+    """Returns the core's state with these networks.
 
     Args:
       observation_spec, action_spec: nests of tensor specs.
-      actor: of the state.
-      critic_and_target: the critics and their targets.
-      optimizers: by the name of their argument; see `optimizer_factory`.
-      initial_log_alpha: log of the temperature.
-      discount: gamma.
-      target_entropy: in units of the bounds. None: -A in units of [-1, 1].
+      networks: the actor, the critics and the target critics.
+      optimizers: of actor, critics and temperature; see `optimizer_factory`.
+      initial_log_alpha: log of the initial temperature.
+      target_entropy: in units of the bounds; None for -A in units of [-1, 1].
+      gamma: discount of one step.
+
+    Raises:
+      ConfigurationError: a number out of range, or an unknown optimizer class.
     """
-    initial_log_alpha = number(
-        "initial_log_alpha", initial_log_alpha, lambda x: abs(x) < 80, "between -80 and 80"
-    )
     spec = specs.environment_spec(observation_spec, action_spec)
     if target_entropy is None:
         target_entropy = specs.log_volume(action_spec) - spec.action_dimensions
-    target_entropy = number(
-        "target_entropy", target_entropy, math.isfinite, "a finite number or None"
-    )
-    critic, target = critic_and_target
+    actor, critic, target_critic = networks
+    named = zip(_OPTIMIZERS, optimizers, strict=True)
+    makers = {name: optimizer_factory(name, optimizer) for name, optimizer in named}
     return TrainState(
         spec,
         _global_seed(),
-        discount,
+        number("gamma", gamma, lambda x: 0 <= x <= 1, wanted="a number from 0 to 1"),
         actor=lambda *_: actor,
         critic=lambda *_: critic,
-        target_critic=lambda *_: target,
-        **{name: optimizer_factory(name, optimizer) for name, optimizer in optimizers.items()},
-        temperature=functools.partial(
-            Temperature, math.exp(initial_log_alpha), target_entropy=target_entropy
-        ),
+        target_critic=lambda *_: target_critic,
+        temperature=_temperature(initial_log_alpha, target_entropy),
         distribution=lambda distributions: PolicyDistribution(distributions, action_spec),
+        **makers,
     )
 
 
-def number(name: str, value: Any, accept: Callable[[float], bool], wanted: str) -> float:
-    """`require_number`, which also takes NumPy's."""
-    return require_number(
-        name, value.item() if isinstance(value, np.generic) else value, accept, wanted
+def _temperature(initial_log_alpha: Any, target_entropy: Any) -> Callable[[], Temperature]:
+    initial_log_alpha = number(
+        "initial_log_alpha", initial_log_alpha, lambda x: abs(x) < 80, wanted="between -80 and 80"
     )
+    target_entropy = number(
+        "target_entropy", target_entropy, math.isfinite, wanted="a finite number or None"
+    )
+    initial_alpha = math.exp(initial_log_alpha)
+    return functools.partial(Temperature, initial_alpha, target_entropy=target_entropy)
+
+
+def target_rule(tau: Any, period: Any) -> dict[str, Any]:
+    """Returns the arguments of `critic_step` for the targets; raises ConfigurationError with the
+    names of the agent's arguments."""
+    return {
+        "tau": number(
+            "target_update_tau",
+            tau,
+            lambda value: 0 < value <= 1,
+            wanted="a number above 0 and at most 1",
+        ),
+        "target_period": require_count("target_update_period", period),
+    }
+
+
+def sequence_length(critic_network: network.Network | None) -> int | None:
+    """Returns the number of steps in a training sequence: 2, a transition; or None, any number, for
+    a recurrent critic."""
+    if critic_network is not None and critic_network.state_spec:
+        return None
+    return 2
 
 
 def positive_or_none(name: str, value: Any) -> float | None:
     """Returns a number above 0, or None; raises ConfigurationError otherwise."""
-    return (
-        None if value is None else number(name, value, lambda x: x > 0, "a number above 0 or None")
-    )
+    if value is None:
+        return None
+    return number(name, value, lambda x: x > 0, wanted="a number above 0 or None")
 
 
-def target_rule(tau: Any, period: Any) -> dict[str, Any]:
-    """Returns the arguments of `critic_step` that make targets; raises ConfigurationError naming
-    those of the agent."""
-    return {
-        "tau": number(
-            "target_update_tau", tau, lambda value: 0 < value <= 1, "a number above 0 and at most 1"
-        ),
-        "target_period": require_count("target_update_period", period),
-    }
+def number(name: str, value: Any, accept: Callable[[float], bool], wanted: str) -> float:
+    """`require_number` that also accepts NumPy numbers."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return require_number(name, value, accept, wanted=wanted)
 
 
 def _check_network(name: str, given: Any) -> None:
@@ -157,5 +234,5 @@ def _check_network(name: str, given: Any) -> None:
 
 
 def _global_seed() -> int:
-    """Returns a seed that `tf.random.set_seed` makes repeatable."""
+    """Returns a seed that depends on `tf.random.set_seed`."""
     return int(tf.random.uniform([], maxval=2**31 - 1, dtype=tf.int32))

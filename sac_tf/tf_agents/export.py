@@ -1,4 +1,4 @@
-"""A trained policy as the SavedModel that TF-Agents users know from `PolicySaver`."""
+"""Exports a policy as a SavedModel of TF-Agents' `PolicySaver`."""
 
 import re
 from pathlib import Path
@@ -18,21 +18,25 @@ from sac_tf.types import EnvironmentSpec
 
 
 class MeanActionPolicy(tf_policy.TFPolicy):
-    """The mean action, within the bounds of the task.
+    """A policy that takes the mean action, within the bounds of the task.
 
-    It has no `distribution`: that is what makes a SavedModel of a TF-Agents SAC policy need
-    TF-Agents to be loaded.
+    It has no `distribution`, because a SavedModel with one can only be loaded with TF-Agents.
     """
 
     def __init__(self, state: TrainState, spec: EnvironmentSpec):
-        """Takes the state that acts and the spec of its task."""
-        low, high = spec.action_low, spec.action_high
-        action = tensor_spec.BoundedTensorSpec(spec.action.shape, tf.float32, low, high, "action")
+        """Takes the state that holds the policy, and the spec of the task."""
+        action = tensor_spec.BoundedTensorSpec(
+            spec.action.shape,
+            tf.float32,
+            minimum=spec.action_low,
+            maximum=spec.action_high,
+            name="action",
+        )
         super().__init__(time_step.time_step_spec(spec.observation), action)
-        self._policy, self._spec = state.policy, spec
-        self._weights = list(
-            state.actor.variables
-        )  # what a SavedModel holds of it: not the Keras model itself
+        self._policy = state.policy
+        self._spec = spec
+        # A list, so that the SavedModel holds the variables but not the Keras model.
+        self._weights = list(state.actor.variables)
 
     def _action(
         self,
@@ -40,7 +44,7 @@ class MeanActionPolicy(tf_policy.TFPolicy):
         policy_state: types.NestedTensor,
         seed: types.Seed | None,
     ) -> policy_step.PolicyStep:
-        del seed  # nothing is drawn
+        del seed  # nothing is sampled
         action = self._policy(time_step.observation).mean_action()
         return policy_step.PolicyStep(scale_to_task(action, self._spec), policy_state, ())
 
@@ -48,27 +52,27 @@ class MeanActionPolicy(tf_policy.TFPolicy):
         self, time_step: time_step.TimeStep, policy_state: types.NestedTensor
     ) -> policy_step.PolicyStep:
         raise NotImplementedError(
-            "An exported mean action has no distribution; the saved_model format has one."
+            "A policy of mean actions has no distribution; the saved_model format has one."
         )
 
 
 def _write_tf_agents(
     state: TrainState, spec: EnvironmentSpec, description: PolicySpec, folder: Path
 ) -> None:
-    """Writes a SavedModel with `action(time_step, policy_state)`, `get_initial_state`,
-    `get_train_step` and TF-Agents' `policy_specs.pbtxt`, into an empty folder. TensorFlow alone
-    loads it too.
+    """`Writer` of a SavedModel with `action(time_step, policy_state)`, `get_initial_state`,
+    `get_train_step` and TF-Agents' `policy_specs.pbtxt`. TensorFlow alone loads it too.
 
     Raises:
-      ConfigurationError: an observation has a key that TF-Agents cannot make a name of.
+      ConfigurationError: TF-Agents cannot make an input name from a key of the observation.
     """
     for key in {key for leaf in description.observation for key in leaf.path}:
         if not re.fullmatch(r"[\w.-]+", key, re.ASCII):
             raise ConfigurationError(
                 f"The tf_agents format cannot name the observation {key!r}; rename its key."
             )
+    policy = MeanActionPolicy(state, spec)
     step = tf.Variable(description.step, dtype=tf.int64)
-    policy_saver.PolicySaver(MeanActionPolicy(state, spec), train_step=step).save(str(folder))
+    policy_saver.PolicySaver(policy, train_step=step).save(str(folder))
 
 
 TF_AGENTS = Format("tf_agents", _write_tf_agents)

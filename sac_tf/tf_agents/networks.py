@@ -1,12 +1,12 @@
-"""The core's networks where TF-Agents expects its own, and TF-Agents' networks where the core
-expects its own.
+"""Network adapters: the core's networks for TF-Agents, and TF-Agents' networks for the core.
 
 In this package the core's "observation" is a whole TimeStep, because TF-Agents' policies and
-networks take one; the steps pass it through. Actions are in the bounds of the action spec, and so
-is the density of log pi.
+networks take one; the steps of the core pass it through. Actions are within the bounds of the
+action spec, and log pi is the density in these units.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -26,9 +26,25 @@ from sac_tf.types import Nest
 tfb = tfp.bijectors
 
 
+class Critic(Protocol):
+    """Critics for the core's `TrainState`, with a TimeStep as the observation."""
+
+    def __call__(self, inputs: Sequence, training: bool = False) -> tf.Tensor:
+        """Takes (TimeStep of B rows, actions as a nest of [B, ...]); returns Q values [N, B]."""
+
+    @property
+    def variables(self) -> list[tf.Variable]: ...
+
+    @property
+    def trainable_variables(self) -> list[tf.Variable]: ...
+
+    @property
+    def losses(self) -> list[tf.Tensor]:
+        """The regularization losses of the layers, scalars."""
+
+
 class BoundedSquashedGaussian(tfp.distributions.TransformedDistribution):
-    """The squashed Gaussian of the core, stretched to the bounds and the shape of an action
-    spec."""
+    """The squashed Gaussian of the core, scaled to the bounds and the shape of an action spec."""
 
     def __init__(
         self,
@@ -37,10 +53,11 @@ class BoundedSquashedGaussian(tfp.distributions.TransformedDistribution):
         spec: tensor_spec.BoundedTensorSpec,
         name: str = "bounded_gaussian",
     ):
-        """Takes `loc` and `log_std` [B, A] before squashing, and the spec of A numbers in any
+        """Takes `loc` and `log_std` [B, A] before squashing, and a spec of A numbers in any
         shape."""
         parameters = {"loc": loc, "log_std": log_std, "spec": spec, "name": name}
-        size, shape = spec.shape.num_elements(), spec.shape.as_list()
+        size = spec.shape.num_elements()
+        shape = spec.shape.as_list()
         mean, magnitude = (
             tf.reshape(tf.broadcast_to(x, shape), [size])
             for x in common.spec_means_and_magnitudes(spec)
@@ -53,17 +70,21 @@ class BoundedSquashedGaussian(tfp.distributions.TransformedDistribution):
         )
 
     @classmethod
-    def _parameter_properties(cls, dtype: tf.DType, num_classes: int | None = None) -> dict:  # noqa: ARG003
+    def _parameter_properties(
+        cls,
+        dtype: tf.DType,  # noqa: ARG003
+        num_classes: int | None = None,  # noqa: ARG003
+    ) -> dict:
         vector = tfp.util.ParameterProperties(event_ndims=1)
         return {"loc": vector, "log_std": vector}
 
     def _mode(self) -> tf.Tensor:
-        """The action at the mean of the Gaussian, which is what a greedy policy takes."""
+        """Returns the action at the mean of the Gaussian, which a greedy policy takes."""
         return self.bijector.forward(self.distribution.mean_action())
 
 
 class ActorNetwork(network.Network):
-    """The core's actor (gin: `actor`) as a TF-Agents network: observation -> (nest of
+    """The core's actor (in gin: `actor`) as a TF-Agents network: observation -> (nest of
     distributions, state)."""
 
     def __init__(
@@ -81,20 +102,21 @@ class ActorNetwork(network.Network):
         network_state: Nest = (),
         training: bool = False,
     ) -> tuple:
-        """Takes observations [B, ...]; the step type is not looked at."""
+        """Takes observations [B, ...]; the step type has no effect."""
         del step_type
         loc, log_std = self._model([network_inputs(observation)], training=training)
         leaves = tf.nest.flatten(self._action_spec)
         sizes = [leaf.shape.num_elements() for leaf in leaves]
-        parts = zip(
-            tf.split(loc, sizes, axis=-1), tf.split(log_std, sizes, axis=-1), leaves, strict=True
-        )
-        distributions = [BoundedSquashedGaussian(*part) for part in parts]
+        locs = tf.split(loc, sizes, axis=-1)
+        log_stds = tf.split(log_std, sizes, axis=-1)
+        distributions = [
+            BoundedSquashedGaussian(*parts) for parts in zip(locs, log_stds, leaves, strict=True)
+        ]
         return tf.nest.pack_sequence_as(self._action_spec, distributions), network_state
 
 
 class CoreCritic(tf.Module):
-    """The core's critics (gin: `critic`) on TimeSteps and bounded actions: -> Q values [N, B]."""
+    """`Critic` with the core's networks (in gin: `critic`)."""
 
     def __init__(self, observation_spec: Nest, action_spec: Nest, seed: int):
         super().__init__(name="core_critic")
@@ -103,10 +125,9 @@ class CoreCritic(tf.Module):
 
     def __call__(self, inputs: Sequence, training: bool = False) -> tf.Tensor:
         time_step, action = inputs
-        return self.model(
-            [network_inputs(time_step.observation), to_unit(action, self._action_spec)],
-            training=training,
-        )
+        observation = network_inputs(time_step.observation)
+        unit_action = to_unit(action, self._action_spec)
+        return self.model([observation, unit_action], training=training)
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -122,7 +143,7 @@ class CoreCritic(tf.Module):
 
 
 class NetworkCritic(tf.Module):
-    """TF-Agents' critic networks as one ensemble: (TimeStep, action) -> Q values [N, B]."""
+    """`Critic` with an ensemble of TF-Agents' critic networks."""
 
     def __init__(self, networks: Sequence[network.Network]):
         super().__init__(name="network_critic")
@@ -130,19 +151,18 @@ class NetworkCritic(tf.Module):
 
     def __call__(self, inputs: Sequence, training: bool = False) -> tf.Tensor:
         time_step, action = inputs
-        values = [
-            member(
-                (time_step.observation, action), step_type=time_step.step_type, training=training
-            )[0]
-            for member in self._networks
-        ]
-        for value, member in zip(values, self._networks, strict=True):
-            if value.shape.rank != time_step.step_type.shape.rank:
+        step_type = time_step.step_type
+        values = []
+        for member in self._networks:
+            value, _ = member(
+                (time_step.observation, action), step_type=step_type, training=training
+            )
+            if value.shape.rank != step_type.shape.rank:
                 raise ConfigurationError(
-                    f"critic_network must return one Q value per row, shape "
-                    f"{time_step.step_type.shape}; "
+                    f"critic_network must return one Q value per row, shape {step_type.shape}; "
                     f"{member.name} returned shape {value.shape}."
                 )
+            values.append(value)
         return tf.stack(values)
 
     @property
@@ -161,15 +181,16 @@ class NetworkCritic(tf.Module):
 
 
 class PolicyActor(tf.Module):
-    """TF-Agents' policies as the actor of the core: [TimeStep] -> what `PolicyDistribution`
-    takes."""
+    """TF-Agents' policies as the actor of the core: [TimeStep] -> (nest of distributions,)."""
 
     def __init__(
         self, actor: network.Network, policy: tf_policy.TFPolicy, train_policy: tf_policy.TFPolicy
     ):
-        """Takes the actor network, and the policies made of it that act and that train."""
+        """Takes the actor network, and the policies built from it for acting and for training."""
         super().__init__(name="policy_actor")
-        self._network, self._policy, self._train_policy = actor, policy, train_policy
+        self._network = actor
+        self._policy = policy
+        self._train_policy = train_policy
 
     def __call__(self, inputs: Sequence[ts.TimeStep], training: bool = False) -> tuple[Nest]:
         (time_step,) = inputs
@@ -191,25 +212,26 @@ class PolicyActor(tf.Module):
 
 
 class PolicyDistribution:
-    """A nest of distributions over actions, sampled as the core samples."""
+    """A nest of distributions over actions, with the sampling interface of the core."""
 
     def __init__(self, distributions: Nest, action_spec: Nest):
-        self._distributions, self._action_spec = distributions, action_spec
+        self._distributions = distributions
+        self._action_spec = action_spec
 
     def sample_action(self, seed: tf.Tensor) -> tuple[Nest, tf.Tensor]:
         """Returns actions (nest of [B, ...]) and log pi [B].
 
-        The distributions of TF-Agents' networks draw from the global seed of TensorFlow, as
-        everything else does there; `seed` is not used. The inverse is not computed: bijectors
-        remember the noise that a sample came from.
+        `seed` is not used: like everything in TF-Agents, the distributions sample from TensorFlow's
+        global seed. log pi needs no inverse of the bijectors, which cache the noise of a sample.
         """
         del seed
         actions = tf.nest.map_structure(
             lambda distribution: distribution.sample(), self._distributions
         )
-        return actions, common.log_probability(self._distributions, actions, self._action_spec)
+        log_prob = common.log_probability(self._distributions, actions, self._action_spec)
+        return actions, log_prob
 
 
 def _distinct(variables: Iterable[tf.Variable]) -> list[tf.Variable]:
-    """Drops repetitions, which shared layers cause, and keeps the order."""
+    """Drops duplicates, which shared layers cause, and keeps the order."""
     return list({variable.ref(): variable for variable in variables}.values())

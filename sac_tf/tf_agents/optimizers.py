@@ -1,4 +1,4 @@
-"""The optimizers that TF-Agents' agents take, as the core wants them."""
+"""Converts the optimizers that TF-Agents' agents take into optimizers of the core."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,15 +12,15 @@ from sac_tf.pinned.keras_optimizers import to_legacy
 
 
 def optimizer_factory(name: str, optimizer: Any) -> Callable[[], Any]:
-    """Returns a function that gives the optimizer, for `TrainState`.
+    """Returns a function without arguments that returns the optimizer, as `TrainState` takes it.
 
     Args:
       name: of the argument, for messages.
-      optimizer: a Keras optimizer (old or new class), one of tf.compat.v1.train, or None for the
-        core's Adam.
+      optimizer: a Keras optimizer (legacy or current class), a tf.compat.v1.train optimizer, or
+        None for the core's Adam.
 
     Raises:
-      ConfigurationError: none of these.
+      ConfigurationError: anything else.
     """
     if optimizer is None:
         return adam
@@ -36,7 +36,7 @@ def optimizer_factory(name: str, optimizer: Any) -> Callable[[], Any]:
 
 
 class Version1Optimizer(tf.Module):
-    """An optimizer of tf.compat.v1.train with the two things that the core uses of Keras' class."""
+    """A tf.compat.v1.train optimizer with the two members of Keras' class that the core uses."""
 
     def __init__(self, optimizer: tf.compat.v1.train.Optimizer):
         super().__init__(name="version_1_optimizer")
@@ -49,18 +49,18 @@ class Version1Optimizer(tf.Module):
         gradients_and_variables: Sequence[tuple[tf.Tensor, tf.Variable]],
         experimental_aggregate_gradients: bool = True,
     ) -> None:
-        """Takes one step, but for the first call (of each replica), where the core wants slots made
-        by zero gradients.
+        """Applies gradients; the first call per replica only creates slots and is skipped.
 
-        That call would count as a step in the bias correction of Adam. These optimizers make their
-        slots in the first real step, also while it is traced. They always add up the gradients of
-        replicas.
+        The core creates slots with a step on zero gradients, which would count in Adam's bias
+        correction. These optimizers create their slots in the first real step, even while it is
+        traced.
         """
         if self._calls_to_skip:
             self._calls_to_skip -= 1
             return
         pairs = list(gradients_and_variables)
         if not experimental_aggregate_gradients:
+            # These optimizers always sum the gradients of replicas.
             pairs = [(gradient / devices.replicas(), variable) for gradient, variable in pairs]
         self._optimizer.apply_gradients(pairs)
         self.iterations.assign_add(1)

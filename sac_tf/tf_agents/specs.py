@@ -1,5 +1,4 @@
-"""TF-Agents' specs on one side, the library's conventions on the other: flat float32 actions in
-[-1, 1]."""
+"""Converts TF-Agents' specs to the library's conventions: flat float32 actions in [-1, 1]."""
 
 from typing import Any
 
@@ -17,11 +16,12 @@ def tensor_specs(time_step_spec: ts.TimeStep, action_spec: Nest) -> tuple[ts.Tim
     """Returns both as tensor specs.
 
     Raises:
-      ConfigurationError: not a TimeStep, or an action that is not float32 within finite bounds.
+      ConfigurationError: `time_step_spec` is not a TimeStep, or an action is not float32 with
+        finite bounds.
     """
     if not isinstance(time_step_spec, ts.TimeStep):
         raise ConfigurationError(
-            f"time_step_spec must be a TimeStep of specs, as environment.time_step_spec() is, got "
+            f"time_step_spec must be a TimeStep of specs such as environment.time_step_spec(), got "
             f"{time_step_spec!r}."
         )
     for name, spec in (
@@ -29,9 +29,8 @@ def tensor_specs(time_step_spec: ts.TimeStep, action_spec: Nest) -> tuple[ts.Tim
         ("action_spec", action_spec),
     ):
         leaves = tf.nest.flatten(spec)
-        if not leaves or not all(
-            hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves
-        ):
+        are_specs = all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves)
+        if not leaves or not are_specs:
             raise ConfigurationError(f"{name} must be a spec or a nest of specs, got {spec!r}.")
     action_spec = tensor_spec.from_spec(action_spec)
     for leaf in tf.nest.flatten(action_spec):
@@ -40,11 +39,11 @@ def tensor_specs(time_step_spec: ts.TimeStep, action_spec: Nest) -> tuple[ts.Tim
 
 
 def environment_spec(observation_spec: Nest, action_spec: Nest) -> EnvironmentSpec:
-    """Returns what the core's networks are built from.
+    """Returns the spec from which the core builds its networks.
 
     Args:
-      observation_spec: nest of specs. Several leaves become a dict of them, keyed by their path.
-      action_spec: nest of bounded specs, A numbers in all.
+      observation_spec: nest of specs. Several leaves become a flat dict, keyed by their paths.
+      action_spec: nest of bounded specs with A numbers in total.
     """
     inputs = {
         path or "observation": tf.TensorSpec(leaf.shape, tf.float32, path or "observation")
@@ -52,7 +51,7 @@ def environment_spec(observation_spec: Nest, action_spec: Nest) -> EnvironmentSp
     }
     low, high = action_bounds(action_spec)
     return EnvironmentSpec(
-        observation=inputs if len(inputs) > 1 else next(iter(inputs.values())),
+        observation=_unwrap_single(inputs),
         action=tf.TensorSpec([low.size], tf.float32, "action"),
         action_low=low,
         action_high=high,
@@ -60,30 +59,25 @@ def environment_spec(observation_spec: Nest, action_spec: Nest) -> EnvironmentSp
 
 
 def network_inputs(observation: Nest) -> Nest:
-    """Returns an observation as `environment_spec` describes it: float32, one tensor or a flat
-    dict."""
+    """Returns an observation in the structure of `environment_spec`: a float32 tensor, or a flat
+    dict of them."""
     leaves = {
         path or "observation": tf.cast(leaf, tf.float32)
         for path, leaf in nest_utils.flatten_with_joined_paths(observation)
     }
-    return leaves if len(leaves) > 1 else next(iter(leaves.values()))
+    return _unwrap_single(leaves)
 
 
 def action_bounds(action_spec: Nest) -> tuple[np.ndarray, np.ndarray]:
     """Returns the lower and the upper bounds of all leaves, each float32 [A]."""
     leaves = tf.nest.flatten(action_spec)
-    flat = [
-        np.concatenate(
-            [np.broadcast_to(bound(leaf), leaf.shape.as_list()).reshape(-1) for leaf in leaves]
-        )
-        for bound in (lambda leaf: leaf.minimum, lambda leaf: leaf.maximum)
-    ]
-    return flat[0].astype(np.float32), flat[1].astype(np.float32)
+    low = [np.broadcast_to(leaf.minimum, leaf.shape.as_list()).reshape(-1) for leaf in leaves]
+    high = [np.broadcast_to(leaf.maximum, leaf.shape.as_list()).reshape(-1) for leaf in leaves]
+    return np.concatenate(low).astype(np.float32), np.concatenate(high).astype(np.float32)
 
 
 def log_volume(action_spec: Nest) -> float:
-    """Returns sum log((high - low) / 2): how much smaller log pi is in the units of the bounds than
-    in [-1, 1]."""
+    """Returns sum log((high - low) / 2): log pi in [-1, 1] minus log pi in units of the bounds."""
     low, high = action_bounds(action_spec)
     return float(np.sum(np.log((high.astype(np.float64) - low) / 2)))
 
@@ -94,7 +88,16 @@ def to_unit(action: Nest, action_spec: Nest) -> tf.Tensor:
     for leaf, spec in zip(tf.nest.flatten(action), tf.nest.flatten(action_spec), strict=True):
         mean, magnitude = common.spec_means_and_magnitudes(spec)
         leaves.append(tf.reshape((leaf - mean) / magnitude, [-1, spec.shape.num_elements()]))
-    return leaves[0] if len(leaves) == 1 else tf.concat(leaves, axis=-1)
+    if len(leaves) == 1:
+        return leaves[0]
+    return tf.concat(leaves, axis=-1)
+
+
+def _unwrap_single(leaves: dict[str, Any]) -> Nest:
+    """Returns `leaves`, or the leaf itself if there is only one."""
+    if len(leaves) == 1:
+        return next(iter(leaves.values()))
+    return leaves
 
 
 def _check_action(spec: Any) -> None:

@@ -1,4 +1,4 @@
-"""Gymnasium environments for TF-Agents, which knows only Gym's."""
+"""Gymnasium environments for TF-Agents, which supports only Gym."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ GymWrapper = Callable[[gymnasium.Env], gymnasium.Env]
 PyWrapper = Callable[[py_environment.PyEnvironment], py_environment.PyEnvironment]
 
 
-@gin.configurable(module="sac_tf.tf_agents.suite_gymnasium")
+@gin.register(module="sac_tf.tf_agents.suite_gymnasium")
 def load(
     environment_name: str,
     discount: float = 1.0,
@@ -30,56 +30,57 @@ def load(
     num_environments: int | None = None,
     seed: int | None = None,
 ) -> py_environment.PyEnvironment:
-    """Makes an environment, or a batch of copies; the arguments it shares with `suite_gym.load`
-    mean the same.
+    """Makes an environment, or a batch; arguments of `suite_gym.load` mean the same.
 
     Args:
       environment_name: a registered id, or `module:id` for an id that importing `module` registers.
-      discount: of each step but a terminal one, whose discount is 0. A time limit keeps it.
-      max_episode_steps: the one time limit. None: the registered one. 0: none.
-      gym_env_wrappers, env_wrappers: applied in turn to the Gymnasium environment, to each
-        PyEnvironment.
-      gym_kwargs: for the environment, such as {"render_mode": "rgb_array"}.
-      num_environments: E copies, stepped together as one batched environment. None: one, without a
-        batch.
-      seed: of the first episode (copy i: seed + i); the following ones go on from there. None:
-        unseeded.
+      discount: of each step but the terminal one, whose discount is 0. A time limit keeps it.
+      max_episode_steps: the time limit. None: the registered limit. 0: no limit.
+      gym_env_wrappers, env_wrappers: applied in turn to the Gymnasium and the PyEnvironment.
+      gym_kwargs: arguments of the environment, such as {"render_mode": "rgb_array"}.
+      num_environments: E copies, stepped as one batched environment. None: one, without a batch.
+      seed: of the first episode (copy i: seed + i). None: unseeded.
 
     Raises:
-      ConfigurationError: an environment that cannot be made or has a space that no spec describes,
-        or a wrong number.
+      ConfigurationError: the environment, a space or a number cannot be used.
     """
     require_count("max_episode_steps", max_episode_steps or 0, minimum=0)
-    require_count("num_environments", 1 if num_environments is None else num_environments)
+    if num_environments is not None:
+        require_count("num_environments", num_environments)
 
     def make(copy: int) -> py_environment.PyEnvironment:
         environment = _make(environment_name, max_episode_steps, gym_kwargs or {})
-        for wrapper in gym_env_wrappers:
-            environment = wrapper(environment)
-        wrapped = GymnasiumWrapper(environment, discount, None if seed is None else seed + copy)
-        for py_wrapper in env_wrappers:
-            wrapped = py_wrapper(wrapped)
-        return wrapped
+        environment = _apply(gym_env_wrappers, environment)
+        own_seed = None if seed is None else seed + copy
+        return _apply(env_wrappers, GymnasiumWrapper(environment, discount, own_seed))
 
     if num_environments is None:
         return make(0)
-    # One thread: most simulators are faster than a hand-over between threads, and hold Python's
-    # lock anyway.
-    return batched_py_environment.BatchedPyEnvironment(
-        [make(i) for i in range(num_environments)], multithreading=False
-    )
+    copies = [make(copy) for copy in range(num_environments)]
+    # Most simulators take less time than switching threads, and hold Python's global lock.
+    return batched_py_environment.BatchedPyEnvironment(copies, multithreading=False)
+
+
+def _apply(wrappers: Sequence[Callable[[Any], Any]], environment: Any) -> Any:
+    for wrapper in wrappers:
+        environment = wrapper(environment)
+    return environment
 
 
 class GymnasiumWrapper(py_environment.PyEnvironment):
-    """A Gymnasium environment as a PyEnvironment: float32, and a termination told from a
-    truncation."""
+    """A Gymnasium environment as a PyEnvironment: float32, terminations distinct from
+    truncations."""
 
     def __init__(self, environment: gymnasium.Env, discount: float = 1.0, seed: int | None = None):
         """Takes the environment with its time limit, the discount of its steps, and the seed of the
         first episode."""
         super().__init__(handle_auto_reset=True)
-        require_number("discount", discount, lambda value: 0 <= value <= 1, "a number from 0 to 1")
-        self._environment, self._discount, self._seed = environment, np.float32(discount), seed
+        require_number(
+            "discount", discount, lambda value: 0 <= value <= 1, wanted="a number from 0 to 1"
+        )
+        self._environment = environment
+        self._discount = np.float32(discount)
+        self._seed = seed
         self._observation_spec = _spec(environment.observation_space, "observation")
         self._action_spec = _spec(environment.action_space, "action")
         self._info: dict[str, Any] | None = None
@@ -96,17 +97,20 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
         return self._action_spec
 
     def get_info(self) -> dict[str, Any] | None:
-        """Returns what Gymnasium gave with the last reset or step."""
+        """Returns Gymnasium's `info` of the last reset or step; None before the first reset."""
         return self._info
 
     def seed(self, seed: int) -> int:
-        """Makes the next reset start from `seed`; the episodes after it go on from there."""
+        """Seeds the next reset; later episodes continue the same random stream."""
         self._seed = seed
         return seed
 
     def render(self, mode: str = "rgb_array") -> np.ndarray | None:
-        """Returns a picture, uint8 [height, width, 3]; the environment must have been made with
-        this mode."""
+        """Returns a frame, uint8 [height, width, 3].
+
+        Raises:
+          ConfigurationError: the environment was made with another render mode.
+        """
         if self._environment.render_mode != mode:
             raise ConfigurationError(
                 f"mode={mode!r} cannot be rendered by an environment made with render_mode="
@@ -119,14 +123,16 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
         self._environment.close()
 
     def _reset(self) -> ts.TimeStep:
-        seed, self._seed = self._seed, None
+        seed = self._seed
+        self._seed = None
         observation, self._info = self._environment.reset(seed=seed)
         return ts.restart(self._cast(observation))
 
     def _step(self, action: Nest) -> ts.TimeStep:
         action = _to_space(action, self._environment.action_space)
         observation, reward, terminated, truncated, self._info = self._environment.step(action)
-        observation, reward = self._cast(observation), np.float32(reward)
+        observation = self._cast(observation)
+        reward = np.float32(reward)
         if terminated:
             return ts.termination(observation, reward)
         if truncated:
@@ -134,23 +140,18 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
         return ts.transition(observation, reward, self._discount)
 
     def _cast(self, observation: Nest) -> Nest:
-        return tree.map_structure_up_to(
-            self._observation_spec,
-            lambda spec, leaf: np.asarray(leaf, spec.dtype),
-            self._observation_spec,
-            observation,
-        )
+        specs = self._observation_spec
+        return tree.map_structure_up_to(specs, _cast_leaf, specs, observation)
 
 
 def _make(name: str, max_episode_steps: int | None, arguments: dict[str, Any]) -> gymnasium.Env:
     module, separator, _ = str(name).partition(":")
+    if max_episode_steps == 0:
+        max_episode_steps = -1  # no limit, for Gymnasium
     try:
         if separator:
             importlib.import_module(module)
-        # Gymnasium applies the limit itself, and -1 is its word for none.
-        return gymnasium.make(
-            name, max_episode_steps=-1 if max_episode_steps == 0 else max_episode_steps, **arguments
-        )
+        return gymnasium.make(name, max_episode_steps=max_episode_steps, **arguments)
     except (gymnasium.error.Error, ImportError, AssertionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(
@@ -160,7 +161,7 @@ def _make(name: str, max_episode_steps: int | None, arguments: dict[str, Any]) -
 
 
 def _spec(space: gymnasium.Space, name: str) -> Nest:
-    """Returns the array spec of a space; numbers that are not integers become float32."""
+    """Returns the array spec of a space; floats of any size become float32."""
     spaces = gymnasium.spaces
     if isinstance(space, spaces.Dict):
         return {key: _spec(sub, f"{name}/{key}") for key, sub in space.items()}
@@ -168,29 +169,37 @@ def _spec(space: gymnasium.Space, name: str) -> Nest:
         return tuple(_spec(sub, f"{name}/{number}") for number, sub in enumerate(space.spaces))
     if isinstance(space, spaces.Box):
         dtype = np.float32 if np.issubdtype(space.dtype, np.floating) else space.dtype
-        with np.errstate(
-            over="ignore"
-        ):  # float64's largest numbers stand for no bound, and become infinite
-            low, high = space.low.astype(dtype), space.high.astype(dtype)
-        return array_spec.BoundedArraySpec(space.shape, dtype, low, high, name)
+        # The largest float64 numbers mean "no bound" and become infinite.
+        with np.errstate(over="ignore"):
+            low = space.low.astype(dtype)
+            high = space.high.astype(dtype)
+        return array_spec.BoundedArraySpec(space.shape, dtype, minimum=low, maximum=high, name=name)
     if isinstance(space, spaces.Discrete):
+        last = space.start + space.n - 1
         return array_spec.BoundedArraySpec(
-            (), np.int64, space.start, space.start + space.n - 1, name
+            (), np.int64, minimum=space.start, maximum=last, name=name
         )
     if isinstance(space, spaces.MultiDiscrete):
+        last = space.start + space.nvec - 1
         return array_spec.BoundedArraySpec(
-            space.shape, np.int64, space.start, space.start + space.nvec - 1, name
+            space.shape, np.int64, minimum=space.start, maximum=last, name=name
         )
     if isinstance(space, spaces.MultiBinary):
-        return array_spec.BoundedArraySpec(space.shape, space.dtype, 0, 1, name)
+        return array_spec.BoundedArraySpec(
+            space.shape, space.dtype, minimum=0, maximum=1, name=name
+        )
     raise ConfigurationError(
         f"The {name} space {space} has no array spec; wrap the environment (gym_env_wrappers)."
     )
 
 
+def _cast_leaf(spec: array_spec.ArraySpec, leaf: Any) -> np.ndarray:
+    return np.asarray(leaf, spec.dtype)
+
+
 def _to_space(action: Nest, space: gymnasium.Space) -> Any:
-    """Returns an action in the types of the space, pulled into its bounds where float32 rounded
-    them outwards."""
+    """Returns an action with the dtypes of the space, clipped to its bounds, which float32 may have
+    rounded outwards."""
     if isinstance(space, gymnasium.spaces.Dict):
         return {key: _to_space(action[key], sub) for key, sub in space.items()}
     if isinstance(space, gymnasium.spaces.Tuple):

@@ -144,6 +144,10 @@ class Training:
         """Returns a new train state for a task."""
         return self.state(spec, self.seed, self.discount)
 
+    def make_acting_state(self, spec: EnvironmentSpec) -> TrainState:
+        """Returns a train state on one device, for programs that act and do not learn."""
+        return TrainState(spec, self.seed, self.discount)
+
 
 class _Run:
     """The parts of one call of `Training.run`, and its progress."""

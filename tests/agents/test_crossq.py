@@ -1,3 +1,5 @@
+"""CrossQ's critic step: one pass over both batches, no target critics, moving statistics."""
+
 import functools
 from types import SimpleNamespace
 
@@ -17,9 +19,13 @@ from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.training.acting import mean_actions
 from sac_tf.types import Transition
 
-actor = functools.partial(make_actor, hidden_units=(16,), torso=batch_renorm_torso)
-critic = functools.partial(make_critic, hidden_units=(16,), torso=batch_renorm_torso)
-crossq_state = functools.partial(TrainState, actor=actor, critic=critic, target_critic=None)
+make_state = functools.partial(
+    TrainState,
+    discount=0.99,
+    actor=functools.partial(make_actor, hidden_units=(16,), torso=batch_renorm_torso),
+    critic=functools.partial(make_critic, hidden_units=(16,), torso=batch_renorm_torso),
+)
+make_crossq_state = functools.partial(make_state, target_critic=None)
 
 
 def _batch(rows=8) -> Transition:
@@ -34,12 +40,13 @@ def _batch(rows=8) -> Transition:
 
 
 class _CenteringCritic(tf.Module):
-    """Q = weight * (a - mean of the batch's a): linear, with the part of batch normalisation that
+    """Q = weight * (a - mean of the batch's a): linear, with the part of batch normalization that
     mixes rows."""
 
     def __init__(self, weight):
         super().__init__()
-        self.weight, self.calls = tf.Variable([weight]), []
+        self.weight = tf.Variable([weight])
+        self.calls = []
 
     def __call__(self, inputs, training=False):
         _, action = inputs
@@ -48,23 +55,27 @@ class _CenteringCritic(tf.Module):
 
 
 def test_one_step_by_hand():
-    """(s, a) has a = 1 and (s', a') has a' = 3, so the joint mean is 2: Q = -w and Q' = w, at w =
-    2.
+    """(s, a) has a = 1 and (s', a') has a' = 3, so the joint mean is 2: at w = 2, Q = -w and
+    Q' = w.
 
     V = 2 - 0.5 * 0.5 = 1.75, y = 1 + 0.5 * 1.75 = 1.875, and the gradient of (Q - y)^2 / 2 is
-    (-2 - 1.875) * -1 = 3.875: through y it would be 3.875 * 1.5. Gradient descent by 0.1 gives w =
-    1.6125.
+    (-2 - 1.875) * -1 = 3.875: through y it would be 3.875 * 1.5. Gradient descent at a rate of 0.1
+    gives w = 1.6125.
     """
     toy = _CenteringCritic(2.0)
     policy = SimpleNamespace(sample_action=lambda seed: (tf.constant([[3.0]]), tf.constant([0.5])))
+
+    def moving_policy(observation, training=False):
+        assert not training
+        return policy
+
     state = SimpleNamespace(
         critic=toy,
         target_critic=None,
         critic_optimizer=tf.keras.optimizers.legacy.SGD(0.1),
-        policy=lambda observation, training=False: (
-            pytest.fail("running statistics") if training else policy
-        ),
+        policy=moving_policy,
         alpha=tf.constant(0.5),
+        discount=0.5,
         generator=tf.random.Generator.from_seed(0),
     )
     batch = Transition(
@@ -74,57 +85,64 @@ def test_one_step_by_hand():
         tf.constant([1.0]),
         tf.zeros([1, 1]),
     )
-    metrics, td_error = crossq_step(state, batch, gamma=0.5)
+    metrics, td_error = crossq_step(state, batch)
     assert toy.weight.numpy()[0] == pytest.approx(1.6125)
     assert toy.calls == [(2, True)]
-    assert float(metrics["critic_loss"]) == pytest.approx(
-        3.875**2 / 2
-    ) and td_error.numpy() == pytest.approx([3.875])
+    assert float(metrics["critic_loss"]) == pytest.approx(3.875**2 / 2)
+    assert td_error.numpy() == pytest.approx([3.875])
 
 
-def _moving(model):
+def _statistics(model):
     return [variable.numpy() for variable in model.non_trainable_variables]
 
 
-def test_each_step_moves_the_statistics_of_what_it_trains(spec):
-    state = crossq_state(spec, 0)
-    before = _moving(state.actor), _moving(state.critic)
+def _is_equal(before, model) -> bool:
+    pairs = zip(before, _statistics(model), strict=True)
+    return all((old == new).all() for old, new in pairs)
+
+
+def _all_changed(before, model) -> bool:
+    pairs = zip(before, _statistics(model), strict=True)
+    return all((old != new).any() for old, new in pairs)
+
+
+def test_each_step_updates_the_statistics_of_its_network(spec):
+    state = make_crossq_state(spec, 0)
+    actor = _statistics(state.actor)
+    critic = _statistics(state.critic)
     crossq_step(state, _batch())
-    after = _moving(state.actor), _moving(state.critic)
-    assert all((a == b).all() for a, b in zip(before[0], after[0], strict=True))
-    assert all((a != b).any() for a, b in zip(before[1], after[1], strict=True))
+    assert _is_equal(actor, state.actor)
+    assert _all_changed(critic, state.critic)
+    critic = _statistics(state.critic)
     steps.actor_step(state, _batch())
-    assert all((a != b).any() for a, b in zip(after[0], _moving(state.actor), strict=True))
-    assert all((a == b).all() for a, b in zip(after[1], _moving(state.critic), strict=True))
+    assert _all_changed(actor, state.actor)
+    assert _is_equal(critic, state.critic)
 
 
-def test_a_saved_and_an_exported_policy_act_by_the_moving_statistics(spec, tmp_path):
-    state, fresh = crossq_state(spec, 0), crossq_state(spec, 1)
+def test_restored_and_exported_policies_use_moving_statistics(spec, tmp_path):
+    state = make_crossq_state(spec, 0)
+    restored = make_crossq_state(spec, 1)
     observation = np.float32(np.random.default_rng(0).normal(size=[4, 3]))
     for number, variable in enumerate(state.actor.trainable_variables):
         variable.assign_add(0.1 * tf.random.stateless_normal(variable.shape, [number, 0]))
-    trained = mean_actions(state, spec, 4)(observation)
+    before = mean_actions(state, spec, 4)(observation)
     state.policy(observation, training=True)
     action = mean_actions(state, spec, 4)(observation)
-    assert np.abs(action - trained).max() > 1e-4
+    assert np.abs(action - before).max() > 1e-4
     path = tf.train.Checkpoint(state=state).write(str(tmp_path / "state"))
-    tf.train.Checkpoint(state=fresh).read(path).assert_consumed()
-    np.testing.assert_array_equal(mean_actions(fresh, spec, 4)(observation), action)
-    export(fresh, spec, PolicySpec.of("none", spec, 1, 0.0), tmp_path / "policy")
+    tf.train.Checkpoint(state=restored).read(path).assert_consumed()
+    np.testing.assert_array_equal(mean_actions(restored, spec, 4)(observation), action)
+    export(restored, spec, PolicySpec.of("none", spec, 1, 0.0), tmp_path / "policy")
     served = tf.saved_model.load(str(tmp_path / "policy")).signatures["serving_default"]
     np.testing.assert_array_equal(served(observation=tf.constant(observation))["action"], action)
 
 
-def test_steps_and_targets_that_do_not_fit_are_refused(spec):
+def test_a_step_that_does_not_fit_the_target_critics_raises(spec):
     with pytest.raises(
         ConfigurationError, match="crossq_step learns without target critics: set TrainState"
     ):
-        crossq_step(TrainState(spec, 0, actor=actor, critic=critic), _batch())
+        crossq_step(make_state(spec, 0), _batch())
     with pytest.raises(
         ConfigurationError, match="critic_step needs target critics: TrainState.target_critic"
     ):
-        steps.critic_step(crossq_state(spec, 0), _batch())
-    with pytest.raises(
-        ConfigurationError, match="crossq_step.gamma must be a number from 0 to 1, got 2"
-    ):
-        crossq_step(crossq_state(spec, 0), _batch(), gamma=2)
+        steps.critic_step(make_crossq_state(spec, 0), _batch())

@@ -1,3 +1,5 @@
+"""Schedules of the learning rate: values worked by hand."""
+
 import pytest
 
 from sac_tf.agents import schedules
@@ -18,7 +20,7 @@ def test_linear_warmup_rises_to_the_rate_and_stays():
         (4, {0: 0.0, 1: 0.1, 4: 0.4, 6: 0.325, 7: 0.25, 10: 0.1, 1000: 0.1}),
     ],
 )
-def test_cosine_decay_falls_along_half_a_cosine_after_its_warm_up(warmup_steps, expected):
+def test_cosine_decay_falls_after_its_warm_up(warmup_steps, expected):
     schedule = schedules.cosine_decay(
         0.4, decay_steps=6, warmup_steps=warmup_steps, final_fraction=0.25
     )
@@ -56,6 +58,6 @@ def test_cosine_decay_falls_along_half_a_cosine_after_its_warm_up(warmup_steps, 
         ),
     ],
 )
-def test_bad_numbers_are_refused(make, settings, words):
+def test_a_number_out_of_range_raises(make, settings, words):
     with pytest.raises(ConfigurationError, match=words):
         make(**settings)

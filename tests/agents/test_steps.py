@@ -1,3 +1,5 @@
+"""The steps of SAC and the compiled update: what changes, in which order, on which batch."""
+
 import functools
 
 import numpy as np
@@ -13,15 +15,14 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.temperature import Temperature, softplus
 from sac_tf.training.acting import exploring_actions, mean_actions, uniform_actions
+from sac_tf.training.train import Training
 from sac_tf.types import Transition
-
-small_actor = functools.partial(make_actor, hidden_units=(16,))
-small_critic = functools.partial(make_critic, hidden_units=(16,))
-_steps = functools.partial(functools.partial, steps.sac_steps)
 
 
 def _state(spec, seed=0, **settings) -> TrainState:
-    return TrainState(spec, seed, actor=small_actor, critic=small_critic, **settings)
+    actor = functools.partial(make_actor, hidden_units=(16,))
+    critic = functools.partial(make_critic, hidden_units=(16,))
+    return TrainState(spec, seed, 0.99, actor=actor, critic=critic, **settings)
 
 
 def _batch(rows=8) -> Transition:
@@ -32,18 +33,31 @@ def _batch(rows=8) -> Transition:
     )
 
 
+def _repeat(batch: Transition, times: int) -> Transition:
+    return tf.nest.map_structure(lambda leaf: tf.concat([leaf] * times, axis=0), batch)
+
+
+def _steps(**settings):
+    return functools.partial(steps.sac_steps, **settings)
+
+
+def _update(state, sample=_batch, batch_size=4, **settings):
+    """Returns an update without priorities."""
+    return make_update(state, sample, lambda batch, td_error: None, batch_size, **settings)
+
+
 def _weights(model):
     return [weight.copy() for weight in model.get_weights()]
 
 
-def _moved(before, model) -> bool:
+def _changed(before, model) -> bool:
     return any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_target_starts_equal_and_follows_by_tau(spec):
+def test_targets_start_equal_and_move_by_tau(spec):
     state = _state(spec)
     before = _weights(state.target_critic)
-    assert not _moved(_weights(state.critic), state.target_critic)
+    assert not _changed(_weights(state.critic), state.target_critic)
     steps.critic_step(state, _batch(), tau=0.25)
     for old, new, target in zip(
         before, state.critic.get_weights(), state.target_critic.get_weights(), strict=True
@@ -51,7 +65,7 @@ def test_target_starts_equal_and_follows_by_tau(spec):
         np.testing.assert_allclose(target, 0.75 * old + 0.25 * new, rtol=1e-5, atol=1e-7)
 
 
-def test_critic_step_descends_to_the_reward_where_nothing_is_bootstrapped(spec):
+def test_critics_fit_the_reward_where_nothing_is_bootstrapped(spec):
     state = _state(spec, critic_optimizer=functools.partial(adam, learning_rate=1e-2))
     batch = _batch()._replace(discount=tf.zeros([8]))
     actor = _weights(state.actor)
@@ -63,12 +77,14 @@ def test_critic_step_descends_to_the_reward_where_nothing_is_bootstrapped(spec):
     np.testing.assert_allclose(
         state.critic([batch.observation, batch.action])[0], batch.reward, atol=0.2
     )
-    assert not _moved(actor, state.actor)
+    assert not _changed(actor, state.actor)
 
 
-def test_actor_step_moves_the_actor_alone_and_gains_value(spec):
-    state, batch = _state(spec, temperature=functools.partial(Temperature, 1e-3)), _batch()
-    critic, target = _weights(state.critic), _weights(state.target_critic)
+def test_the_actor_step_raises_q_and_changes_no_critic(spec):
+    state = _state(spec, temperature=functools.partial(Temperature, 1e-3))
+    batch = _batch()
+    critic = _weights(state.critic)
+    target = _weights(state.target_critic)
 
     def value():
         q = state.critic([batch.observation, state.policy(batch.observation).mean_action()])
@@ -79,7 +95,8 @@ def test_actor_step_moves_the_actor_alone_and_gains_value(spec):
     for _ in range(200):
         step()
     assert value() > before + 0.05
-    assert not _moved(critic, state.critic) and not _moved(target, state.target_critic)
+    assert not _changed(critic, state.critic)
+    assert not _changed(target, state.target_critic)
 
 
 @pytest.mark.parametrize("loss", [losses.alpha_loss, losses.log_alpha_loss])
@@ -90,9 +107,9 @@ def test_alpha_grows_where_entropy_is_below_its_target(spec, loss, log_prob, gro
     assert (float(state.alpha) > 1) == grows
 
 
-def test_the_temperature_stays_in_its_bounds_and_leaves_them_at_once(spec):
-    """Log pi = 5 drives it up, -5 down, in steps that are wider than the bounds: nothing may wind
-    up beyond them."""
+def test_alpha_stays_in_its_bounds_without_windup(spec):
+    """log pi = 5 increases it, -5 decreases it, in steps that are wider than the bounds: its
+    parameter must not move beyond them."""
     bounded = functools.partial(
         Temperature, 0.5, minimum=0.4, maximum=0.6, parametrization=softplus
     )
@@ -106,24 +123,19 @@ def test_the_temperature_stays_in_its_bounds_and_leaves_them_at_once(spec):
     assert seen == pytest.approx([0.6, 0.6, 0.4, 0.4, 0.6])
 
 
-def test_one_call_of_many_updates_is_many_calls_of_one(spec):
-    one, many = _state(spec), _state(spec)
-    single = make_update(one, lambda number: _batch(8), batch_size=8, updates_per_call=1)
-    joint = make_update(
-        many, lambda number: _repeat(_batch(8), 3), batch_size=8, updates_per_call=3
-    )
+def test_one_call_of_three_updates_equals_three_calls_of_one(spec):
+    one = _state(spec)
+    three = _state(spec)
+    single = _update(one, lambda number: _batch(8), batch_size=8, updates_per_call=1)
+    joint = _update(three, lambda number: _repeat(_batch(8), 3), batch_size=8, updates_per_call=3)
     for _ in range(3):
         last = single.run()
     metrics = joint.run()
-    assert int(one.updates) == int(many.updates) == 3
+    assert int(one.updates) == int(three.updates) == 3
     for name in metrics:
         np.testing.assert_allclose(metrics[name], last[name], rtol=1e-4, atol=1e-5, err_msg=name)
-    for a, b in zip(one.critic.get_weights(), many.critic.get_weights(), strict=True):
+    for a, b in zip(one.critic.get_weights(), three.critic.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
-
-
-def _repeat(batch: Transition, times: int) -> Transition:
-    return tf.nest.map_structure(lambda leaf: tf.concat([leaf] * times, axis=0), batch)
 
 
 @pytest.mark.parametrize(
@@ -134,27 +146,25 @@ def _repeat(batch: Transition, times: int) -> Transition:
         ({"actor_batch": steps.whole_batch}, [12, 12]),
     ],
 )
-def test_actor_follows_every_so_many_critic_steps(spec, settings, actor_rows):
+def test_rows_of_each_critic_step_and_actor_step(spec, settings, actor_rows):
     seen = {"critic": [], "actor": []}
 
     def critic_step(state, batch):
         seen["critic"].append(batch.reward.shape[0])
-        return steps.critic_step(state, batch)
+        return {}, batch.reward
 
     def actor_step(state, batch):
         seen["actor"].append(batch.reward.shape[0])
-        return steps.actor_step(state, batch)
+        return {}, batch.reward
 
     ordered = _steps(
         critic_steps_per_actor_step=3, critic_step=critic_step, actor_step=actor_step, **settings
     )
-    make_update(
-        _state(spec), lambda number: _batch(number), batch_size=4, updates_per_call=6, steps=ordered
-    )
+    _update(_state(spec), updates_per_call=6, steps=ordered)
     assert seen == {"critic": [4] * 6, "actor": actor_rows}
 
 
-def test_the_actor_learns_from_the_batches_since_its_last_step(spec):
+def test_the_actor_uses_the_batches_since_its_last_step(spec):
     seen = []
 
     def actor_step(state, batch):
@@ -178,104 +188,117 @@ def test_the_actor_learns_from_the_batches_since_its_last_step(spec):
     ]
 
 
-def test_update_tells_the_errors_of_the_rows_that_it_drew(spec):
-    heard = []
-    update = make_update(
-        _state(spec),
-        lambda number: _batch(number),
-        lambda rows, td_error: heard.append((rows.reward.shape, td_error.shape)),
-        batch_size=4,
-        updates_per_call=3,
-    )
+def test_update_priorities_gets_rows_and_their_td_errors(spec):
+    calls = []
+
+    def update_priorities(batch, td_error):
+        calls.append((batch.reward.shape, td_error.shape))
+
+    update = make_update(_state(spec), _batch, update_priorities, batch_size=4, updates_per_call=3)
     update.run()
-    assert heard == [((12,), (12,))]
+    assert calls == [((12,), (12,))]
 
 
-def test_without_an_alpha_step_alpha_stays(spec):
+def test_without_an_alpha_step_alpha_is_constant(spec):
     state = _state(spec, temperature=functools.partial(Temperature, 0.2))
-    update = make_update(
-        state,
-        lambda number: _batch(number),
-        batch_size=4,
-        updates_per_call=2,
-        steps=_steps(alpha_step=None),
-    )
+    update = _update(state, updates_per_call=2, steps=_steps(alpha_step=None))
     before = _weights(state.actor)
     assert float(update.run()["alpha"]) == pytest.approx(0.2)
-    assert _moved(before, state.actor)
+    assert _changed(before, state.actor)
 
 
-def test_xla_gives_the_same_critics_where_no_draw_matters(spec):
+def test_xla_gives_the_same_critics_where_nothing_is_drawn(spec):
+    def sample(number):
+        return _batch(number)._replace(discount=tf.zeros([number]))
+
     results = []
     for jit_compile in (False, True):
         state = _state(spec)
-
-        def sample(number):
-            return _batch(number)._replace(discount=tf.zeros([number]))
-
-        update = make_update(
-            state, sample, batch_size=4, updates_per_call=1, jit_compile=jit_compile
-        )
-        update.run()
+        _update(state, sample, updates_per_call=1, jit_compile=jit_compile).run()
         results.append(state.critic.get_weights())
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_same_seed_same_state_and_same_actions(spec):
-    first, again, other = _state(spec, 5), _state(spec, 5), _state(spec, 6)
+def test_the_same_seed_gives_the_same_state_and_actions(spec):
+    first = _state(spec, 5)
+    again = _state(spec, 5)
+    other = _state(spec, 6)
     observation = np.ones((2, 3), np.float32)
     draws = [
         [exploring_actions(state, spec, 2)(observation) for _ in range(2)]
         for state in (first, again, other)
     ]
     np.testing.assert_array_equal(draws[0], draws[1])
-    assert (draws[0][0] != draws[2][0]).any() and (draws[0][0] != draws[0][1]).any()
+    assert (draws[0][0] != draws[2][0]).any()
+    assert (draws[0][0] != draws[0][1]).any()
     np.testing.assert_array_equal(
         mean_actions(first, spec, 2)(observation), mean_actions(again, spec, 2)(observation)
     )
     uniform = uniform_actions(spec, 2, seed=1)(observation)
     np.testing.assert_array_equal(uniform, uniform_actions(spec, 2, seed=1)(observation))
-    assert uniform.shape == (2, 2) and np.abs(uniform).max() <= 1
+    assert uniform.shape == (2, 2)
+    assert np.abs(uniform).max() <= 1
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"batch_size": 0}, "make_update.batch_size must be an integer of at least 1, got 0"),
+        ({"batch_size": 0}, "train.batch_size must be an integer of at least 1, got 0"),
         (
             {"updates_per_call": 2.5},
-            "make_update.updates_per_call must be an integer of at least 1, got 2.5",
+            "update.updates_per_call must be an integer of at least 1, got 2.5",
         ),
         ({"steps": _steps(critic_steps_per_actor_step=3)}, "must be a multiple of"),
-        (
-            {"steps": _steps(critic_step=functools.partial(steps.critic_step, gamma=1.5))},
-            "critic_step.gamma must be",
-        ),
         (
             {"steps": _steps(critic_step=functools.partial(steps.critic_step, tau=0))},
             "critic_step.tau must be",
         ),
     ],
 )
-def test_bad_numbers_are_refused(spec, settings, words):
+def test_a_number_out_of_range_raises(spec, settings, words):
     with pytest.raises(ConfigurationError, match=words):
-        make_update(_state(spec), lambda number: _batch(number), **settings)
+        _update(_state(spec), **settings)
 
 
-def test_a_delayed_actor_stands_still_between_its_steps(spec):
-    """Not stepped, rather than stepped on zero gradients, on which Adam's momentum would go on."""
-    state, weights = _state(spec), []
+@pytest.mark.parametrize("discount", [1.5, 2, -0.1])
+def test_a_discount_out_of_range_raises(discount):
+    """The run checks the discount of critic steps, n-step rows and the reward scale."""
+    words = f"train.discount must be a number from 0 to 1, got {discount}"
+    with pytest.raises(ConfigurationError, match=words):
+        Training("none", discount=discount)
+
+
+@pytest.mark.parametrize("discount", [0.5, 0.99])
+def test_the_td_target_uses_the_discount_of_the_state(spec, discount):
+    """With a reward of 0 and V(s') = 1, the TD target is the discount."""
+    targets = []
+
+    def loss(q, target):
+        targets.append(target)
+        return losses.critic_loss(q, target)
+
+    state = _state(spec)
+    state.discount = discount
+    batch = _batch()._replace(reward=tf.zeros([8]), discount=tf.ones([8]))
+    steps.critic_step(state, batch, value=lambda q, log_prob, alpha: tf.ones([8]), loss=loss)
+    np.testing.assert_allclose(targets, [[discount] * 8], rtol=1e-6)
+
+
+def test_a_delayed_actor_is_constant_between_its_steps(spec):
+    """No step is taken, instead of steps on zero gradients, where Adam's momentum would move it."""
+    state = _state(spec)
+    weights = []
     for _ in range(2):
         steps.sac_steps(state, [_batch()] * 2, critic_steps_per_actor_step=2)
         weights.append([*_weights(state.actor), state.log_alpha.numpy()])
 
     def critic_step(state, batch):
-        assert (
-            not _moved(weights[-1][:-1], state.actor) and state.log_alpha.numpy() == weights[-1][-1]
-        )
+        assert not _changed(weights[-1][:-1], state.actor)
+        assert state.log_alpha.numpy() == weights[-1][-1]
         return steps.critic_step(state, batch)
 
     steps.sac_steps(state, [_batch()] * 2, critic_steps_per_actor_step=2, critic_step=critic_step)
     assert int(state.actor_optimizer.iterations) == int(state.alpha_optimizer.iterations) == 3
-    assert int(state.critic_optimizer.iterations) == 6 and _moved(weights[-1][:-1], state.actor)
+    assert int(state.critic_optimizer.iterations) == 6
+    assert _changed(weights[-1][:-1], state.actor)

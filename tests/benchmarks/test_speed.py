@@ -1,4 +1,4 @@
-"""The parts of the benchmark that only compute. Nothing here takes a time."""
+"""Tests the computations of the benchmarks. Nothing here is timed."""
 
 import csv
 import inspect
@@ -10,6 +10,7 @@ from benchmarks.channel import BenchmarkError
 from benchmarks.products import Product, update_products
 from benchmarks.results import Sample
 from benchmarks.train_run import read_metrics, schedule, steps_per_second
+from binaries import launch
 from sac_tf.agents.update import make_update
 from sac_tf.training.train import Training
 
@@ -17,9 +18,9 @@ from sac_tf.training.train import Training
 def samples(what: str, **peers: list[float]) -> list[Sample]:
     """Returns a sample for each peer and round."""
     return [
-        Sample(p, what, i, value, "1.0")
-        for p, rates in peers.items()
-        for i, value in enumerate(rates)
+        Sample(peer, what, repeat, value, versions="1.0")
+        for peer, rates in peers.items()
+        for repeat, value in enumerate(rates)
     ]
 
 
@@ -32,18 +33,18 @@ def test_summary_is_median_least_greatest(values, expected):
 
 
 def test_ratio_compares_the_two_values_of_each_round():
-    # Round by round 2, 1.5, 3: the median is 2, where the ratio of the medians would be 300 / 200.
+    # Per round 2, 1.5, 3: the median is 2, and the ratio of the medians would be 300 / 200.
     measured = samples("half_cheetah_update", ours=[200.0, 300.0, 900.0], sbx=[100.0, 200.0, 300.0])
     assert results.ratio(measured, "half_cheetah_update", "sbx") == (2.0, 1.5, 3.0)
 
 
-def test_ratio_leaves_out_rounds_that_one_of_them_did_not_finish():
+def test_ratio_skips_rounds_without_both_values():
     measured = samples("redq_loop", ours=[4.0, 9.0], sbx=[2.0])
     assert results.ratio(measured, "redq_loop", "sbx") == (2.0, 2.0, 2.0)
     assert results.ratio(measured, "redq_loop", "sb3") is None
 
 
-def test_slope_is_the_price_of_a_row():
+def test_slope_is_the_cost_of_a_row():
     assert results.slope((50.0, 150.0), (1_000.0, 1_500.0)) == (5.0, 750.0)
 
 
@@ -57,7 +58,14 @@ def test_lines_name_what_was_measured_and_nothing_else():
     ]
 
 
-def test_file_says_what_made_it(tmp_path):
+def test_comparison_is_the_ratio_of_each_quantity():
+    measured = samples("half_cheetah_update", now=[200.0, 300.0], before=[100.0, 100.0])
+    measured += samples("half_cheetah_loop", now=[1.0])
+    (line,) = results.comparison(measured, "now", "before")
+    assert line.split() == ["half_cheetah_update", "now/before", "2.5", "(2", "to", "3)"]
+
+
+def test_file_names_command_machine_and_commit(tmp_path):
     results.write(
         tmp_path / "speed.csv", samples("redq_update", ours=[1.5]), "abc123", "command; machine"
     )
@@ -78,8 +86,8 @@ def test_file_says_what_made_it(tmp_path):
 def test_an_update_is_sixteen_hidden_passes():
     products = update_products(sizes.HALF_CHEETAH)
     hidden = [product for product in products if {product.m, product.k, product.n} == {256}]
-    # Critic step: policy 1, target critics 2, critics 2, back 4; actor step: policy 1, critics 2,
-    # back 2, policy back 2
+    # Critic step: policy 1, target critics 2, critics 2, backward 4. Actor step: policy 1, critics
+    # 2, backward 2, policy backward 2.
     assert len(hidden) == 16
     assert sum(product.operations for product in hidden) == 16 * 2 * 256**3
 
@@ -120,7 +128,7 @@ def test_rate_is_taken_from_the_first_update_to_the_last_row(tmp_path):
 
 
 @pytest.mark.parametrize("size", sizes.SIZES.values(), ids=lambda size: size.name)
-def test_schedule_has_a_row_at_the_first_update_and_one_at_the_end(size):
+def test_schedule_has_rows_at_the_first_update_and_the_end(size):
     period, total = schedule(size, quick=False)
     assert total % period == 0
     rows = [step for step in range(period, total + 1, period) if step > sizes.RANDOM_STEPS]
@@ -129,15 +137,20 @@ def test_schedule_has_a_row_at_the_first_update_and_one_at_the_end(size):
         assert rows[0] == sizes.RANDOM_STEPS + 16
 
 
-def test_copies_of_our_defaults_are_our_defaults():
-    assert (
-        inspect.signature(make_update).parameters["updates_per_call"].default
-        == sizes.UPDATES_PER_CALL
-    )
+def test_sizes_repeat_the_defaults_of_the_library():
+    default = inspect.signature(make_update).parameters["updates_per_call"].default
+    assert default == sizes.UPDATES_PER_CALL
     assert Training.random_steps == sizes.RANDOM_STEPS
 
 
 def test_bindings_are_those_of_the_size():
     assert sizes.gin_bindings(sizes.HALF_CHEETAH) == ['train.environment = "HalfCheetah-v5"']
     assert "critic.ensemble_size = 10" in sizes.gin_bindings(sizes.REDQ)
-    assert "learner.updates_per_step = 20" in sizes.gin_bindings(sizes.REDQ)
+    assert "train.updates_per_step = 20" in sizes.gin_bindings(sizes.REDQ)
+
+
+@pytest.mark.parametrize("size", sizes.SIZES.values(), ids=lambda size: size.name)
+def test_bindings_of_a_size_are_settings_of_a_run(size):
+    training = launch.make_training([], sizes.gin_bindings(size))
+    assert training.environment == size.environment
+    assert training.updates_per_step == size.updates_per_step

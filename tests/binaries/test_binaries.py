@@ -155,7 +155,7 @@ def test_kill_9_and_the_same_command_goes_on(finished, tmp_path):
         process.communicate()
     code, out, err = run_binary("train", f"--root_dir={root}", *SHORT)
     assert code == 0, err
-    assert "Going on from step" in out
+    assert "Resuming from step" in out
     assert _evaluations(root) == _evaluations(finished[0])
 
 
@@ -165,7 +165,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(finished, tmp_
     (root / "checkpoints/step-000000600/state.index").write_bytes(b"")
     code, out, err = run_binary("train", f"--root_dir={root}", *SHORT)
     assert code == 0 and f"WARNING: Checkpoint {root}/checkpoints/step-000000600 is damaged" in err
-    assert "Going on from step 400" in out
+    assert "Resuming from step 400" in out
     assert _evaluations(root) == _evaluations(finished[0])
 
 

@@ -12,7 +12,7 @@ TINY = [
     *SHORT,
     "--gin_bindings=actor.hidden_units=(8,)",
     "--gin_bindings=critic.hidden_units=(8,)",
-    "--gin_bindings=make_update.updates_per_call=1",
+    "--gin_bindings=update.updates_per_call=1",
     "--gin_bindings=Evaluator.episodes=1",
     "--gin_bindings=RunLog.period=50",
 ]
@@ -67,7 +67,7 @@ def test_two_settings_with_two_seeds_are_stopped_gone_on_with_and_reported_thoug
     code, out, err = run_binary("sweep", *arguments, f"--gin_bindings=train.total_steps={total}")
     assert code == 1 and "3/4" in err, err
     for folder, step in zip(folders, stopped_at, strict=False):
-        assert f"Going on from step {step:,}" in (folder / "sweep.log").read_text()
+        assert f"Resuming from step {step:,}" in (folder / "sweep.log").read_text()
     assert all(_newest(folder) == total and (folder / "policy").is_dir() for folder in folders[:3])
     losses = [float(_rows(folder / "metrics.csv")[-1]["critic_loss"]) for folder in folders[:3]]
     assert (

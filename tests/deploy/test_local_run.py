@@ -1,4 +1,4 @@
-"""The Procfile, its runner and keep.sh, with shell scripts in the place of the five programs."""
+"""Tests the Procfile, start.py and keep.sh, with shell scripts instead of the programs."""
 
 import fcntl
 import os
@@ -21,22 +21,21 @@ touch "runs.$program"
 sleep 60 &
 wait
 """
-_PROGRAMS = ("replay_server", "learn", "collect", "evaluate")
+_PROGRAMS = ("replay_server", "learner", "collector", "evaluator")
 _ENDS = "touch complete.$$; exit 0"
 _COMPLETE = {
-    "learn": _ENDS,
-    "collect": _ENDS,
-    "evaluate": "until [ $(ls complete.* | wc -l) = 3 ]; do sleep 0.1; done; sleep 1; echo last "
+    "learner": _ENDS,
+    "collector": _ENDS,
+    "evaluator": "until [ $(ls complete.* | wc -l) = 3 ]; do sleep 0.1; done; sleep 1; echo last "
     "evaluation; exit 0",
 }
-"""The evaluator is the last, as in a run: on a busy machine the others may need a while to get as
-far."""
+"""The evaluator exits last, as in a run: on a busy machine the others may take a while."""
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts the Procfile's programs, each a script that waits for SIGTERM, or first does what
-    `scripts` say."""
+    """Starts the programs of the Procfile: scripts that wait for SIGTERM, after running the one in
+    `scripts`."""
     runners = []
 
     def start_all(scripts=None, collectors=2):
@@ -51,7 +50,7 @@ def start(tmp_path):
             "ROOT_DIR": "runs/a b",
             "REPLAY_PORT": "8123",
             "RUN_FLAGS": "--gin_file=one.gin --gin_bindings=train.seed=1",
-            "PYTHONUNBUFFERED": "",  # whatever it is outside, the runner's output is its own
+            "PYTHONUNBUFFERED": "",  # start.py must not depend on it
         }
         command = [
             sys.executable,
@@ -81,8 +80,7 @@ def _wait_until_running(folder, programs=_PROGRAMS):
 
 
 def _wait_until_full(pipe):
-    """Waits until a pipe holds all it can, and so the program that writes it hangs in the midst of
-    a line."""
+    """Waits until a pipe is full, so that its writer blocks in the middle of a line."""
     deadline, held, before = time.monotonic() + 60, 0, -1
     while held < 60_000 or held != before:
         assert time.monotonic() < deadline, f"the pipe was not full within 60 s: {held} bytes"
@@ -103,11 +101,11 @@ def test_complete_run_ends_with_0_after_the_last_evaluation(start, tmp_path):
     output, _ = runner.communicate(timeout=60)
     assert runner.returncode == 0
     assert _labels(output, "last evaluation") == ["evaluator.1"]
-    assert _saved(tmp_path) == {"replay_server"}  # the only one that still ran
+    assert _saved(tmp_path) == {"replay_server"}  # the only one that was still running
     assert "Terminated" not in output
 
 
-def test_every_program_gets_the_folder_the_address_and_the_settings(start):
+def test_every_program_gets_folder_address_and_settings(start):
     output, _ = start(_COMPLETE).communicate(timeout=60)
     settings = "--gin_file=one.gin --gin_bindings=train.seed=1"
     client = f"--root_dir=runs/a b --replay_address=localhost:8123 {settings}"
@@ -116,7 +114,7 @@ def test_every_program_gets_the_folder_the_address_and_the_settings(start):
     ) == ["server.1"]
     assert _labels(output, f"-m binaries.learner {client}") == ["learner.1"]
     assert _labels(output, f"-m binaries.collector {client}") == ["collector.1", "collector.2"]
-    assert _labels(output, f"-m binaries.evaluate --follow {client}") == ["evaluator.1"]
+    assert _labels(output, f"-m binaries.evaluator {client}") == ["evaluator.1"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -129,7 +127,7 @@ def test_one_signal_stops_and_saves_all(start, tmp_path, number):
     assert _saved(tmp_path) == set(_PROGRAMS)
 
 
-def test_a_signal_in_the_midst_of_the_start_stops_all(start):
+def test_signal_during_start_stops_all(start):
     runner = start(collectors=8)
     runner.stdout.readline()
     runner.send_signal(signal.SIGINT)
@@ -137,8 +135,8 @@ def test_a_signal_in_the_midst_of_the_start_stops_all(start):
     assert runner.returncode == 130
 
 
-def test_a_signal_in_the_midst_of_a_line_stops_all(start, tmp_path):
-    runner = start({"collect": "yes | head -c 200000 &"}, collectors=1)
+def test_signal_in_the_middle_of_a_line_stops_all(start, tmp_path):
+    runner = start({"collector": "yes | head -c 200000 &"}, collectors=1)
     _wait_until_running(tmp_path)
     _wait_until_full(runner.stdout)
     runner.send_signal(signal.SIGINT)
@@ -147,7 +145,7 @@ def test_a_signal_in_the_midst_of_a_line_stops_all(start, tmp_path):
     assert _saved(tmp_path) == set(_PROGRAMS)
 
 
-def test_all_stop_when_nobody_reads_the_output_any_more(start, tmp_path):
+def test_all_stop_when_nobody_reads_the_output(start, tmp_path):
     runner = start()
     _wait_until_running(tmp_path)
     runner.stdout.close()
@@ -156,32 +154,33 @@ def test_all_stop_when_nobody_reads_the_output_any_more(start, tmp_path):
     assert _saved(tmp_path) == set(_PROGRAMS)
 
 
-def test_wrong_configuration_stops_all_with_its_exit_code(start, tmp_path):
-    others = ("replay_server", "learn", "evaluate")
-    runner = start({"collect": "until [ -e go ]; do sleep 0.1; done; exit 2"}, collectors=1)
+def test_invalid_configuration_stops_all_with_its_exit_code(start, tmp_path):
+    others = ("replay_server", "learner", "evaluator")
+    runner = start({"collector": "until [ -e go ]; do sleep 0.1; done; exit 2"}, collectors=1)
     _wait_until_running(tmp_path, others)
     (tmp_path / "go").touch()
     output, _ = runner.communicate(timeout=60)
     assert runner.returncode == 2
     assert _saved(tmp_path) == set(others)
-    assert "starts again" not in output
+    assert "restarting" not in output
 
 
-def test_killed_program_starts_again(start):
+def test_killed_program_restarts(start):
     killed_once = (
         "[ -e killed ] || { touch killed; kill -9 $$; }; "
         "until [ -e complete ]; do sleep 0.1; done; exit 0"
     )
-    learn = "until [ -e killed ]; do sleep 0.1; done; sleep 2; touch complete; exit 0"
-    evaluate = "until [ -e complete ]; do sleep 0.1; done; sleep 1; exit 0"
-    runner = start({"collect": killed_once, "learn": learn, "evaluate": evaluate}, collectors=1)
+    learner = "until [ -e killed ]; do sleep 0.1; done; sleep 2; touch complete; exit 0"
+    evaluator = "until [ -e complete ]; do sleep 0.1; done; sleep 1; exit 0"
+    scripts = {"collector": killed_once, "learner": learner, "evaluator": evaluator}
+    runner = start(scripts, collectors=1)
     output, _ = runner.communicate(timeout=60)
     assert runner.returncode == 0
-    assert _labels(output, "Ended with 137; starts again.") == ["collector.1"]
+    assert _labels(output, "Exited with 137; restarting.") == ["collector.1"]
     assert len(_labels(output, "-m binaries.collector")) == 2
 
 
-def test_signal_that_comes_before_the_program_has_started_keeps_it_from_starting(tmp_path):
+def test_signal_before_the_program_starts_prevents_the_start(tmp_path):
     clock = tmp_path / "date"
     clock.write_text('#!/bin/sh\ntouch "$STUBS/runs.date"\nsleep 60\n')
     clock.chmod(0o755)
@@ -194,7 +193,7 @@ def test_signal_that_comes_before_the_program_has_started_keeps_it_from_starting
     assert keeper.wait(timeout=30) == -signal.SIGTERM
 
 
-def test_program_that_always_breaks_at_once_is_given_up():
+def test_program_that_fails_immediately_five_times_is_abandoned():
     command = ["deploy/keep.sh", "sh", "-c", "echo try; exit 7"]
     attempts = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert attempts.returncode == 7

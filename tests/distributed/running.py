@@ -16,11 +16,11 @@ TASK = {
     "train.total_steps": 1_000_000,
     "train.random_steps": 100,
     "train.checkpoint_period": 500,
-    "make_update.batch_size": 16,
-    "make_update.updates_per_call": 4,
+    "train.batch_size": 16,
+    "update.updates_per_call": 4,
     "actor.hidden_units": "(16,)",
     "critic.hidden_units": "(16,)",
-    "learn.publication_period": 20,
+    "learner.publication_period": 20,
     "PolicySource.period": 0.2,
     "RunLog.period": 500,
     "connect.wait_s": 60,
@@ -81,7 +81,7 @@ class Cluster:
         self,
         folder: Path,
         servers: int = 1,
-        gin_files: tuple[str, ...] = ("gin_configs/sac.gin",),
+        gin_files: tuple[str, ...] = (),
         **task,
     ):
         self.folder, self.ports = folder, [free_port() for _ in range(servers)]
@@ -119,7 +119,7 @@ class Cluster:
 
     def learn(self, **bindings) -> Running:
         return self.start(
-            "learn", f"--root_dir={self.folder}", f"--replay_address={self.addresses}", **bindings
+            "learner", f"--root_dir={self.folder}", f"--replay_address={self.addresses}", **bindings
         )
 
     def collect(self, name: str, **bindings) -> Running:
@@ -128,11 +128,11 @@ class Cluster:
             f"--replay_address={self.addresses}",
             f"--collector_id={name}",
         )
-        return self.start("collect", *given, **bindings)
+        return self.start("collector", *given, **bindings)
 
     def follow(self, **bindings) -> Running:
-        given = ("--follow", f"--root_dir={self.folder}", f"--replay_address={self.addresses}")
-        return self.start("evaluate", *given, **bindings)
+        given = (f"--root_dir={self.folder}", f"--replay_address={self.addresses}")
+        return self.start("evaluator", *given, **bindings)
 
     def board(self, number: int = 0) -> dict:
         """What the server says now, {} if it does not."""

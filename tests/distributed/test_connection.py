@@ -7,13 +7,14 @@ import pytest
 from sac_tf.distributed import connection, messages
 from sac_tf.distributed.addresses import parse_addresses
 from sac_tf.distributed.connection import connect, describe_task, look
-from sac_tf.distributed.messages import BOARD_TABLE, tell
+from sac_tf.distributed.messages import BOARD_TABLE, send
 from sac_tf.distributed.waiting import Patience, bounded
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.tables import ReplayServer, make_tables
 from tests.distributed.served import eventually
 
 TASK = {"environment": "Pendulum-v1", "observation": {"": [3]}, "action": 1}
+SETTINGS = {"train.discount": "0.99"}
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def patience():
 
 
 def _with_board(server, **facts):
-    tell(server.client, BOARD_TABLE, {"task": TASK, "servers": 1} | facts)
+    send(server.client, BOARD_TABLE, {"task": TASK, "settings": SETTINGS, "servers": 1} | facts)
     return server
 
 
@@ -94,12 +95,14 @@ def test_a_task_is_what_two_processes_must_agree_on(spec, nested_spec):
 
 def test_clients_come_in_the_order_of_the_addresses(serve, patience):
     addresses = [_with_board(serve(), servers=2).address for _ in range(2)]
-    assert [client.server_address for client in connect(addresses, TASK, patience)] == addresses
+    assert [
+        client.server_address for client in connect(addresses, TASK, SETTINGS, (), patience)
+    ] == addresses
 
 
 def test_nothing_listens(patience):
     address = f"localhost:{_free_port()}"
-    for call in (lambda: connect([address], TASK, patience), lambda: look(address)):
+    for call in (lambda: connect([address], TASK, SETTINGS, (), patience), lambda: look(address)):
         with pytest.raises(
             RunError,
             match=f"No replay server answers at {address} .*refused.* or give connect.wait_s",
@@ -114,7 +117,7 @@ def test_there_is_no_such_host(patience, wait_s, monkeypatch):
     with pytest.raises(
         ConfigurationError, match=f"--replay_address={host}:80: there is no host {host}"
     ):
-        bounded(lambda: connect([f"{host}:80"], TASK, patience, wait_s), 30)
+        bounded(lambda: connect([f"{host}:80"], TASK, SETTINGS, (), patience, wait_s), 30)
 
 
 @pytest.mark.parametrize("closes", [False, True])
@@ -130,13 +133,18 @@ def test_something_that_is_no_replay_server(patience, closes):
 
         threading.Thread(target=accept, daemon=True).start()
         with pytest.raises(ConfigurationError, match="is no replay server of this library"):
-            bounded(lambda: connect([f"localhost:{server.getsockname()[1]}"], TASK, patience), 20)
+            bounded(
+                lambda: connect(
+                    [f"localhost:{server.getsockname()[1]}"], TASK, SETTINGS, (), patience
+                ),
+                20,
+            )
 
 
 def test_a_reverb_server_with_other_tables(tmp_path, patience):
-    server = ReplayServer(make_tables(3), tmp_path / "staging")
+    server = ReplayServer(make_tables(3), tmp_path / "staging", restore_from=None)
     with pytest.raises(ConfigurationError, match="is no replay server of this library"):
-        bounded(lambda: connect([server.address], TASK, patience), 20)
+        bounded(lambda: connect([server.address], TASK, SETTINGS, (), patience), 20)
     server.stop()
 
 
@@ -159,7 +167,7 @@ def test_a_reverb_server_with_other_tables(tmp_path, patience):
 )
 def test_a_server_of_another_run(serve, patience, facts, words):
     with pytest.raises(ConfigurationError, match=words):
-        connect([_with_board(serve(), **facts).address], TASK, patience)
+        connect([_with_board(serve(), **facts).address], TASK, SETTINGS, (), patience)
 
 
 @pytest.mark.parametrize("wait_s", [-1, "1", None])
@@ -167,14 +175,16 @@ def test_a_bad_wait_is_refused(patience, wait_s):
     with pytest.raises(
         ConfigurationError, match="connect.wait_s must be a number of seconds of at least 0"
     ):
-        connect([], TASK, patience, wait_s)
+        connect([], TASK, SETTINGS, (), patience, wait_s)
 
 
 def test_it_waits_for_a_server_that_starts_later(serve, patience):
     """And for its board, which comes a moment after its port."""
     port, seen = _free_port(), []
     thread = threading.Thread(
-        target=lambda: seen.extend(connect([f"localhost:{port}"], TASK, patience, wait_s=30))
+        target=lambda: seen.extend(
+            connect([f"localhost:{port}"], TASK, SETTINGS, (), patience, wait_s=30)
+        )
     )
     thread.start()
     eventually(lambda: patience.waiting_for == f"the replay server at localhost:{port}")
@@ -191,7 +201,12 @@ def test_it_stops_waiting_when_it_is_over(monkeypatch):
     monkeypatch.setattr(connection.time, "sleep", lambda seconds: None)
     patience = Patience(lambda: True, lambda line: None)
     with pytest.raises(RunError, match="Stopped while waiting for the replay server at localhost"):
-        bounded(lambda: connect([f"localhost:{_free_port()}"], TASK, patience, wait_s=100), 20)
+        bounded(
+            lambda: connect(
+                [f"localhost:{_free_port()}"], TASK, SETTINGS, (), patience, wait_s=100
+            ),
+            20,
+        )
 
 
 def test_a_look_at_the_board(serve):

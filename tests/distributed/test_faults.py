@@ -12,10 +12,10 @@ import numpy as np
 from tests.distributed.running import Cluster, memory
 
 
-def _step_of_going_on(process) -> int:
-    """The step in "Going on from step 1,234"."""
-    process.wait_for("Going on from step")
-    return int(process.output.partition("Going on from step ")[2].split()[0].replace(",", ""))
+def _resumed_step(process) -> int:
+    """The step in "Resuming from step 1,234"."""
+    process.wait_for("Resuming from step")
+    return int(process.output.partition("Resuming from step ")[2].split()[0].replace(",", ""))
 
 
 def _newest_checkpoint(folder) -> int:
@@ -56,7 +56,7 @@ def test_a_learner_that_is_paused_or_dies_goes_on_and_the_replay_is_untouched(tm
         learner.wait()
         _wait_until_it_waits(cluster, "collector a")
         rows = cluster.inserted()
-        step = _step_of_going_on(cluster.learn())
+        step = _resumed_step(cluster.learn())
         assert 500 <= step <= rows
         cluster.wait_until(lambda: cluster.inserted() > rows + 500 and cluster.updates() > step)
         assert (
@@ -82,7 +82,7 @@ def test_a_replay_server_that_dies_comes_back_with_its_last_checkpoint_and_every
         again = cluster.serve()
         again.wait_for("Serving")
         line = next(
-            line for line in again.output.splitlines() if line.startswith("Going on with the ")
+            line for line in again.output.splitlines() if line.startswith("Resuming with the ")
         )
         kept, gone = (
             int(line.split(word)[0].split()[-1].replace(",", ""))
@@ -103,8 +103,7 @@ def test_a_replay_server_that_dies_comes_back_with_its_last_checkpoint_and_every
 
 def test_a_collector_that_dies_does_no_harm_and_a_new_one_joins_with_the_current_policy(tmp_path):
     """With n-step rows, whose windows are still open when it dies."""
-    n_step = ("gin_configs/sac.gin", "gin_configs/n_step.gin")
-    with Cluster(tmp_path, gin_files=n_step) as cluster:
+    with Cluster(tmp_path, gin_files=("gin_configs/n_step.gin",)) as cluster:
         cluster.serve()
         learner, dying, staying = (
             cluster.learn(),
@@ -149,7 +148,7 @@ def test_processes_exit_when_the_server_is_gone_or_a_signal_comes(
         for process in (stopped, stopped_evaluator):
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 128 + signal.SIGTERM, process.output
-            assert "The same command goes on" in process.output
+            assert "Rerun the same command to resume" in process.output
         for process, what in (
             (learner, "rows from the replay servers"),
             (collector, "room in the replay at localhost"),
@@ -169,7 +168,7 @@ def test_a_server_restarted_with_other_limits_has_the_new_ones(tmp_path):
         cluster.wait_until(lambda: cluster.process("collector a").get("waiting_for"))
         before = cluster.board()
         assert server.end() == 128 + signal.SIGINT
-        again = cluster.serve(**{"learner.updates_per_step": 2.0, "held_ratio.tolerance_rows": 400})
+        again = cluster.serve(**{"train.updates_per_step": 2.0, "held_ratio.tolerance_rows": 400})
         again.wait_for("New limits of the table 'replay': samples_per_insert 16 -> 32")
         cluster.wait_until(lambda: cluster.inserted() >= before["rows"]["inserted"] + 190)
         assert cluster.board()["samples_per_insert"] == 32 and cluster.board()["rows_gone"] == 0

@@ -3,8 +3,8 @@ test_faults.py."""
 
 import pytest
 
-from sac_tf.distributed import learner, messages
-from sac_tf.distributed.messages import BOARD_TABLE, tell
+from sac_tf.distributed import messages, server_progress
+from sac_tf.distributed.messages import BOARD_TABLE, send
 from tests.distributed.served import Clock
 
 
@@ -15,16 +15,16 @@ def servers(serve, monkeypatch):
     clients = [serve().client, serve().client]
     clock = Clock()
     monkeypatch.setattr(messages, "time", clock)
-    monkeypatch.setattr(learner, "Repeating", lambda *_: None)
+    monkeypatch.setattr(server_progress, "Repeating", lambda *_: None)
 
     def show(number, inserted, sampled, gone=0, later=1.0):
         clock.now += later
         rows = {"inserted": inserted, "sampled": sampled, "kept": inserted}
         facts = {"rows_gone": gone, "minimum_rows": 50, "samples_per_insert": 4.0, "processes": {}}
-        tell(clients[number], BOARD_TABLE, {**facts, "rows": rows})
+        send(clients[number], BOARD_TABLE, {**facts, "rows": rows})
 
     def make(steps=0):
-        return learner._Servers(clients, 1000, steps)
+        return server_progress.ServerProgress(clients, 1000, steps)
 
     return show, make
 
@@ -54,18 +54,18 @@ def test_steps_count_what_a_server_lost_also_without_its_folder(servers):
     show(1, 400, 1000)
     known = make()
     show(1, 300, 700, gone=100)  # it says what it lost
-    known._look()
+    known._read()
     assert known.steps == 800
     show(0, 0, 0)  # it knows of nothing
-    known._look()
+    known._read()
     show(0, 30, 0)
-    known._look()
+    known._read()
     assert (known.steps, known.kept, known.is_complete) == (830, 330, False)
     show(0, 200, 700)  # 1000 steps, of which 400 + 100 + 100 gave no samples here: 400 rows of 4
-    known._look()
+    known._read()
     assert (known.steps, known.is_complete) == (1000, False)
     show(0, 200, 900)
-    known._look()
+    known._read()
     assert known.is_complete
     assert make(steps=1200).steps == 1200  # a learner that comes back knows more than they
 
@@ -76,8 +76,8 @@ def test_the_board_that_a_checkpoint_brings_back_is_not_believed(servers):
     show(1, 400, 0)
     known = make()
     show(0, 100, 0, later=-60.0)
-    known._look()
+    known._read()
     assert known.steps == 800
     show(0, 350, 0, gone=50, later=120.0)
-    known._look()
+    known._read()
     assert known.steps == 800

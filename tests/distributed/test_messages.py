@@ -12,11 +12,11 @@ from sac_tf.distributed.messages import (
     HEARTBEAT_TABLE,
     Policy,
     actor_values,
-    hear,
     newest_policy,
     publish,
+    receive,
+    send,
     set_actor_values,
-    tell,
 )
 from sac_tf.distributed.waiting import bounded
 from sac_tf.errors import ConfigurationError
@@ -43,27 +43,27 @@ def test_the_newest_policy_is_read_as_it_was_published(serve):
 
 def test_heartbeats_are_heard_once_in_their_order_and_from_whoever_sends(serve):
     client = serve().client
-    assert hear(client, HEARTBEAT_TABLE) == []
+    assert receive(client, HEARTBEAT_TABLE) == []
     before = time.time()
     for number in range(40):
-        tell(
+        send(
             reverb.Client(client.server_address),
             HEARTBEAT_TABLE,
             {"who": f"collector {number % 2}", "steps": number},
         )
-    heard = hear(client, HEARTBEAT_TABLE)
+    heard = receive(client, HEARTBEAT_TABLE)
     assert [(m["who"], m["steps"]) for m in heard] == [(f"collector {n % 2}", n) for n in range(40)]
     assert all(before <= message["time"] <= time.time() for message in heard)
-    assert hear(client, HEARTBEAT_TABLE) == []
+    assert receive(client, HEARTBEAT_TABLE) == []
 
 
 def test_the_board_is_the_newest_and_stays(serve):
     client = serve().client
-    assert hear(client, BOARD_TABLE) == []
+    assert receive(client, BOARD_TABLE) == []
     for rows in (1, 2):
-        tell(client, BOARD_TABLE, {"rows": rows, "task": {"environment": "Ä", "action": None}})
+        send(client, BOARD_TABLE, {"rows": rows, "task": {"environment": "Ä", "action": None}})
     for _ in range(2):
-        (board,) = hear(client, BOARD_TABLE)
+        (board,) = receive(client, BOARD_TABLE)
         assert board["rows"] == 2 and board["task"] == {"environment": "Ä", "action": None}
 
 
@@ -75,8 +75,8 @@ def test_nothing_hangs_on_a_server_that_is_gone(serve, monkeypatch):
     calls = [
         functools.partial(publish, client, _policy(1)),
         functools.partial(newest_policy, client),
-        functools.partial(tell, client, HEARTBEAT_TABLE, {}),
-        functools.partial(hear, client, BOARD_TABLE),
+        functools.partial(send, client, HEARTBEAT_TABLE, {}),
+        functools.partial(receive, client, BOARD_TABLE),
     ]
     for call in calls:
         with pytest.raises((reverb.errors.DeadlineExceededError, RuntimeError)):

@@ -22,8 +22,8 @@ def test_two_collectors_and_a_learner_learn_pendulum_and_all_end_with_the_run(tm
         "train.random_steps": 1000,
         "train.evaluation_period": 1000,
         "train.checkpoint_period": 2000,
-        "make_update.batch_size": 128,
-        "make_update.updates_per_call": 8,
+        "train.batch_size": 128,
+        "update.updates_per_call": 8,
         "actor.hidden_units": "(64, 64)",
         "critic.hidden_units": "(64, 64)",
         "adam.learning_rate": 1e-3,
@@ -94,7 +94,6 @@ def test_two_replay_servers_share_the_rows_and_the_learner_reads_both(tmp_path):
 def _mistake(binary, *arguments):
     """Exit code and output of a binary that cannot work."""
     task = [
-        "--gin_file=gin_configs/sac.gin",
         '--gin_bindings=train.environment="tests.toy:Paced-v0"',
     ]
     command = [
@@ -114,21 +113,26 @@ def _mistake(binary, *arguments):
     ("binary", "arguments", "code", "words"),
     [
         (
-            "learn",
+            "learner",
             ["--replay_address=localhost"],
             2,
             "--replay_address=localhost must be HOST:PORT",
         ),
-        ("collect", ["--replay_address=localhost:1"], 1, "No replay server answers at localhost:1"),
+        (
+            "collector",
+            ["--replay_address=localhost:1"],
+            1,
+            "No replay server answers at localhost:1",
+        ),
         (
             "status",
             ["--replay_address=no.such.host.invalid:1"],
             2,
             "there is no host no.such.host.invalid",
         ),
-        ("evaluate", ["--follow"], 2, "--follow needs --root_dir and --replay_address"),
+        ("evaluator", [], 2, "--replay_address"),
         (
-            "collect",
+            "collector",
             ["--replay_address=localhost:1", "--collector_id=a/b"],
             2,
             "--collector_id='a/b' may have letters",
@@ -142,7 +146,7 @@ def _mistake(binary, *arguments):
     ],
 )
 def test_a_mistake_gets_one_sentence_at_once(tmp_path, binary, arguments, code, words):
-    root_dir = [] if binary == "status" or "--follow" in arguments else [f"--root_dir={tmp_path}"]
+    root_dir = [] if binary == "status" else [f"--root_dir={tmp_path}"]
     given, lines = _mistake(binary, *root_dir, *arguments)
     assert given == code and len(lines) == 1 and words in lines[0], lines
 
@@ -157,12 +161,12 @@ def test_a_wrong_server_is_refused_at_once(tmp_path):
                 f"Port {cluster.ports[0]} is in use",
             ),
             (
-                ["collect", here, address, '--gin_bindings=train.environment="Pendulum-v1"'],
+                ["collector", here, address, '--gin_bindings=train.environment="Pendulum-v1"'],
                 "is for tests.toy:Paced-v0",
             ),
             (
-                ["learn", here, address, "--gin_bindings=learner.updates_per_step=3.0"],
-                "gives 16 samples for each row",
+                ["learner", here, address, "--gin_bindings=train.updates_per_step=3.0"],
+                "(train.updates_per_step is 1.0 there and 3.0 here); give all",
             ),
         ):
             code, lines = _mistake(*arguments)

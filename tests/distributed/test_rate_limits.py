@@ -3,9 +3,10 @@
 import pytest
 import reverb
 
-from sac_tf.distributed.rate_limits import carry_over, free_ratio, held_ratio
+from sac_tf.distributed.rate_limits import free_ratio, held_ratio
 from sac_tf.distributed.waiting import bounded
 from sac_tf.errors import ConfigurationError
+from sac_tf.pinned.reverb_checkpoint import carry_over
 from sac_tf.replay.tables import Prioritized, make_tables
 from tests.distributed.served import (
     COLUMNS,
@@ -177,7 +178,7 @@ def test_rows_that_were_pushed_out_need_no_room(serve, tmp_path):
     [
         (
             lambda limiter: make_run_tables(COLUMNS, limiter, capacity=6),
-            "has 7 rows .* make_tables.capacity=6 keeps fewer",
+            "has 7 rows .* tables.capacity=6 keeps fewer",
         ),
         (
             lambda limiter: make_run_tables(COLUMNS + 1, limiter),

@@ -1,5 +1,6 @@
 import functools
 
+import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,34 +13,43 @@ from sac_tf.distributed.waiting import bounded
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
-from sac_tf.replay import samplers
+from sac_tf.replay import (
+    prioritized,  # noqa: F401  (registers PrioritizedSampler)
+    samplers,
+)
 from sac_tf.replay.packing import RowPacker
-from sac_tf.replay.prioritized import PrioritizedSampler
-from sac_tf.replay.reader import BatchReader
-from sac_tf.replay.rewards import FixedRewardScale, RunningRewardScale
-from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import Prioritized
-from sac_tf.replay.writer import TransitionWriter
+from sac_tf.replay.writer import TransitionWriter, wait_once
 from tests.distributed.served import eventually, replay_info
 from tests.replay.numbered import numbered_rows
 
+PRIORITIZED = "BatchReader.sampler = @PrioritizedSampler"
+
 
 @pytest.fixture
-def make_remote(spec, tmp_path):
+def make_remote(spec):
     """Returns a function that makes the replay of a learner and what feeds it."""
 
-    def make(servers, sampler=ReverbSampler, rewards=FixedRewardScale):
-        reader, feeder = functools.partial(BatchReader, sampler=sampler, rewards=rewards), Feeder()
-        clients, generator = [server.client for server in servers], tf.random.Generator.from_seed(1)
-        return RemoteReplay(
-            spec, generator, tmp_path / "none", 1000, None, clients, reader, feeder
-        ), feeder
+    def make(servers, *bindings):
+        gin.parse_config(bindings)
+        feeder = Feeder()
+        replay = RemoteReplay(
+            spec=spec,
+            generator=tf.random.Generator.from_seed(1),
+            discount=0.99,
+            expected_rows=1000,
+            clients=[server.client for server in servers],
+            feeder=feeder,
+        )
+        return replay, feeder
 
     return make
 
 
 def _add(spec, server, first: int, last: int) -> None:
-    writer = TransitionWriter(RowPacker(spec), [server.client], with_queue=False)
+    writer = TransitionWriter(
+        RowPacker(spec), [server.client], with_queue=False, wait=wait_once, discount=0.99
+    )
     writer.add(numbered_rows(first, last), step=first)
     writer.publish()
     writer.close()
@@ -52,14 +62,14 @@ def test_batches_come_in_the_compiled_update(spec, serve, make_remote):
     actor, critic = (
         functools.partial(make, hidden_units=(8,)) for make in (make_actor, make_critic)
     )
-    state, seen = TrainState(spec, 0, actor=actor, critic=critic), []
+    state, seen = TrainState(spec, 0, 0.99, actor=actor, critic=critic), []
 
     def sample(number: int):
         batch = replay.sample(number)
         tf.numpy_function(lambda reward: seen.append(reward.copy()), [batch.reward], [])
         return batch
 
-    update = make_update(state, sample, replay.learned_from, batch_size=4, updates_per_call=2)
+    update = make_update(state, sample, replay.update_priorities, batch_size=4, updates_per_call=2)
     before = [weight.copy() for weight in state.critic.get_weights()]
     for _ in range(30):
         assert feeder.wait(20)
@@ -131,7 +141,7 @@ def test_what_breaks_in_the_thread_is_raised_by_the_wait():
 def test_rewards_are_scaled(spec, serve, make_remote):
     server = serve()
     _add(spec, server, 2, 3)
-    replay, feeder = make_remote([server], rewards=functools.partial(FixedRewardScale, scale=0.5))
+    replay, feeder = make_remote([server], "FixedRewardScale.scale = 0.5")
     take = tf.function(lambda: replay.sample(4).reward)
     take.get_concrete_function()
     assert feeder.wait(20)
@@ -140,9 +150,9 @@ def test_rewards_are_scaled(spec, serve, make_remote):
 
 def test_a_scale_that_needs_every_reward_is_refused(serve, make_remote):
     with pytest.raises(
-        ConfigurationError, match="needs every reward in its order, .* use @FixedRewardScale"
+        ConfigurationError, match="needs every reward in order, .* use @FixedRewardScale"
     ):
-        make_remote([serve()], rewards=RunningRewardScale)
+        make_remote([serve()], "BatchReader.rewards = @RunningRewardScale")
 
 
 def test_priorities_must_be_written_where_the_server_draws_by_them(serve, make_remote):
@@ -151,30 +161,29 @@ def test_priorities_must_be_written_where_the_server_draws_by_them(serve, make_r
     with pytest.raises(
         ConfigurationError, match="PrioritizedSampler needs a table that draws by priorities"
     ):
-        make_remote([serve()], sampler=PrioritizedSampler)
+        make_remote([serve()], PRIORITIZED)
 
 
 def test_what_the_servers_do_not_keep_goes_through_a_checkpoint(spec, serve, make_remote, tmp_path):
     """The priority of the next rows; the rows are the servers'."""
     server = serve(free_ratio(1.0, 1), sampler=Prioritized)
     _add(spec, server, 0, 8)
-    before, feeder = make_remote(
-        [server], sampler=functools.partial(PrioritizedSampler, epsilon=0.5)
-    )
+    before, feeder = make_remote([server], PRIORITIZED, "PrioritizedSampler.epsilon = 0.5")
 
     def learn() -> None:
-        before.learned_from(before.sample(4), tf.constant([1.0, 2.0, 6.5, 0.0]))
+        before.update_priorities(before.sample(4), tf.constant([1.0, 2.0, 6.5, 0.0]))
 
     learn = tf.function(learn)
     learn.get_concrete_function()
     assert feeder.wait(20)
     learn()
-    before.receive(8)
+    before.synchronize(8)
     assert before.new_priority == 7
     before.save(tmp_path / "saved")
-    after, _ = make_remote([server], sampler=PrioritizedSampler)
+    after, _ = make_remote([server], PRIORITIZED)
     after.restore(tmp_path / "saved")
     assert after.new_priority == 7
+    gin.clear_config()
     plain, _ = make_remote([serve()])
     plain.save(tmp_path / "plain")
     assert list((tmp_path / "plain").iterdir()) == []
@@ -183,8 +192,8 @@ def test_what_the_servers_do_not_keep_goes_through_a_checkpoint(spec, serve, mak
 
 
 def test_priorities_that_a_server_did_not_take_are_said(serve, make_remote, capsys):
-    replay, _ = make_remote([serve(sampler=Prioritized)], sampler=PrioritizedSampler)
+    replay, _ = make_remote([serve(sampler=Prioritized)], PRIORITIZED)
     replay._reader.sampler._client = None
     replay._reader.sampler._hand_over(np.uint64([1]), np.float32([1]))
-    replay.receive(8)
+    replay.synchronize(8)
     assert "Reverb did not take new priorities" in capsys.readouterr().out

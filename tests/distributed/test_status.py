@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.distributed import status
-from sac_tf.distributed.messages import BOARD_TABLE, HEARTBEAT_TABLE, hear, tell
+from sac_tf.distributed.messages import BOARD_TABLE, HEARTBEAT_TABLE, receive, send
 from sac_tf.distributed.status import Board, all_lines, counts, one_line, send_heartbeats
 from tests.distributed.served import Clock, eventually, insert_rows, sample_rows
 
@@ -90,7 +90,7 @@ def test_everybody_can_read_the_board(shown, clock):
     shown, client = shown
     insert_rows(client, 3)
     shown.refresh()
-    (read,) = hear(client, BOARD_TABLE)
+    (read,) = receive(client, BOARD_TABLE)
     assert read.pop("time") > 0
     assert read == shown.content and read["rows"] == {"inserted": 3, "sampled": 0, "kept": 3}
     assert read["capacity"] == 100 and read["processes"] == {}
@@ -99,13 +99,13 @@ def test_everybody_can_read_the_board(shown, clock):
 def test_a_process_is_on_the_board_until_it_is_silent(shown, clock):
     shown, client = shown
     for steps in (1, 2):
-        tell(client, HEARTBEAT_TABLE, {"who": "collector 0", "steps": steps})
-    tell(client, HEARTBEAT_TABLE, {"who": "learner", "updates": 5})
+        send(client, HEARTBEAT_TABLE, {"who": "collector 0", "steps": steps})
+    send(client, HEARTBEAT_TABLE, {"who": "learner", "updates": 5})
     shown.refresh()
     assert shown.content["processes"].keys() == {"collector 0", "learner"}
     assert shown.content["processes"]["collector 0"]["steps"] == 2
     clock.now = 1020
-    tell(client, HEARTBEAT_TABLE, {"who": "learner", "updates": 6})
+    send(client, HEARTBEAT_TABLE, {"who": "learner", "updates": 6})
     shown.refresh()
     clock.now = 1029
     shown.refresh()
@@ -138,7 +138,7 @@ def test_numbers_go_to_tensorboard(shown, clock, tmp_path):
         ("collector 0", COLLECTOR),
         ("collector 1", WAITING),
     ):
-        tell(client, HEARTBEAT_TABLE, {"who": who, **message})
+        send(client, HEARTBEAT_TABLE, {"who": who, **message})
     shown.refresh()
     shown.summarize()
     shown.close()

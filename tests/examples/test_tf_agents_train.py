@@ -1,4 +1,4 @@
-"""The TF-Agents example, a few hundred steps of it, with our agent and with theirs."""
+"""The TF-Agents example runs a few hundred steps, with our agent and with theirs."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,9 @@ from sac_tf.tf_agents import SacAgent
 
 
 @pytest.mark.parametrize("agent_class", [SacAgent, sac_agent.SacAgent])
-def test_it_updates_evaluates_and_saves_policies(agent_class, monkeypatch, tmp_path, capfd):
+def test_the_example_updates_evaluates_and_saves_policies(
+    agent_class, monkeypatch, tmp_path, capfd
+):
     monkeypatch.setattr(tf_agents_train, "SacAgent", agent_class)
     arguments = [f"--root_dir={tmp_path}", "--random_steps=250", "--steps=50"]
     monkeypatch.setattr(sys, "argv", ["tf_agents_train", *arguments])

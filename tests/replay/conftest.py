@@ -1,3 +1,5 @@
+"""A small replay for the tests of this folder."""
+
 import functools
 
 import pytest
@@ -9,7 +11,7 @@ from sac_tf.replay.samplers import ResidentSampler
 from sac_tf.replay.tables import Uniform, make_tables
 from sac_tf.replay.transitions import OneStepRows
 from sac_tf.replay.writer import TransitionWriter
-from tests.replay.numbered import CAPACITY, EXPECTED_ROWS
+from tests.replay.numbered import CAPACITY, DISCOUNT, EXPECTED_ROWS
 
 
 @pytest.fixture
@@ -28,6 +30,7 @@ def make_replay(spec, tmp_path):
         replay = Replay(
             spec,
             tf.random.Generator.from_seed(1),
+            DISCOUNT,
             tmp_path / f"staging{len(made)}",
             expected_rows=EXPECTED_ROWS - restored,
             restore_from=restore_from,

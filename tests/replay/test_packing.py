@@ -1,3 +1,5 @@
+"""Packed rows: there and back, the columns of each leaf, and values that are not finite."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,10 +17,12 @@ def _transition(spec, rows):
     )
 
 
-def test_what_is_packed_comes_back(nested_spec):
-    packer, transition = RowPacker(nested_spec), _transition(nested_spec, 6)
+def test_unpack_returns_what_was_packed(nested_spec):
+    packer = RowPacker(nested_spec)
+    transition = _transition(nested_spec, 6)
     rows = packer.pack(transition)
-    assert rows.shape == (6, packer.width) == (6, 7 + 1 + 1 + 1 + 7) and rows.dtype == np.float32
+    assert rows.shape == (6, packer.width) == (6, 7 + 1 + 1 + 1 + 7)
+    assert rows.dtype == np.float32
     back = packer.unpack(tf.constant(rows))
     assert isinstance(back, Transition)
     tree.map_structure(
@@ -26,8 +30,9 @@ def test_what_is_packed_comes_back(nested_spec):
     )
 
 
-def test_columns_say_where_each_leaf_lies(nested_spec):
-    packer, transition = RowPacker(nested_spec), _transition(nested_spec, 6)
+def test_columns_are_the_position_of_each_leaf(nested_spec):
+    packer = RowPacker(nested_spec)
+    transition = _transition(nested_spec, 6)
     rows = packer.pack(transition)
     pieces = tree.map_structure(
         lambda column, leaf: rows[:, column].reshape(leaf.shape), packer.columns, transition
@@ -35,8 +40,9 @@ def test_columns_say_where_each_leaf_lies(nested_spec):
     tree.map_structure(np.testing.assert_array_equal, pieces, transition)
 
 
-def test_a_value_that_is_not_finite_is_named(nested_spec):
-    packer, transition = RowPacker(nested_spec), _transition(nested_spec, 3)
+def test_the_error_names_a_value_that_is_not_finite(nested_spec):
+    packer = RowPacker(nested_spec)
+    transition = _transition(nested_spec, 3)
     packer.check_finite(packer.pack(transition), step=1)
     transition.next_observation["hand"]["grid"][1, 0, 1] = np.nan
     with pytest.raises(RunError, match=r"gave nan in next_observation/hand/grid at step 17"):

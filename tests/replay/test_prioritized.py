@@ -1,4 +1,4 @@
-"""Prioritised replay against numbers worked by hand and against what Reverb itself says."""
+"""Prioritized replay: numbers worked by hand, and what Reverb itself reports of each row."""
 
 import functools
 
@@ -11,12 +11,12 @@ from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.prioritized import PrioritizedSampler, importance_weights
 from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
 from sac_tf.replay.tables import Prioritized
-from tests.replay.numbered import CAPACITY, EXPECTED_ROWS, drawn_numbers, numbered_rows
+from tests.replay.numbered import CAPACITY, EXPECTED_ROWS, numbered_rows, sampled_numbers
 
 
 @pytest.fixture
 def make_prioritized(make_replay):
-    """Returns a function that makes a small replay, with as many rows as asked for."""
+    """Returns a function that makes a small prioritized replay with `rows` rows."""
 
     def make(rows=0, restore_from=None, restored=0, exponent=0.6, **settings):
         sampler = functools.partial(PrioritizedSampler, **settings)
@@ -31,7 +31,7 @@ def make_prioritized(make_replay):
 
 
 def _infos(replay) -> dict[int, reverb.SampleInfo]:
-    """What Reverb now says of each row, by its number (the reward)."""
+    """Returns Reverb's present information on each row, by the number of the row."""
     transition, info = tf.function(lambda: replay._reader.sampler._source.draw(3000))()
     infos = [
         reverb.SampleInfo(*values)
@@ -42,14 +42,17 @@ def _infos(replay) -> dict[int, reverb.SampleInfo]:
     return found
 
 
-def _learn(replay, errors: dict[int, float]) -> None:
-    """Has rows learned from, with an error for each number."""
+def _priorities(replay) -> dict[int, float]:
+    return {number: info.priority for number, info in _infos(replay).items()}
+
+
+def _update(replay, errors: dict[int, float]) -> None:
+    """Updates the priorities of rows, given a TD error for each number."""
     infos = _infos(replay)
     key = tf.constant([infos[number].key for number in errors], tf.uint64)
     batch = tf.function(lambda: replay.sample(4))()._replace(key=key)
-    tf.function(
-        lambda: replay.learned_from(batch, tf.constant(list(errors.values()), tf.float32))
-    )()
+    td_error = tf.constant(list(errors.values()), tf.float32)
+    tf.function(lambda: replay.update_priorities(batch, td_error))()
     replay.publish()
 
 
@@ -66,121 +69,104 @@ def test_importance_weights_of_four_rows(beta, weights):
     np.testing.assert_allclose(given, weights, rtol=1e-6)
 
 
-def test_errors_become_priorities_in_reverb_and_new_rows_have_the_largest(make_prioritized):
+def test_priorities_are_td_errors_and_new_rows_have_the_largest(make_prioritized):
     replay = make_prioritized(rows=4, epsilon=0.5)
-    assert {info.priority for info in _infos(replay).values()} == {1.0}
-    _learn(replay, {0: 2.0, 1: 0.0, 2: 6.5, 3: np.nan})  # over a NaN the learner stops the run
+    assert set(_priorities(replay).values()) == {1.0}
+    _update(replay, {0: 2.0, 1: 0.0, 2: 6.5, 3: np.nan})  # the learner stops the run at a NaN
     replay.add(numbered_rows(4, 5), step=4)
     replay.publish()
-    _learn(replay, {2: 0.5})
+    _update(replay, {2: 0.5})
     replay.add(numbered_rows(5, 6), step=5)
     replay.publish()
     infos = _infos(replay)
-    assert {number: info.priority for number, info in infos.items()} == {
-        0: 2.5,
-        1: 0.5,
-        2: 1,
-        3: 1,
-        4: 7,
-        5: 7,
-    }
+    priorities = {number: info.priority for number, info in infos.items()}
+    assert priorities == {0: 2.5, 1: 0.5, 2: 1, 3: 1, 4: 7, 5: 7}
     weights = np.array([2.5, 0.5, 1, 1, 7, 7]) ** 0.6
     np.testing.assert_allclose(
         [infos[i].probability for i in range(6)], weights / weights.sum(), rtol=1e-6
     )
 
 
-def test_rows_are_drawn_as_often_as_their_priorities_say_and_weighed_by_how_often(make_prioritized):
+def test_frequencies_and_weights_of_sampled_rows(make_prioritized):
+    """Priorities 1, 4, 9, 16, whose square roots are 1, 2, 3, 4; frequencies have a standard
+    deviation of at most 0.0022."""
     replay = make_prioritized(rows=4, exponent=0.5, epsilon=1.0, initial_beta=1.0)
-    _learn(
-        replay, {0: 0.0, 1: 3.0, 2: 8.0, 3: 15.0}
-    )  # priorities 1, 4, 9, 16, whose roots are 1, 2, 3, 4
+    _update(replay, {0: 0.0, 1: 3.0, 2: 8.0, 3: 15.0})
     batch = tf.function(lambda: replay.sample(50_000))()
     counts = np.bincount(batch.reward.numpy().astype(int), minlength=4)
-    np.testing.assert_allclose(
-        counts / 50_000, [0.1, 0.2, 0.3, 0.4], atol=0.01
-    )  # standard deviation 0.0022
+    np.testing.assert_allclose(counts / 50_000, [0.1, 0.2, 0.3, 0.4], atol=0.01)
     np.testing.assert_allclose(batch.weight, 1 / (1 + batch.reward.numpy()), rtol=1e-6)
 
 
-def test_beta_grows_to_one_with_the_rows_of_the_run(make_prioritized):
+def test_beta_grows_to_1_with_the_rows_of_the_run(make_prioritized):
     replay = make_prioritized(initial_beta=0.4)
     betas = []
     for rows in (0, EXPECTED_ROWS // 2, EXPECTED_ROWS, 2 * EXPECTED_ROWS):
-        replay._reader.sampler.receive(rows)
+        replay._reader.sampler.synchronize(rows)
         betas.append(float(replay._reader.sampler._beta))
     np.testing.assert_allclose(betas, [0.4, 0.7, 1.0, 1.0])
 
 
-def test_a_checkpoint_brings_back_priorities_and_beta(make_prioritized, tmp_path):
+def test_a_checkpoint_restores_priorities_and_beta(make_prioritized, tmp_path):
     before = make_prioritized(rows=30)
-    _learn(before, {number: 1 + number / 2 for number in range(30)})
+    _update(before, {number: 1 + number / 2 for number in range(30)})
     before.save(tmp_path / "saved")
     after = make_prioritized(restore_from=tmp_path / "saved", restored=30)
     after.restore(tmp_path / "saved")
     for replay in (before, after):
         replay.add(numbered_rows(30, 31), step=30)
         replay.publish()
-    priorities = [
-        {number: info.priority for number, info in _infos(replay).items()}
-        for replay in (before, after)
-    ]
-    assert priorities[0] == priorities[1] and priorities[1][30] == priorities[1][
-        29
-    ] == pytest.approx(15.5)
-    assert (
-        float(after._reader.sampler._beta)
-        == float(before._reader.sampler._beta)
-        == pytest.approx(0.4 + 0.6 * 31 / EXPECTED_ROWS)
-    )
+    priorities = _priorities(before)
+    assert priorities == _priorities(after)
+    assert priorities[30] == priorities[29] == pytest.approx(15.5)
+    betas = [float(replay._reader.sampler._beta) for replay in (before, after)]
+    assert betas[0] == betas[1] == pytest.approx(0.4 + 0.6 * 31 / EXPECTED_ROWS)
 
 
-def test_errors_of_rows_that_are_gone_change_nothing(make_prioritized):
+def test_td_errors_of_removed_rows_change_nothing(make_prioritized):
     replay = make_prioritized(rows=1)
     batch = tf.function(lambda: replay.sample(1))()
     replay.add(numbered_rows(1, CAPACITY + 1), step=1)
     replay.publish()
-    tf.function(lambda: replay.learned_from(batch, tf.constant([9.0])))()
+    tf.function(lambda: replay.update_priorities(batch, tf.constant([9.0])))()
     replay.publish()
-    assert {info.priority for info in _infos(replay).values()} == {1.0}
-    assert set(drawn_numbers(replay)) == set(range(1, CAPACITY + 1))
+    assert set(_priorities(replay).values()) == {1.0}
+    assert set(sampled_numbers(replay)) == set(range(1, CAPACITY + 1))
 
 
-def test_priorities_that_cannot_be_written_are_an_error(make_prioritized):
+def test_priorities_that_cannot_be_written_raise(make_prioritized):
     replay = make_prioritized(rows=4)
     replay._reader.sampler._client = None
     batch = tf.function(lambda: replay.sample(4))()
-    tf.function(lambda: replay.learned_from(batch, tf.ones([4])))()
+    tf.function(lambda: replay.update_priorities(batch, tf.ones([4])))()
     with pytest.raises(RunError, match="Reverb did not take new priorities"):
         replay.publish()
 
 
 @pytest.mark.parametrize("sampler", [ResidentSampler, ReverbSampler])
-def test_a_sampler_that_writes_no_priorities_is_refused_beside_a_prioritized_table(
-    make_replay, sampler
-):
+def test_priorities_that_are_never_written_raise(make_replay, sampler):
     with pytest.raises(
         ConfigurationError, match=f"which {sampler.__name__} never writes; use BatchReader.sampler="
     ):
         make_replay(sampler=sampler, selector=Prioritized)
 
 
-def test_priorities_that_nothing_draws_by_are_refused(make_replay):
+def test_priorities_that_are_never_read_raise(make_replay):
     with pytest.raises(
         ConfigurationError,
-        match="PrioritizedSampler needs a table .* use make_tables.sampler=@Prior",
+        match="PrioritizedSampler needs a table .* use tables.sampler=@Prior",
     ):
         make_replay(sampler=PrioritizedSampler)
 
 
 @pytest.mark.parametrize("settings", [{"initial_beta": 1.5}, {"epsilon": 0}])
-def test_bad_numbers_are_refused(make_prioritized, settings):
+def test_a_number_out_of_range_raises(make_prioritized, settings):
     with pytest.raises(
         ConfigurationError, match=f"PrioritizedSampler.{next(iter(settings))} must be"
     ):
         make_prioritized(**settings)
 
 
-def test_a_bad_exponent_is_refused(make_prioritized):
+def test_an_exponent_out_of_range_raises(make_prioritized):
     with pytest.raises(ConfigurationError, match="Prioritized.priority_exponent must be"):
         make_prioritized(exponent=-1)

@@ -1,4 +1,6 @@
-"""Trajectory -> rows, as a table: what is stored at each kind of boundary."""
+"""Transitions and n-step rows: what is stored at each kind of episode boundary."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -8,6 +10,9 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.replay.transitions import NStepRows, OneStepRows, to_transition
 from sac_tf.training.collecting import collect
 from sac_tf.types import Episode, Step, Transition
+
+COLUMNS = Transition(slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 6), slice(6, 9))
+"""Observation (copy, episode, time), action, reward, discount, next observation."""
 
 
 def test_discount_of_every_kind_of_step():
@@ -24,15 +29,16 @@ def test_discount_of_every_kind_of_step():
 
 
 def test_two_episodes_of_a_counting_environment():
-    """The toy observes (episode, step); its first episode terminates at step 5, its second is cut
-    there."""
+    """The environment observes (episode, step); its first episode terminates at step 5, its second
+    is truncated there."""
     actions = iter(np.linspace(-1, 1, 11))
     stream = collect(
         GymnasiumEnvironment("tests.toy:Counter-v0"),
         lambda _: np.float32([[next(actions)]]),
         seed=0,
     )
-    rows, episodes = [], []
+    rows = []
+    episodes = []
     for _ in range(10):
         transition, finished = next(stream)
         rows.append(
@@ -61,27 +67,20 @@ def test_two_episodes_of_a_counting_environment():
     )
 
 
-def test_copies_end_on_their_own():
+def test_each_environment_ends_its_own_episodes():
     environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=2)
-    finished = [
-        f
-        for _, (_, f) in zip(
-            range(5), collect(environment, lambda _: np.zeros((2, 1)), 0), strict=False
-        )
-    ]
+    stream = collect(environment, lambda _: np.zeros((2, 1)), 0)
+    finished = [episodes for _, episodes in itertools.islice(stream, 5)]
     assert finished[:4] == [[], [], [], []]
     assert [(e.copy, e.length) for e in finished[4]] == [(0, 5), (1, 5)]
     assert isinstance(finished[4][0], Episode)
 
 
-COLUMNS = Transition(slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 6), slice(6, 9))
-"""Observation (copy, episode, time), action, reward, discount, next observation."""
-
-
 def _play(generator, copies, steps):
-    """Rows [E, W] and the copies that ended, for each step; episodes terminate and are cut at
-    random places."""
-    episode, time = np.zeros(copies), np.zeros(copies)
+    """Yields rows [E, W] and the environments whose episode ended, for each step; episodes
+    terminate and are truncated at random."""
+    episode = np.zeros(copies)
+    time = np.zeros(copies)
     for _ in range(steps):
         here = np.stack([np.arange(copies), episode, time], 1)
         terminated, truncated = generator.random((2, copies)) < 0.15
@@ -91,34 +90,37 @@ def _play(generator, copies, steps):
         columns = [here, np.zeros((copies, 1)), reward[:, None], ~terminated[:, None], there]
         ended = terminated | truncated
         yield np.concatenate(columns, axis=1, dtype=np.float32), np.flatnonzero(ended).tolist()
-        episode, time = episode + ended, np.where(ended, 0, time)
+        episode = episode + ended
+        time = np.where(ended, 0, time)
 
 
-def _oracle(played, n, gamma):
-    """The n-step rows of one period, for each start by the definition: look ahead until n, an end,
-    or the last step."""
+def _expected(played, n, discount):
+    """Yields the n-step rows of one period by the definition: from each start to n steps later, an
+    end, or the last step."""
     for t, (rows, _) in enumerate(played):
         for copy, row in enumerate(rows):
             ends = (k for k in range(n) if t + k + 1 == len(played) or copy in played[t + k][1])
             last = next(ends, n - 1)
             window = [played[t + k][0][copy] for k in range(last + 1)]
-            folded = sum(gamma**k * step[4] for k, step in enumerate(window))
+            folded = sum(discount**k * step[4] for k, step in enumerate(window))
             survived = float(np.prod([step[5] for step in window]))
-            yield [*row[:4], folded, gamma**last * survived, *window[-1][6:]]
+            yield [*row[:4], folded, discount**last * survived, *window[-1][6:]]
 
 
 @pytest.mark.parametrize("copies", [1, 3])
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
-def test_n_step_rows_are_those_of_the_definition(copies, n):
-    """Whole numbers and gamma = 1/2 leave nothing to rounding."""
-    generator, transform = np.random.default_rng(n), NStepRows(COLUMNS, gamma=0.5, n=n)
-    for steps in (40, 3, 1, 60):  # periods, each of which begins with fresh episodes
+def test_n_step_rows_against_the_definition(copies, n):
+    """Integers and a discount of 1/2 are exact in float32. Each period begins with new
+    episodes."""
+    generator = np.random.default_rng(n)
+    transform = NStepRows(COLUMNS, 0.5, n=n)
+    for steps in (40, 3, 1, 60):
         played = list(_play(generator, copies, steps))
-        stored = np.concatenate(
-            [*(transform.add(rows.copy(), ended) for rows, ended in played), transform.flush()]
-        )
-        expected = np.float32(list(_oracle(played, n, 0.5)))
-        assert stored.dtype == np.float32 and len(stored) == steps * copies
+        added = [transform.add(rows.copy(), ended) for rows, ended in played]
+        stored = np.concatenate([*added, transform.flush()])
+        expected = np.float32(list(_expected(played, n, 0.5)))
+        assert stored.dtype == np.float32
+        assert len(stored) == steps * copies
         for copy in range(copies):
             np.testing.assert_array_equal(
                 stored[stored[:, 0] == copy], expected[expected[:, 0] == copy]
@@ -126,9 +128,9 @@ def test_n_step_rows_are_those_of_the_definition(copies, n):
     assert transform.flush().shape == (0, 9)
 
 
-def test_a_row_comes_as_soon_as_it_is_full_and_stays_as_it_was():
+def test_a_full_n_step_row_is_stored_immediately():
     rows = np.stack([[[0, 0, t, 0, 1, 1, 0, 0, t + 1]] for t in range(5)]).astype(np.float32)
-    transform = NStepRows(COLUMNS, gamma=0.5, n=3)
+    transform = NStepRows(COLUMNS, 0.5, n=3)
     given = [transform.add(row, ended=()) for row in rows]
     assert [len(block) for block in given] == [0, 0, 1, 1, 1]
     np.testing.assert_array_equal(
@@ -140,13 +142,12 @@ def test_a_row_comes_as_soon_as_it_is_full_and_stays_as_it_was():
 
 
 def test_one_step_rows_are_the_transitions():
-    transform, rows = OneStepRows(COLUMNS), np.ones((2, 9), np.float32)
-    assert transform.add(rows, [1]) is rows and transform.flush().shape == (0, 9)
+    transform = OneStepRows(COLUMNS, 0.99)
+    rows = np.ones((2, 9), np.float32)
+    assert transform.add(rows, [1]) is rows
+    assert transform.flush().shape == (0, 9)
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"), [({"n": 0}, "NStepRows.n must be"), ({"gamma": 2}, "NStepRows.gamma")]
-)
-def test_bad_n_step_numbers_are_refused(settings, words):
-    with pytest.raises(ConfigurationError, match=words):
-        NStepRows(COLUMNS, **{"gamma": 0.99, **settings})
+def test_a_number_out_of_range_raises():
+    with pytest.raises(ConfigurationError, match="NStepRows.n must be"):
+        NStepRows(COLUMNS, 0.99, n=0)

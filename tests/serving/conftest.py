@@ -1,4 +1,4 @@
-"""One exported policy for all tests that change nothing in it."""
+"""An exported policy that the tests of this folder share."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from tests.serving.exported import write
 
 @pytest.fixture(scope="session")
 def saved_model(tmp_path_factory) -> tuple[Path, TrainState]:
-    """An exported SavedModel that no test changes, and the state it came from."""
+    """An exported SavedModel, which tests must not change, and the state that it was exported
+    from."""
     folder = tmp_path_factory.mktemp("exported") / "policy"
     return folder, write(folder)

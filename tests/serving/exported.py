@@ -1,4 +1,4 @@
-"""A state with actions of every size, for a task with a nested observation and lopsided bounds."""
+"""Exported policies for tests: a nested observation, asymmetric bounds and large actions."""
 
 import functools
 from pathlib import Path
@@ -13,13 +13,15 @@ from sac_tf.serving import export_policy
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.types import EnvironmentSpec
 
-LOW, HIGH = np.float32([-2.0, -0.4]), np.float32([0.5, 0.7])
+LOW = np.float32([-2.0, -0.4])
+HIGH = np.float32([0.5, 0.7])
 
 
 def make_state(spec: EnvironmentSpec, seed: int = 0) -> TrainState:
     state = TrainState(
         spec,
         seed,
+        discount=0.99,
         actor=functools.partial(make_actor, hidden_units=(32,)),
         critic=functools.partial(make_critic, hidden_units=(8,)),
     )
@@ -38,20 +40,23 @@ def make_spec(
         },
         "seed": tf.TensorSpec([1], tf.float32, name="seed"),
     }
-    return EnvironmentSpec(
-        observation, tf.TensorSpec([len(low)], tf.float32, name="action"), low, high
-    )
+    action = tf.TensorSpec([len(low)], tf.float32, name="action")
+    return EnvironmentSpec(observation, action, action_low=low, action_high=high)
 
 
 def observations(size: int, seed: int = 1, key: str = "force 1") -> dict:
     """Observations [size, ...] of `make_spec`."""
     generator = np.random.default_rng(seed)
-    force, grid, seed_observation = (
-        generator.normal(size=[size, *shape]) for shape in ([3], [2, 2], [1])
-    )
-    return tf.nest.map_structure(
-        np.float32, {"hand": {key: force, "grid": grid}, "seed": seed_observation}
-    )
+    force = generator.normal(size=[size, 3])
+    grid = generator.normal(size=[size, 2, 2])
+    seed_observation = generator.normal(size=[size, 1])
+    observation = {"hand": {key: force, "grid": grid}, "seed": seed_observation}
+    return tf.nest.map_structure(np.float32, observation)
+
+
+def describe(task: str, spec: EnvironmentSpec) -> PolicySpec:
+    """Describes a policy after 12 steps with a mean return of -3.5."""
+    return PolicySpec.of(task, spec, step=12, episode_return=-3.5)
 
 
 def write(
@@ -63,5 +68,5 @@ def write(
     """Exports a policy to `folder` and returns its state."""
     spec = make_spec(key=key)
     state = make_state(spec, seed)
-    export_policy.export(state, spec, PolicySpec.of("none", spec, 12, -3.5), folder, form)
+    export_policy.export(state, spec, describe("none", spec), folder=folder, form=form)
     return state

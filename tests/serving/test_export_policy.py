@@ -1,4 +1,4 @@
-"""What an exported policy gives, beside the policy in this process."""
+"""Exported policies act like the policy in this process, and replace each other atomically."""
 
 import json
 import shutil
@@ -16,13 +16,13 @@ from sac_tf.networks.distributions import clamp_log_std
 from sac_tf.serving import export_policy, loading
 from sac_tf.serving.policy_spec import FILE_NAME
 from sac_tf.serving.signatures import scale_to_task
-from tests.serving.exported import HIGH, LOW, make_spec, make_state, observations, write
+from tests.serving.exported import HIGH, LOW, describe, make_spec, make_state, observations, write
 
 INPUTS = {"hand_force_1": ("hand", "force 1"), "hand_grid": ("hand", "grid"), "seed_": ("seed",)}
 
 
 def _inputs(observation):
-    """The observation as the signatures name it."""
+    """Returns the observation with the input names of the signatures."""
     force, grid, seed = tf.nest.flatten(observation)
     return {
         "hand_force_1": tf.constant(force),
@@ -32,25 +32,22 @@ def _inputs(observation):
 
 
 def _mean(state, observation):
-    """The oracle: float64 arithmetic of the bounds on the policy's own mean action."""
+    """The oracle: the policy's mean action, scaled to the bounds in float64."""
     squashed = state.policy(observation).mean_action().numpy().astype(np.float64)
     return LOW + (squashed + 1) / 2 * (HIGH.astype(np.float64) - LOW)
 
 
 @pytest.mark.parametrize("size", [1, 7])
-def test_serving_default_is_the_mean_action_within_the_bounds_of_the_task(saved_model, size):
+def test_serving_default_is_the_mean_action_within_bounds(saved_model, size):
     folder, state = saved_model
     observation = observations(size)
-    action = (
-        tf.saved_model.load(str(folder))
-        .signatures["serving_default"](**_inputs(observation))["action"]
-        .numpy()
-    )
+    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    action = signature(**_inputs(observation))["action"].numpy()
     np.testing.assert_allclose(action, _mean(state, observation), atol=1e-6)
     assert action.shape == (size, 2) and np.all(action >= LOW) and np.all(action <= HIGH)
 
 
-def test_saturated_actions_are_the_bounds_and_never_beyond(saved_model):
+def test_saturated_actions_are_exactly_within_bounds(saved_model):
     signature = tf.saved_model.load(str(saved_model[0])).signatures["serving_default"]
     huge = tf.nest.map_structure(lambda leaf: 1e6 * leaf, observations(200))
     action = signature(**_inputs(huge))["action"].numpy()
@@ -58,7 +55,7 @@ def test_saturated_actions_are_the_bounds_and_never_beyond(saved_model):
     np.testing.assert_allclose(np.where(action > (LOW + HIGH) / 2, HIGH, LOW), action, atol=1e-6)
 
 
-def test_sample_draws_from_the_policy_and_repeats_with_its_seed(saved_model):
+def test_sample_has_the_policy_distribution_and_is_seeded(saved_model):
     folder, state = saved_model
     sample = tf.saved_model.load(str(folder)).signatures["sample"]
     one = observations(1)
@@ -70,12 +67,13 @@ def test_sample_draws_from_the_policy_and_repeats_with_its_seed(saved_model):
     drawn = draw(3)
     np.testing.assert_array_equal(drawn, draw(3))
     assert np.abs(drawn - draw(4)).max() > 0.01 and np.abs(drawn - draw(3 + 2**40)).max() > 0.01
-    own = scale_to_task(state.policy(one).sample(4000, seed=[1, 2]), make_spec()).numpy()[:, 0]
+    sampled = state.policy(one).sample(4000, seed=[1, 2])
+    expected = scale_to_task(sampled, make_spec()).numpy()[:, 0]
     for moment in (np.mean, np.std):
-        np.testing.assert_allclose(moment(drawn, axis=0), moment(own, axis=0), atol=0.06)
+        np.testing.assert_allclose(moment(drawn, axis=0), moment(expected, axis=0), atol=0.06)
 
 
-def test_distribution_gives_the_gaussian_before_squashing(saved_model):
+def test_distribution_is_the_gaussian_before_squashing(saved_model):
     folder, state = saved_model
     observation = observations(5)
     result = tf.saved_model.load(str(folder)).signatures["distribution"](**_inputs(observation))
@@ -84,13 +82,20 @@ def test_distribution_gives_the_gaussian_before_squashing(saved_model):
     np.testing.assert_allclose(result["scale"], np.exp(clamp_log_std(log_std)), rtol=1e-6)
 
 
-def test_a_signature_outlives_the_object_it_was_loaded_with(saved_model):
+def test_a_signature_outlives_the_loaded_object(saved_model):
     signature = tf.saved_model.load(str(saved_model[0])).signatures["serving_default"]
     assert signature(**_inputs(observations(1)))["action"].shape == (1, 2)
     assert not signature.variables
 
 
-def test_policy_spec_says_what_is_in_the_folder(saved_model):
+def test_an_untested_tensorflow_raises_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(tf, "__version__", "2.99.0")
+    with pytest.raises(ConfigurationError, match="2.99.0 is installed.*2.15.x; install"):
+        write(tmp_path / "policy")
+    assert not list(tmp_path.iterdir())
+
+
+def test_policy_spec_describes_the_folder(saved_model):
     content = json.loads((saved_model[0] / FILE_NAME).read_text())
     assert {leaf["name"]: tuple(leaf["path"]) for leaf in content["observation"]} == INPUTS
     assert [leaf["shape"] for leaf in content["observation"]] == [[3], [2, 2], [1]]
@@ -117,49 +122,46 @@ def test_tflite_gives_the_same_mean_actions(saved_model, tmp_path):
         )
 
 
-def test_saved_model_cli_runs_it(saved_model, tmp_path):
+def test_saved_model_cli_runs_the_signatures(saved_model, tmp_path):
     np.save(tmp_path / "grid.npy", np.zeros([1, 2, 2], np.float32))
     expressions = "hand_force_1=[[0.5, 1, 2]];seed_=[[3.0]]"
     program = str(Path(sys.executable).with_name("saved_model_cli"))
     common = [program, "run", "--dir", str(saved_model[0]), "--tag_set", "serve"]
-    common += [
-        "--inputs",
-        f"hand_grid={tmp_path}/grid.npy",
-        "--outdir",
-        str(tmp_path),
-        "--overwrite",
-    ]
+    common += ["--inputs", f"hand_grid={tmp_path}/grid.npy"]
+    common += ["--outdir", str(tmp_path), "--overwrite"]
     inputs = {"serving_default": expressions, "sample": expressions + ";seed=5"}
     for signature, given in inputs.items():
         command = [*common, "--signature_def", signature, "--input_exprs", given]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        grid = tf.zeros([1, 2, 2])
-        seed = {"seed": tf.constant(5, tf.int64)} if signature == "sample" else {}
-        here = tf.saved_model.load(str(saved_model[0])).signatures[signature]
-        leaves = {
+        loaded = tf.saved_model.load(str(saved_model[0])).signatures[signature]
+        tensors = {
             "hand_force_1": tf.constant([[0.5, 1, 2]]),
-            "hand_grid": grid,
+            "hand_grid": tf.zeros([1, 2, 2]),
             "seed_": tf.constant([[3.0]]),
         }
-        np.testing.assert_allclose(
-            np.load(tmp_path / "action.npy"), here(**leaves, **seed)["action"], atol=1e-6
-        )
+        if signature == "sample":
+            tensors["seed"] = tf.constant(5, tf.int64)
+        expected = loaded(**tensors)["action"]
+        np.testing.assert_allclose(np.load(tmp_path / "action.npy"), expected, atol=1e-6)
 
 
 def test_exporting_again_replaces_the_policy(tmp_path):
-    old, new = write(tmp_path / "policy", seed=1), write(tmp_path / "policy", seed=2)
-    (observation, policy) = observations(1), loading.load(tmp_path / "policy")
+    old = write(tmp_path / "policy", seed=1)
+    new = write(tmp_path / "policy", seed=2)
+    policy = loading.load(tmp_path / "policy")
+    observation = observations(1)
     np.testing.assert_allclose(policy.act(observation), _mean(new, observation), atol=1e-6)
     assert np.abs(policy.act(observation) - _mean(old, observation)).max() > 1e-3
     assert [path.name for path in tmp_path.iterdir()] == ["policy"]
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
-def test_a_folder_is_replaced_at_once_or_not_at_all(tmp_path, monkeypatch, can_exchange):
+def test_a_folder_is_replaced_atomically_or_not_at_all(tmp_path, monkeypatch, can_exchange):
     if not can_exchange:
         monkeypatch.setattr(files, "_exchange", lambda *_: False)
-    folder, seen = tmp_path / "deep" / "policy", []
+    folder = tmp_path / "deep" / "policy"
+    seen = []
 
     def write_text(text, fail=False):
         def fill(unfinished):
@@ -178,24 +180,22 @@ def test_a_folder_is_replaced_at_once_or_not_at_all(tmp_path, monkeypatch, can_e
     assert [path.name for path in folder.parent.iterdir()] == ["policy"]
 
 
-def test_what_a_killed_export_left_does_not_stop_the_next(tmp_path):
+def test_an_export_replaces_the_rest_of_a_killed_export(tmp_path):
     (tmp_path / ".policy.unfinished").mkdir()
     (tmp_path / ".policy.unfinished" / "saved_model.pb").write_text("half")
     write(tmp_path / "policy")
     assert [path.name for path in tmp_path.iterdir()] == ["policy"]
 
 
-def test_nothing_but_an_exported_policy_is_replaced(tmp_path):
+def test_only_exported_policies_are_replaced(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     spec = make_spec()
     for folder in (tmp_path, tmp_path / "thesis.txt"):
         with pytest.raises(ConfigurationError, match="no exported policy"):
-            export_policy.export(
-                make_state(spec), spec, loading.PolicySpec.of("none", spec, 0, None), folder
-            )
+            export_policy.export(make_state(spec), spec, describe("none", spec), folder=folder)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_copy_elsewhere_loads(saved_model, tmp_path):
+def test_a_copied_folder_loads(saved_model, tmp_path):
     shutil.copytree(saved_model[0], tmp_path / "copy")
     assert loading.load(tmp_path / "copy").act(observations(2)).shape == (2, 2)

@@ -1,7 +1,9 @@
-"""Folders, observations and environments that an exported policy cannot be used with."""
+"""Loading of exported policies: light imports, and errors for everything that does not fit."""
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,13 +11,22 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.serving import export_policy, loading
-from sac_tf.serving.policy_spec import FILE_NAME, PolicySpec
-from tests.serving.exported import HIGH, LOW, make_spec, make_state, observations, write
+from sac_tf.serving.policy_spec import FILE_NAME
+from tests.serving.exported import HIGH, LOW, describe, make_spec, make_state, observations, write
+
+HEAVY = ("tensorflow_probability", "tf_agents", "reverb", "sac_tf.agents")
 
 
 @pytest.fixture
 def folder(saved_model, tmp_path):
     return shutil.copytree(saved_model[0], tmp_path / "policy")
+
+
+def test_loading_imports_no_training_code():
+    program = f"import sys, sac_tf.serving.loading; print({{*{HEAVY}}} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "set()"
 
 
 def _edit(folder, change):
@@ -49,14 +60,14 @@ def _edit(folder, change):
         (shutil.rmtree, "holds no exported policy"),
     ],
 )
-def test_a_folder_that_is_no_whole_policy_is_refused_in_one_sentence(folder, harm, message):
+def test_an_incomplete_or_damaged_policy_raises_one_sentence(folder, harm, message):
     harm(folder)
     with pytest.raises(ConfigurationError, match=message) as error:
         loading.load(folder)
     assert "\n" not in str(error.value)
 
 
-def test_other_files_beside_a_policy_do_no_harm(folder):
+def test_additional_files_in_the_folder_are_ignored(folder):
     (folder / "NOTES").write_text("the good one")
     assert loading.load(folder).spec.step == 12
 
@@ -82,8 +93,8 @@ def test_other_files_beside_a_policy_do_no_harm(folder):
         ),
     ],
 )
-def test_a_wrong_observation_is_refused_in_one_sentence(tmp_path_factory, form, change, message):
-    folder = tmp_path_factory.getbasetemp() / f"refusing-{form.name}"
+def test_a_wrong_observation_raises_one_sentence(tmp_path_factory, form, change, message):
+    folder = tmp_path_factory.getbasetemp() / f"checked-{form.name}"
     if not folder.exists():
         write(folder, form)
     observation = observations(1)
@@ -92,8 +103,8 @@ def test_a_wrong_observation_is_refused_in_one_sentence(tmp_path_factory, form, 
         loading.load(folder).act(observation)
 
 
-def test_an_environment_with_other_observations_or_bounds_is_refused():
-    spec = PolicySpec.of("Task-v0", make_spec(), 0, None)
+def test_another_observation_or_other_bounds_raise():
+    spec = describe("Task-v0", make_spec())
     spec.require_fit(make_spec())
     with pytest.raises(
         ConfigurationError, match=r"does not fit Task-v0: its lower action bounds are \(-2.0, -0.4"
@@ -109,20 +120,18 @@ def test_an_environment_with_other_observations_or_bounds_is_refused():
         spec.require_fit(flat)
 
 
-def test_a_task_that_is_not_installed_is_refused():
-    policy = loading.ExportedPolicy(
-        PolicySpec.of("Nowhere-v0", make_spec(), 0, None), lambda _: None
-    )
-    with pytest.raises(ConfigurationError, match="task of the policy is not here"):
+def test_a_task_that_is_not_installed_raises():
+    policy = loading.ExportedPolicy(describe("Nowhere-v0", make_spec()), act=lambda _: None)
+    with pytest.raises(ConfigurationError, match="task of the policy is not available"):
         loading.require_fit(policy)
 
 
-def test_input_names_are_identifiers_that_differ():
+def test_input_names_are_distinct_identifiers():
     observation = {
         name: tf.TensorSpec([1], tf.float32) for name in ("a b", "a_b", "1", "seed", "class")
     }
     spec = make_spec()
     object.__setattr__(spec, "observation", observation)
-    names = [leaf.name for leaf in PolicySpec.of("x", spec, 0, None).observation]
+    names = [leaf.name for leaf in describe("x", spec).observation]
     assert sorted(names) == ["_1", "a_b", "a_b_", "class", "seed_"]
     assert make_state(spec) is not None

@@ -1,4 +1,4 @@
-"""A policy that normalises its observations takes its statistics along, in every format."""
+"""Policies with running normalization: every export format includes the statistics."""
 
 import functools
 
@@ -11,11 +11,10 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.running_normalization import RunningNormalization, make_observer
 from sac_tf.serving import export_policy, loading
-from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.serving.signatures import scale_to_task
 from sac_tf.tf_agents.export import TF_AGENTS
 from sac_tf.training.acting import mean_actions
-from tests.serving.exported import make_spec, observations
+from tests.serving.exported import describe, make_spec, observations
 
 SPEC = make_spec(key="force_1")
 
@@ -29,12 +28,10 @@ def _observations(size, seed):
 @pytest.fixture(scope="module")
 def state():
     actor = functools.partial(make_actor, hidden_units=(32,), normalization=RunningNormalization)
-    state = TrainState(
-        SPEC, 0, actor=actor, critic=functools.partial(make_critic, hidden_units=(8,))
-    )
-    for (
-        variable
-    ) in state.actor.trainable_variables:  # biases of zero would be left out of the exported graph
+    critic = functools.partial(make_critic, hidden_units=(8,))
+    state = TrainState(SPEC, seed=0, discount=0.99, actor=actor, critic=critic)
+    # Biases of zero would be left out of the exported graph.
+    for variable in state.actor.trainable_variables:
         variable.assign(variable + 0.1 * tf.random.stateless_normal(variable.shape, [7, 0]))
     make_observer([state.actor])(_observations(100, seed=2))
     return state
@@ -44,18 +41,17 @@ def state():
     ("form", "tolerance"),
     [(export_policy.SAVED_MODEL, 0), (export_policy.TFLITE, 1e-5), (TF_AGENTS, 0)],
 )
-def test_it_acts_as_the_state_it_came_from(state, tmp_path, form, tolerance):
-    export_policy.export(
-        state, SPEC, PolicySpec.of("none", SPEC, 12, -3.5), tmp_path / "policy", form
-    )
-    policy = loading.load(tmp_path / "policy")
+def test_an_exported_policy_acts_like_its_state(state, tmp_path, form, tolerance):
+    folder = tmp_path / "policy"
+    export_policy.export(state, SPEC, describe("none", SPEC), folder=folder, form=form)
+    policy = loading.load(folder)
     for size in (1, 7):
         observation = _observations(size, seed=3)
         expected = scale_to_task(mean_actions(state, SPEC, size)(observation), SPEC)
         np.testing.assert_allclose(policy.act(observation), expected, rtol=0, atol=tolerance)
 
 
-def test_the_statistics_matter(state):
+def test_the_statistics_change_the_actions(state):
     observation = _observations(7, seed=3)
     plain = make_actor(SPEC, seed=0, hidden_units=(32,))
     plain.set_weights([weight.numpy() for weight in state.actor.trainable_variables])

@@ -1,3 +1,5 @@
+"""Settings of a sweep, parsed from --sweep and --variant, and their errors."""
+
 import pytest
 
 from sac_tf.errors import ConfigurationError
@@ -89,28 +91,28 @@ def test_variants_are_bindings_and_files():
             "must give a list of values, critic.ensemble_size=",
         ),
         (settings.grid, ["critic.ensemble_size=[]"], "must give a list of values"),
-        (settings.grid, ["critic.ensemble_size=[2"], "is no gin binding: EOF in multi-line"),
-        (settings.grid, ["critic"], "--sweep: 'critic' is no gin binding: Couldn't parse"),
-        (settings.grid, [""], "--sweep: '' is no gin binding"),
-        (settings.grid, ["include 'x.gin'"], "is no gin binding"),
-        (settings.grid, ["a.b=[1]\nc.d=[2]"], "is no gin binding"),
+        (settings.grid, ["critic.ensemble_size=[2"], "is not a gin binding: EOF in multi-line"),
+        (settings.grid, ["critic"], "--sweep: 'critic' is not a gin binding: Couldn't parse"),
+        (settings.grid, [""], "--sweep: '' is not a gin binding"),
+        (settings.grid, ["include 'x.gin'"], "is not a gin binding"),
+        (settings.grid, ["a.b=[1]\nc.d=[2]"], "is not a gin binding"),
         (settings.grid, ["a.b=[1]", "a.b=[2]"], "--sweep names a parameter twice: a.b, a.b"),
-        (settings.grid, ["a.b=[1, 1]"], "'b=1' needs a name of its own: its folder is 'b=1'"),
-        (settings.grid, ["a.b=['x', x]"], "is no gin binding"),
-        (settings.grid, ["train.seed=[1]"], "cannot set train.seed, which --seeds does"),
+        (settings.grid, ["a.b=[1, 1]"], "'b=1' needs a unique name: its folder is 'b=1'"),
+        (settings.grid, ["a.b=['x', x]"], "is not a gin binding"),
+        (settings.grid, ["train.seed=[1]"], "cannot set train.seed; use --seeds"),
         (settings.variants, ["a.b=1"], "must be a name, a colon and bindings"),
         (settings.variants, ["a.b='x:y'"], "must be a name, a colon and bindings"),
-        (settings.variants, [": a.b=1"], "'' needs a name of its own"),
-        (settings.variants, ["..:"], r"'\.\.' needs a name of its own"),
-        (settings.variants, ["x:", "x: a.b=1"], "'x' needs a name of its own"),
+        (settings.variants, [": a.b=1"], "'' needs a unique name"),
+        (settings.variants, ["..:"], r"'\.\.' needs a unique name"),
+        (settings.variants, ["x:", "x: a.b=1"], "'x' needs a unique name"),
         (
             settings.variants,
             ["x: a.b=1 c.d=2"],
-            "'a.b=1 c.d=2' is no gin binding: Expected newline",
+            "'a.b=1 c.d=2' is not a gin binding: Expected newline",
         ),
         (settings.variants, ["x: train.seed=1"], "cannot set train.seed"),
     ],
 )
-def test_what_is_no_setting_is_refused(make, texts, words):
+def test_an_invalid_setting_raises(make, texts, words):
     with pytest.raises(ConfigurationError, match=words):
         make(texts)

@@ -1,4 +1,4 @@
-"""Tables and figures from the files of runs, against numbers worked by hand."""
+"""Tables and figures of sweeps, against numbers worked by hand."""
 
 import csv
 import itertools
@@ -19,9 +19,9 @@ def _run(root_dir, evaluations):
     return root_dir
 
 
-def test_the_table_is_that_of_the_last_step_that_all_seeds_reached(tmp_path):
-    """Middle half of 1, 2, 4, 105: 2 and 4. Sums of four draws with replacement say how often each
-    mean comes."""
+def test_the_table_shows_the_last_step_of_all_seeds(tmp_path):
+    """The middle half of 1, 2, 4, 105 is 2 and 4. Enumerating all draws with replacement gives the
+    exact distribution of the mean."""
     finals = [4.0, 105.0, 1.0, 2.0]
     four = [_run(tmp_path / f"four-{i}", {100: -1, 200: value}) for i, value in enumerate(finals)]
     four[0] = _run(tmp_path / "longer", {100: -1, 200: 4.0, 300: 9})
@@ -32,18 +32,19 @@ def test_the_table_is_that_of_the_last_step_that_all_seeds_reached(tmp_path):
         ("one", 1, 100),
     ]
     assert (rows[0].mean, rows[0].interquartile_mean) == (28.0, 3.0)
-    draws = np.array(list(itertools.product(finals, repeat=4)))  # all 256 resamples, equally likely
+    # All 256 resamples are equally likely.
+    draws = np.array(list(itertools.product(finals, repeat=4)))
     middle = np.sort(draws)[:, 1:3].mean(1)
     assert (rows[0].mean_low, rows[0].mean_high) == pytest.approx(
         np.quantile(draws.mean(1), [0.025, 0.975]), abs=0.26
     )
-    bounds = rows[0].interquartile_mean_low, rows[0].interquartile_mean_high
+    bounds = (rows[0].interquartile_mean_low, rows[0].interquartile_mean_high)
     assert bounds == pytest.approx(np.quantile(middle, [0.025, 0.975]), abs=0.01)
     assert (rows[1].mean, rows[1].interquartile_mean) == (7.0, 7.0)
     assert np.isnan([rows[1].mean_low, rows[1].mean_high, rows[1].interquartile_mean_low]).all()
 
 
-def test_intervals_are_the_same_each_time_and_nobody_elses_draws_move():
+def test_intervals_repeat_and_keep_the_global_generator():
     scores = np.random.default_rng(0).normal(size=(5, 3))
     np.random.seed(7)
     first = summary.estimate(scores, lambda s: s.mean((0, 1)))
@@ -56,8 +57,19 @@ def test_intervals_are_the_same_each_time_and_nobody_elses_draws_move():
 
 
 def test_the_table_is_written_and_printed(tmp_path):
-    row = summary.Row("a, b", 3, 1_000_000, 10.0, 9.0, 11.123456789, -1.0, -2.0, 0.5)
-    single = summary.Row("c", 1, 5, 2.0, *[np.nan] * 2, 2.0, *[np.nan] * 2)
+    row = summary.Row(
+        setting="a, b",
+        seeds=3,
+        step=1_000_000,
+        mean=10.0,
+        mean_low=9.0,
+        mean_high=11.123456789,
+        interquartile_mean=-1.0,
+        interquartile_mean_low=-2.0,
+        interquartile_mean_high=0.5,
+    )
+    unknown = {name: np.nan for name in summary.Row._fields if name.endswith(("_low", "_high"))}
+    single = summary.Row(setting="c", seeds=1, step=5, mean=2.0, interquartile_mean=2.0, **unknown)
     summary.write_table([row, single], tmp_path / "table.csv")
     with (tmp_path / "table.csv").open(newline="") as file:
         header, first, second = csv.reader(file)
@@ -83,10 +95,8 @@ def test_the_band_of_the_figure_is_the_interval_of_the_mean(tmp_path, monkeypatc
     steps, returns = plot.read_curves(runs)
     assert steps.tolist() == [100, 200] and returns.tolist() == [[1, 5], [3, 5], [8, 5]]
     low, high = seen["band"](returns)
-    assert (low[0], high[0]) == (
-        1.0,
-        8.0,
-    )  # three equal draws have probability 1/27 each, more than 2.5%
+    # Three equal draws have probability 1/27, more than 2.5%.
+    assert (low[0], high[0]) == (1.0, 8.0)
     assert (low[1], high[1]) == (5.0, 5.0)
     monkeypatch.undo()
     summary.draw({"x": runs, "y": runs[:1]}, tmp_path / "figure.png")

@@ -1,4 +1,4 @@
-"""Which runs a sweep consists of, and which of them are done."""
+"""The runs of a sweep, which of them are finished, and the lock of its folder."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sac_tf.sweeps.settings import Setting
 
 def _plan(root_dir, *bindings):
     settings = [Setting("a b", ("x.gin",), ("c.d = 1",)), Setting("e", (), ())]
-    return sweep.plan(root_dir, settings, 2, ["task.gin"], bindings)
+    return sweep.plan(root_dir, settings, 2, gin_files=["task.gin"], gin_bindings=bindings)
 
 
 def test_the_plan_has_each_seed_of_each_setting():
@@ -20,13 +20,11 @@ def test_the_plan_has_each_seed_of_each_setting():
     assert runs[2].root_dir == Path("r/a_b/seed-1")
     assert runs[2].gin_files == ("task.gin", "x.gin")
     assert runs[2].gin_bindings == ("f.g=2", "c.d = 1", "train.seed = 1")
-    assert runs[3].gin_files == ("task.gin",) and runs[3].gin_bindings == (
-        "f.g=2",
-        "train.seed = 1",
-    )
+    assert runs[3].gin_files == ("task.gin",)
+    assert runs[3].gin_bindings == ("f.g=2", "train.seed = 1")
 
 
-def test_a_run_is_done_until_its_configuration_changes(tmp_path, monkeypatch):
+def test_a_run_is_finished_until_its_configuration_changes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("task.gin").write_text("include 'base.gin'\n")
     Path("base.gin").write_text("h.i = 1\n")
@@ -40,7 +38,7 @@ def test_a_run_is_done_until_its_configuration_changes(tmp_path, monkeypatch):
     assert not run.is_finished()
 
 
-def test_two_sweeps_do_not_share_a_folder(tmp_path):
+def test_a_second_sweep_in_the_same_folder_raises(tmp_path):
     with (
         sweep.claim(tmp_path),
         pytest.raises(ConfigurationError, match="is in use by another sweep"),

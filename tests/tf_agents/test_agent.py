@@ -1,5 +1,4 @@
-"""The agent on its own: defaults, specs of every kind, weights, boundaries, what moves and what
-does not."""
+"""The TF-Agents agent: defaults, specs, row weights, episode boundaries, updates, errors, gin."""
 
 import gin
 import numpy as np
@@ -15,7 +14,7 @@ from tf_agents.trajectories import trajectory
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.tf_agents import SacAgent
 from sac_tf.training.learner import Learner
-from sac_tf.training.train import Training  # noqa: F401  (registers what the shipped files name)
+from sac_tf.training.train import Training  # noqa: F401 (registers gin names)
 from tests.tf_agents.making import ACTION, OBSERVATION, TIME_STEP, make
 
 
@@ -49,14 +48,14 @@ def test_two_specs_are_enough(agent, experience):
 
 
 def test_defaults_are_those_of_the_core(agent):
-    assert agent._target_rule == {"gamma": 0.99, "tau": 0.005, "target_period": 1}
+    assert agent._target_rule == {"tau": 0.005, "target_period": 1}
+    assert agent.state.discount == 0.99
     assert agent.state.target_entropy == pytest.approx(-2 + 2 * np.log(1.25))
-    assert [
-        layer.units for layer in agent.state.critic.model.layers if hasattr(layer, "members")
-    ] == [256, 256, 1]
+    layers = [layer for layer in agent.state.critic.model.layers if hasattr(layer, "members")]
+    assert [layer.units for layer in layers] == [256, 256, 1]
 
 
-def test_global_seed_repeats_weights_and_training(experience):
+def test_the_global_seed_repeats_weights_and_training(experience):
     def trained(seed):
         agent = make()
         tf.random.set_seed(seed)
@@ -68,7 +67,7 @@ def test_global_seed_repeats_weights_and_training(experience):
     assert np.any(trained(3)[0] != trained(4)[0])
 
 
-def test_trajectories_and_transitions_train_alike(experience):
+def test_trajectories_and_transitions_train_equally(experience):
     steps = tf.nest.map_structure(
         lambda leaf: tf.squeeze(leaf, 1), trajectory.to_transition(experience())
     )
@@ -82,9 +81,9 @@ def test_trajectories_and_transitions_train_alike(experience):
 
 
 def test_boundary_rows_never_train(experience):
-    """Rows that join two episodes change no loss, whatever they hold: the first eight rows draw the
-    same actions."""
-    spec = tensor_spec.BoundedTensorSpec([1], tf.float32, -2.0, 0.5, "action")
+    """Rows that join two episodes do not change the losses: the first eight rows sample the same
+    actions with and without them."""
+    spec = tensor_spec.BoundedTensorSpec([1], tf.float32, minimum=-2.0, maximum=0.5, name="action")
     clean = experience(spec, rows=8)
     joined = experience(spec, rows=4, seed=1)._replace(
         step_type=tf.constant([[2, 0]] * 4),
@@ -110,32 +109,30 @@ def test_a_batch_of_boundary_rows_trains_nothing(agent, experience):
     np.testing.assert_array_equal(info.extra, [0, 0, 0])
 
 
-def test_weights_of_zero_are_rows_left_out(experience):
-    """A row of weight 0 counts in the mean (as in TF-Agents), and nothing of it reaches the
-    loss."""
+def test_rows_with_zero_weight_do_not_change_the_loss(experience):
+    """As in TF-Agents, a row with weight 0 still counts in the denominator of the mean."""
+
+    def critic_loss(rows, weights=None):
+        return float(make().train(rows, weights=weights).extra.critic_loss)
+
     given = experience(rows=4)
     odd = given._replace(reward=tf.tensor_scatter_nd_update(given.reward, [[2, 0]], [1e6]))
-    losses = []
-    for rows in (given, odd):
-        agent = make()
-        losses.append(
-            float(agent.train(rows, weights=tf.constant([1.0, 1.0, 0.0, 1.0])).extra.critic_loss)
-        )
+    weights = tf.constant([1.0, 1.0, 0.0, 1.0])
 
-    assert losses[0] == losses[1]
-    assert float(make().train(given, weights=2.0).extra.critic_loss) == pytest.approx(
-        2 * float(make().train(given).extra.critic_loss)
-    )
+    assert critic_loss(given, weights) == critic_loss(odd, weights)
+    assert critic_loss(given, weights=2.0) == pytest.approx(2 * critic_loss(given))
 
 
 def test_per_dimension_bounds_and_nested_specs():
     observation = {
-        "position": tensor_spec.BoundedTensorSpec([2, 2], tf.float32, -1, 1),
-        "pixel": tensor_spec.BoundedTensorSpec([3], tf.uint8, 0, 2),
+        "position": tensor_spec.BoundedTensorSpec([2, 2], tf.float32, minimum=-1, maximum=1),
+        "pixel": tensor_spec.BoundedTensorSpec([3], tf.uint8, minimum=0, maximum=2),
     }
     action = (
-        tensor_spec.BoundedTensorSpec([2], tf.float32, [-3.0, 0.0], [1.0, 0.1], "legs"),
-        {"arm": tensor_spec.BoundedTensorSpec([], tf.float32, -1.0, 4.0, "arm")},
+        tensor_spec.BoundedTensorSpec(
+            [2], tf.float32, minimum=[-3.0, 0.0], maximum=[1.0, 0.1], name="legs"
+        ),
+        {"arm": tensor_spec.BoundedTensorSpec([], tf.float32, minimum=-1, maximum=4, name="arm")},
     )
     agent = make(time_step_spec=ts.time_step_spec(observation), action_spec=action)
     given = tensor_spec.sample_spec_nest(agent.collect_data_spec, outer_dims=(300, 2))
@@ -154,11 +151,10 @@ def test_per_dimension_bounds_and_nested_specs():
 
 
 def test_density_is_in_units_of_the_bounds(agent):
-    """Integrates pi(a|s) over the box: 1 only if log pi has the log|scale| term."""
+    """The integral of pi(a|s) over the box is 1 only if log pi has the log|scale| term."""
     step = ts.restart(tf.ones([1, 3]), 1)
-    grid = np.stack(np.meshgrid(*[np.linspace(-2 + 0.005, 0.5 - 0.005, 250)] * 2), -1).reshape(
-        -1, 2
-    )
+    axis = np.linspace(-2 + 0.005, 0.5 - 0.005, 250)
+    grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
     density = np.exp(agent.policy.distribution(step).action.log_prob(grid.astype(np.float32)))
 
     assert density.mean() * 2.5**2 == pytest.approx(1, abs=0.02)
@@ -206,19 +202,20 @@ def test_targets_move_every_second_step(experience):
     assert moved == [False, True, False, True]
 
 
-def test_regularization_of_given_networks_counts(networks):
+def test_regularization_of_given_networks_is_added(networks):
+    def critic_loss(agent):
+        tf.random.set_seed(0)
+        step = ts.restart(tf.ones([2, 3]), 2)
+        actions = tf.zeros([2, 2])
+        loss = tf.math.squared_difference
+        return float(agent.critic_loss(step, actions, step, td_errors_loss_fn=loss))
+
+    plain = make(**networks())
     given = networks()
     given["critic_network"].add_loss(lambda: tf.constant(3.0))
-    plain, regularized = make(**networks()), make(**given)
-    step = ts.restart(tf.ones([2, 3]), 2)
-    values = []
-    for agent in (plain, regularized):
-        tf.random.set_seed(0)
-        values.append(
-            float(agent.critic_loss(step, tf.zeros([2, 2]), step, tf.math.squared_difference))
-        )
+    regularized = make(**given)
 
-    assert values[1] - values[0] == pytest.approx(3, abs=1e-4)
+    assert critic_loss(regularized) - critic_loss(plain) == pytest.approx(3, abs=1e-4)
 
 
 def test_summaries_are_written(tmp_path, experience):
@@ -242,18 +239,18 @@ def test_summaries_are_written(tmp_path, experience):
     assert any("grad" in tag for tag in tags)
 
 
-def test_a_loss_that_is_not_finite_is_an_error(agent, experience):
+def test_a_loss_that_is_not_finite_raises(agent, experience):
     with pytest.raises(tf.errors.InvalidArgumentError, match="not finite"):
         agent.train(experience()._replace(reward=tf.fill([16, 2], np.nan)))
 
 
-def test_the_names_of_the_library_and_of_tf_agents_do_not_meet_in_gin():
-    """A process that has imported both, as this one has, reads the shipped files."""
+def test_gin_names_do_not_conflict_with_those_of_tf_agents():
+    """A process that has imported both libraries, as this one, can parse the shipped files."""
     gin.parse_config_file("gin_configs/tasks/pendulum.gin")
     assert gin.query_parameter("train.learner").configurable.wrapped is Learner
 
 
-def test_gin_configures_it():
+def test_gin_configures_the_agent():
     gin.parse_config("sac_tf.tf_agents.SacAgent.gamma = 0.5")
     try:
         configured = gin.get_configurable("sac_tf.tf_agents.SacAgent")

@@ -1,4 +1,4 @@
-"""What the agent refuses, each with one sentence."""
+"""Invalid arguments of the agent raise one sentence each."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,13 @@ import tensorflow as tf
 from tf_agents.specs import array_spec, tensor_spec
 
 from sac_tf.errors import ConfigurationError
-from tests.tf_agents.making import OBSERVATION, make
+from tests.tf_agents.making import OBSERVATION, make, message_of
 
 
 def bounded(minimum, maximum, dtype=tf.float32):
-    return tensor_spec.BoundedTensorSpec([1], dtype, minimum, maximum, "action")
+    return tensor_spec.BoundedTensorSpec(
+        [1], dtype, minimum=minimum, maximum=maximum, name="action"
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,10 +38,10 @@ def bounded(minimum, maximum, dtype=tf.float32):
         ({"gradient_clipping": -1.0}, "gradient_clipping must be .*got -1.0"),
     ],
 )
-def test_bad_input_is_one_sentence(changes, message):
+def test_bad_input_raises_one_sentence(changes, message):
     with pytest.raises(ConfigurationError, match=message) as error:
         make(**changes)
-    assert "\n" not in str(error.value)
+    assert "\n" not in message_of(error)
 
 
 def test_a_second_critic_needs_the_first(networks):
@@ -49,6 +51,6 @@ def test_a_second_critic_needs_the_first(networks):
         make(critic_network_2=networks()["critic_network_2"])
 
 
-def test_experience_that_does_not_fit_is_refused(agent, experience):
+def test_experience_of_another_length_raises(agent, experience):
     with pytest.raises(ValueError, match="sequence_length"):
         agent.train(tf.nest.map_structure(lambda leaf: leaf[:, :1], experience()))

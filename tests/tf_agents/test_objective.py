@@ -1,4 +1,4 @@
-"""Weights, regularization and boundaries, against numbers worked by hand."""
+"""Row weights, regularization and episode boundaries, against numbers worked by hand."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
-"""The losses equal those of TF-Agents' own agent, with the same networks, batch and random
-actions."""
+"""Losses and updates equal those of TF-Agents' own agent, with the same networks, batch and
+random actions."""
 
 import numpy as np
 import pytest
@@ -24,10 +24,12 @@ SETTINGS = {
 
 
 def pair(networks, bounds, optimizer=None, **settings):
-    """Returns our agent and theirs, with equal networks that are not shared."""
-    spec = tensor_spec.BoundedTensorSpec([2], tf.float32, *bounds, "action")
-    return spec, *(
-        constructor(
+    """Returns the action spec, our agent and theirs, whose networks are equal but not shared."""
+    low, high = bounds
+    spec = tensor_spec.BoundedTensorSpec([2], tf.float32, minimum=low, maximum=high, name="action")
+
+    def make(constructor):
+        return constructor(
             TIME_STEP,
             spec,
             actor_optimizer=optimizer and optimizer(),
@@ -37,26 +39,29 @@ def pair(networks, bounds, optimizer=None, **settings):
             **networks(spec),
             **settings,
         )
-        for constructor in (SacAgent, sac_agent.SacAgent)
-    )
+
+    return spec, make(SacAgent), make(sac_agent.SacAgent)
 
 
 def three_losses(agent, steps, weights, loss):
-    """Returns the losses of the public methods; each draws the same actions whenever this is
-    called."""
+    """Returns the losses of the three public methods. The seed makes every agent sample the same
+    actions."""
     time_steps, policy_steps, next_time_steps = steps
-    calls = (
-        lambda: agent.critic_loss(
-            time_steps, policy_steps.action, next_time_steps, loss, SETTINGS["gamma"], 0.3, weights
-        ),
-        lambda: agent.actor_loss(time_steps, weights),
-        lambda: agent.alpha_loss(time_steps, weights),
+    tf.random.set_seed(7)
+    critic = agent.critic_loss(
+        time_steps,
+        policy_steps.action,
+        next_time_steps,
+        td_errors_loss_fn=loss,
+        gamma=SETTINGS["gamma"],
+        reward_scale_factor=SETTINGS["reward_scale_factor"],
+        weights=weights,
     )
-    values = []
-    for call in calls:
-        tf.random.set_seed(7)
-        values.append(float(call()))
-    return values
+    tf.random.set_seed(7)
+    actor = agent.actor_loss(time_steps, weights)
+    tf.random.set_seed(7)
+    alpha = agent.alpha_loss(time_steps, weights)
+    return [float(critic), float(actor), float(alpha)]
 
 
 @pytest.mark.parametrize("loss", [tf.math.squared_difference, common.element_wise_huber_loss])
@@ -67,12 +72,11 @@ def test_each_loss_equals_theirs(networks, experience, bounds, weighted, loss):
     steps = common_steps(experience(spec))
     weights = tf.linspace(0.0, 2.0, 16) if weighted else None
 
-    expected = three_losses(theirs, steps, weights, loss)
+    expected = three_losses(theirs, steps, weights, loss=loss)
+    found = three_losses(ours, steps, weights, loss=loss)
 
-    np.testing.assert_allclose(
-        three_losses(ours, steps, weights, loss), expected, rtol=1e-5, atol=1e-5
-    )
-    assert min(map(abs, expected)) > 1e-2  # so that equality says something
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert min(map(abs, expected)) > 1e-2  # values near 0 would be equal within the tolerance
 
 
 def common_steps(experience):
@@ -94,9 +98,9 @@ def test_loss_of_experience_equals_theirs(networks, experience, bounds):
 
 
 @pytest.mark.parametrize("optimizer", [tf.keras.optimizers.Adam, tf.compat.v1.train.AdamOptimizer])
-def test_training_moves_critics_actor_and_targets_as_theirs(networks, experience, optimizer):
-    # The temperature stays: theirs moves it with actions of a third draw, ours with those of the
-    # actor step.
+def test_training_updates_networks_like_theirs(networks, experience, optimizer):
+    # The temperature is fixed: their alpha step samples its own actions, ours reuses the actions of
+    # the actor step.
     changes = {"gradient_clipping": 0.5, "target_update_period": 2, "alpha_loss_weight": 0.0}
     _, ours, theirs = pair(networks, (-2.0, 0.5), optimizer, **changes, **SETTINGS)
     for agent in (ours, theirs):

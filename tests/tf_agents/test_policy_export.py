@@ -1,4 +1,4 @@
-"""The policy that TF-Agents users load: as they do, and with TensorFlow alone."""
+"""Policies in the tf_agents format load with TF-Agents, with TensorFlow alone and with us."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def _mean(state, observation):
     return scale_to_task(state.policy(observation).mean_action(), make_spec()).numpy()
 
 
-def test_tf_agents_loads_and_calls_it_as_its_own(exported):
+def test_tf_agents_loads_and_calls_the_policy(exported):
     folder, state = exported
     policy = SavedModelPyTFEagerPolicy(str(folder), load_specs_from_pbtxt=True)
     assert policy.get_train_step() == 12
@@ -56,7 +56,7 @@ def test_tf_agents_loads_and_calls_it_as_its_own(exported):
     np.testing.assert_allclose(step.action, _mean(state, observations(1, key=KEY))[0], atol=1e-6)
 
 
-def test_tensorflow_alone_loads_and_calls_it(exported):
+def test_tensorflow_alone_loads_and_calls_the_policy(exported):
     folder, state = exported
     ones = tf.nest.map_structure(np.ones_like, observations(2, key=KEY))
     command = [sys.executable, "-c", TENSORFLOW_ALONE, str(folder)]
@@ -71,14 +71,12 @@ def test_our_loader_gives_the_same_actions(exported):
     folder, state = exported
     policy = loading.load(folder)
     for size in (1, 7):
-        np.testing.assert_allclose(
-            policy.act(observations(size, key=KEY)),
-            _mean(state, observations(size, key=KEY)),
-            atol=1e-6,
-        )
+        observation = observations(size, key=KEY)
+        expected = _mean(state, observation)
+        np.testing.assert_allclose(policy.act(observation), expected, atol=1e-6)
 
 
-def test_a_key_that_tf_agents_cannot_name_is_refused(tmp_path):
+def test_a_key_that_tf_agents_cannot_name_raises(tmp_path):
     with pytest.raises(ConfigurationError, match="cannot name the observation 'force 1'"):
         write(tmp_path / "policy", TF_AGENTS, key="force 1")
     assert not list(tmp_path.iterdir())

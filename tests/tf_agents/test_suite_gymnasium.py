@@ -1,4 +1,4 @@
-"""Gymnasium environments as PyEnvironments."""
+"""Gymnasium environments as PyEnvironments: specs, episodes, time limits, seeds, wrappers."""
 
 import gymnasium
 import numpy as np
@@ -9,14 +9,15 @@ from tf_agents.trajectories import time_step as ts
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.tf_agents import suite_gymnasium
+from tests.tf_agents.making import message_of
 
 
 class Countdown(gymnasium.Env):
-    """Terminates after four steps; float64, unlike the specs that TF-Agents should see."""
+    """Terminates after four steps; has float64 spaces, which TF-Agents must see as float32."""
 
     observation_space = gymnasium.spaces.Dict(
         {
-            "count": gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float64),
+            "count": gymnasium.spaces.Box(-np.inf, np.inf, (1,), dtype=np.float64),
             "noise": gymnasium.spaces.Box(0, 1, (2,)),
         }
     )
@@ -35,13 +36,10 @@ class Countdown(gymnasium.Env):
     def step(self, action):
         assert self.action_space.contains(action)
         self._count += 1
-        return (
-            self._observe(),
-            0.1 * self._count,
-            self._count == self._length,
-            False,
-            {"count": self._count},
-        )
+        reward = 0.1 * self._count
+        terminated = self._count == self._length
+        truncated = False
+        return self._observe(), reward, terminated, truncated, {"count": self._count}
 
     def _observe(self):
         return {
@@ -58,7 +56,7 @@ def registered():
 
 
 def episode(environment, action):
-    """Returns the steps of one episode, the first and the last included."""
+    """Returns the time steps of one episode, including the first and the last."""
     steps = [environment.reset()]
     while not steps[-1].is_last():
         steps.append(environment.step(action))
@@ -70,13 +68,13 @@ def episode(environment, action):
     "name", ["Pendulum-v1", "CartPole-v1", "Countdown-v0", "InvertedPendulum-v5"]
 )
 @pytest.mark.parametrize("copies", [None, 2])
-def test_environment_keeps_to_its_specs(name, copies):
+def test_an_environment_conforms_to_its_specs(name, copies):
     environment = suite_gymnasium.load(name, max_episode_steps=20, num_environments=copies, seed=0)
 
     utils.validate_py_environment(environment, episodes=3)
 
 
-def test_termination_and_its_numbers():
+def test_rewards_and_discounts_of_a_terminated_episode():
     steps = episode(suite_gymnasium.load("Countdown-v0"), np.array([0.7, 3.0], np.float32))
 
     assert [int(step.step_type) for step in steps] == [0, 1, 1, 1, 2]
@@ -92,7 +90,7 @@ def test_termination_and_its_numbers():
 @pytest.mark.parametrize(
     ("limit", "length", "last_discount"), [(3, 3, 0.9), (None, 4, 0.0), (0, 4, 0.0), (4, 4, 0.0)]
 )
-def test_one_time_limit_that_keeps_the_discount(limit, length, last_discount):
+def test_a_time_limit_keeps_the_discount(limit, length, last_discount):
     steps = episode(suite_gymnasium.load("Countdown-v0", 0.9, limit), np.zeros(2, np.float32))
 
     assert len(steps) - 1 == length
@@ -100,7 +98,7 @@ def test_one_time_limit_that_keeps_the_discount(limit, length, last_discount):
     assert [float(step.discount) for step in steps[1:-1]] == pytest.approx([0.9] * (length - 1))
 
 
-def test_registered_limit_can_be_raised_and_removed():
+def test_the_registered_limit_can_be_raised_and_removed():
     def longest(limit):
         environment = suite_gymnasium.load(
             "Countdown-v0", max_episode_steps=limit, gym_kwargs={"length": 12}
@@ -110,14 +108,14 @@ def test_registered_limit_can_be_raised_and_removed():
     assert [longest(None), longest(11), longest(0)] == [10, 11, 12]
 
 
-def test_an_episode_follows_another():
+def test_an_episode_follows_the_previous_one():
     environment = suite_gymnasium.load("Countdown-v0")
     types = [int(environment.step(np.zeros(2, np.float32)).step_type) for _ in range(7)]
 
     assert types == [0, 1, 1, 1, 2, 0, 1]
 
 
-def test_seed_repeats_a_run_and_not_an_episode():
+def test_a_seed_repeats_a_run_but_episodes_differ():
     def observations(environment):
         return [environment.reset().observation["noise"].tolist() for _ in range(3)]
 
@@ -130,31 +128,32 @@ def test_seed_repeats_a_run_and_not_an_episode():
     assert observations(suite_gymnasium.load("Countdown-v0", seed=6)) != first
 
 
-def test_copies_differ_and_the_first_is_the_single_one():
+def test_copies_differ_and_the_first_equals_a_single_one():
     batch = suite_gymnasium.load("Countdown-v0", num_environments=3, seed=5)
     noise = batch.reset().observation["noise"]
+    single = suite_gymnasium.load("Countdown-v0", seed=5)
 
     assert batch.batch_size == 3
     assert len(np.unique(noise[:, 0])) == 3
-    np.testing.assert_array_equal(
-        noise[0], suite_gymnasium.load("Countdown-v0", seed=5).reset().observation["noise"]
-    )
+    np.testing.assert_array_equal(noise[0], single.reset().observation["noise"])
 
 
-def test_wrappers_of_both_kinds():
+def test_gymnasium_and_tf_agents_wrappers_are_applied():
+    def scale_reward(environment):
+        return gymnasium.wrappers.TransformReward(environment, lambda reward: reward * 10)
+
+    def repeat_actions(environment):
+        return wrappers.ActionRepeat(environment, 2)
+
     environment = suite_gymnasium.load(
-        "Countdown-v0",
-        gym_env_wrappers=[
-            lambda env: gymnasium.wrappers.TransformReward(env, lambda reward: reward * 10)
-        ],
-        env_wrappers=[lambda env: wrappers.ActionRepeat(env, 2)],
+        "Countdown-v0", gym_env_wrappers=[scale_reward], env_wrappers=[repeat_actions]
     )
     steps = episode(environment, np.zeros(2, np.float32))
 
     np.testing.assert_allclose([step.reward for step in steps], [0, 3, 7], rtol=1e-6)
 
 
-def test_in_a_tensorflow_environment():
+def test_steps_in_a_tensorflow_environment():
     environment = tf_py_environment.TFPyEnvironment(suite_gymnasium.load("Countdown-v0"))
     first = environment.reset()
 
@@ -196,7 +195,7 @@ def test_rendering_and_info():
         ({"environment_name": "Countdown-v0", "discount": 1.5}, "discount .*got 1.5"),
     ],
 )
-def test_bad_input_is_one_sentence(arguments, message):
+def test_bad_input_raises_one_sentence(arguments, message):
     with pytest.raises(ConfigurationError, match=message) as error:
         suite_gymnasium.load(**arguments)
-    assert "\n" not in str(error.value)
+    assert "\n" not in message_of(error)

@@ -39,6 +39,17 @@ class MakeState(Protocol):
 class TrainState(tf.Module):
     """Actor, critics, target critics, temperature, their optimizers, random generators, counters.
 
+    Args:
+      spec: of the task.
+      seed: of weights and generators.
+      discount: of one environment step, in [0, 1].
+      actor, critic: build the networks.
+      actor_optimizer, critic_optimizer, alpha_optimizer: build the optimizers.
+      temperature: builds the temperature.
+      distribution: f(*what the actor returns) -> pi(.|s).
+      target_critic: f(the critics, `critic`, spec, another seed) builds the target critics; None
+        for steps without targets.
+
     Attributes:
       actor: [observation] -> (loc, log_std).
       critic: [observation, action] -> Q values [N, B].
@@ -69,35 +80,21 @@ class TrainState(tf.Module):
         distribution: Callable[..., Any] = squashed_gaussian,
         target_critic: Callable[..., tf.keras.Model] | None = copy_of_critic,
     ):
-        """Builds everything from `seed`; the same seed gives the same weights and the same draws.
-
-        Args:
-          spec: of the task.
-          seed: of weights and generators.
-          discount: of one environment step, in [0, 1].
-          actor, critic: build the networks.
-          actor_optimizer, critic_optimizer, alpha_optimizer: build the optimizers.
-          temperature: builds the temperature.
-          distribution: f(*what the actor returns) -> pi(.|s).
-          target_critic: f(the critics, `critic`, spec, another seed) builds the target critics;
-            None for steps without targets.
-        """
+        """Builds everything from `seed`; the same seed gives the same weights and draws."""
         super().__init__(name="train_state")
-        seeds = independent_seeds(seed, 5)
-        actor_seed, critic_seed, update_seed, exploration_seed, target_seed = seeds
-        self.actor = actor(spec, actor_seed)
-        self.critic = critic(spec, critic_seed)
-        targets: Any = None
+        seeds = iter(independent_seeds(seed, 5))
+        self.actor = actor(spec, next(seeds))
+        self.critic = critic(spec, next(seeds))
+        self.generator = tf.random.Generator.from_seed(next(seeds))
+        self.exploration_generator = tf.random.Generator.from_seed(next(seeds))
+        self.target_critic: Any = None
         if target_critic is not None:
-            targets = target_critic(self.critic, critic, spec, target_seed)
-        self.target_critic = targets
+            self.target_critic = target_critic(self.critic, critic, spec, next(seeds))
         self._temperature = temperature()
         self.log_alpha = self._temperature.make_parameter()
         self.actor_optimizer = with_slots(actor_optimizer(), self.actor.trainable_variables)
         self.critic_optimizer = with_slots(critic_optimizer(), self.critic.trainable_variables)
         self.alpha_optimizer = with_slots(alpha_optimizer(), [self.log_alpha])
-        self.generator = tf.random.Generator.from_seed(update_seed)
-        self.exploration_generator = tf.random.Generator.from_seed(exploration_seed)
         self.updates = tf.Variable(0, dtype=tf.int64, name="updates")
         self.discount = discount
         self.target_entropy = self._temperature.entropy_target(spec.action_dimensions)

@@ -62,14 +62,12 @@ def critic_step(
       loss: of the Q values.
       minimize: takes the gradient step.
 
-    Returns: metrics, and |Q - y| of each row [B], the mean over the critics.
+    Returns: as `CriticStep`.
 
     Raises:
       ConfigurationError: a number out of range, or a state without target critics.
     """
-    require_number(
-        "critic_step.tau", tau, lambda value: 0 < value <= 1, "a number above 0 and at most 1"
-    )
+    require_number("critic_step.tau", tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
     require_count("critic_step.target_period", target_period)
     target = td_target(state, batch, state.discount, pool=pool, value=value)
 
@@ -197,10 +195,8 @@ def sac_steps(
     """Takes a critic step on each batch, and the actor and temperature steps that follow them.
 
     Args:
-      state: changed in place.
-      batches: K batches of B rows.
-      critic_steps_per_actor_step: critic steps before each turn of actor and temperature (20 in
-        2101.05982).
+      state, batches: changed in place, and K batches of B rows.
+      critic_steps_per_actor_step: critic steps before each turn of actor and temperature.
       actor_steps: actor and temperature steps in a turn; set equal to
         `critic_steps_per_actor_step` to compensate for the delay, as CleanRL does.
       actor_batch: the batch of a turn: `last_batch`, or `whole_batch` of all critic steps before.
@@ -208,17 +204,9 @@ def sac_steps(
       alpha_step: None keeps the temperature at `Temperature.initial_alpha`.
 
     Returns: the last metrics of each kind, and |Q - y| [K B] of all rows.
-
-    Raises:
-      ConfigurationError: numbers that do not fit together.
     """
-    require_count("sac_steps.critic_steps_per_actor_step", critic_steps_per_actor_step)
+    _require_whole_turns(len(batches), critic_steps_per_actor_step)
     require_count("sac_steps.actor_steps", actor_steps)
-    if len(batches) % critic_steps_per_actor_step:
-        raise ConfigurationError(
-            f"update.updates_per_call={len(batches)} must be a multiple of "
-            f"sac_steps.critic_steps_per_actor_step={critic_steps_per_actor_step}."
-        )
     metrics: Metrics = {}
     td_errors: list[tf.Tensor] = []
     for number, batch in enumerate(batches, start=1):
@@ -233,6 +221,15 @@ def sac_steps(
                 if alpha_step is not None:
                     metrics |= alpha_step(state, chosen, log_prob)
     return {**metrics, "alpha": state.alpha}, tf.concat(td_errors, 0)
+
+
+def _require_whole_turns(updates: int, critic_steps_per_actor_step: int) -> None:
+    require_count("sac_steps.critic_steps_per_actor_step", critic_steps_per_actor_step)
+    if updates % critic_steps_per_actor_step:
+        raise ConfigurationError(
+            f"update.updates_per_call={updates} must be a multiple of "
+            f"sac_steps.critic_steps_per_actor_step={critic_steps_per_actor_step}."
+        )
 
 
 def _prefixed(prefix: str, metrics: Metrics) -> Metrics:

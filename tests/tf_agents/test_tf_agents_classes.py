@@ -1,4 +1,4 @@
-"""The agent in the classes of TF-Agents, none of which is changed for it."""
+"""The agent in unmodified classes of TF-Agents: drivers, replay, metrics, savers, checkpoints."""
 
 import numpy as np
 import pytest
@@ -75,19 +75,19 @@ def test_metrics_of_the_greedy_policy():
     assert -400 < float(results["AverageReturn"]) < 0
 
 
-def test_greedy_policy_takes_the_mean_and_the_others_draw():
+def test_greedy_policy_takes_the_mean_and_others_sample():
     agent = make(pendulum(copies=1))
     step = ts.restart(tf.random.normal([5, 3]), 5)
     loc, _ = agent.state.actor._network._model([step.observation])
     greedy = greedy_policy.GreedyPolicy(agent.policy).action(step).action
 
     np.testing.assert_allclose(greedy, 2 * np.tanh(loc), rtol=1e-5)
-    assert np.all(
-        agent.collect_policy.action(step).action != agent.collect_policy.action(step).action
-    )
+    first = agent.collect_policy.action(step).action
+    second = agent.collect_policy.action(step).action
+    assert np.all(first != second)
 
 
-def test_saved_policy_acts_as_the_agent(tmp_path):
+def test_a_saved_policy_acts_like_the_agent(tmp_path):
     agent = make(pendulum(copies=1))
     policy = greedy_policy.GreedyPolicy(agent.policy)
     step = ts.restart(tf.random.normal([4, 3]), 4)
@@ -111,10 +111,11 @@ def test_python_policy_on_a_python_environment():
     assert environment.step(action).reward < 0
 
 
-def test_checkpointer_brings_everything_back(tmp_path):
-    """A restored agent of another seed trains on exactly as the saved one."""
+def test_checkpointer_restores_everything(tmp_path):
+    """An agent with another seed, after restoring, trains exactly like the saved agent."""
     environment = pendulum(copies=1)
-    saved, other = make(environment, 0), make(environment, 1)
+    saved = make(environment, seed=0)
+    other = make(environment, seed=1)
     given = tensor_spec.sample_spec_nest(saved.collect_data_spec, outer_dims=(8, 2))
     given = given._replace(step_type=tf.ones([8, 2], tf.int32), reward=tf.ones([8, 2]))
     saved.train(given)
@@ -126,11 +127,10 @@ def test_checkpointer_brings_everything_back(tmp_path):
     for agent in (saved, other):
         tf.random.set_seed(9)
         agent.train(given)
-    state, restored = saved.state, other.state
-    assert int(other.train_step_counter) == int(restored.updates) == 2
+    assert int(other.train_step_counter) == int(other.state.updates) == 2
     for name in ("actor", "critic", "target_critic"):
-        for one, two in zip(
-            getattr(state, name).variables, getattr(restored, name).variables, strict=True
-        ):
+        variables = getattr(saved.state, name).variables
+        restored = getattr(other.state, name).variables
+        for one, two in zip(variables, restored, strict=True):
             np.testing.assert_array_equal(one.numpy(), two.numpy())
-    assert float(state.log_alpha) == float(restored.log_alpha)
+    assert float(saved.state.log_alpha) == float(other.state.log_alpha)

@@ -1,0 +1,169 @@
+"""The gin files of the repository: every pair of variants composes, or is refused by name."""
+
+import functools
+import inspect
+import itertools
+import re
+from pathlib import Path
+
+import gin
+import pytest
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.runs import gin_files
+from sac_tf.training.train import Training
+
+SAC = "gin_configs/sac.gin"
+TASKS = sorted(map(str, Path("gin_configs/tasks").glob("*.gin")))
+VARIANTS = sorted(set(map(str, Path("gin_configs").glob("*.gin"))) - {SAC})
+PAIRS = list(itertools.combinations(VARIANTS, 2))
+_REFUSAL = re.compile(
+    r"(\S+) sets (\S+) = (\S.*) and (\S+) sets (\S+) = (\S.*); "
+    r"leave out one of the files, or decide with --gin_bindings='(\S+) = \.\.\.'\."
+)
+
+
+def _name_of(path):
+    return Path(path).stem
+
+
+def _read(*files, bindings=()) -> None:
+    """Reads files; the environment is Pendulum-v1 unless a task is among them."""
+    environment = [] if set(files) & set(TASKS) else ["train.environment = 'Pendulum-v1'"]
+    gin.clear_config()
+    gin_files.read(files, [*environment, *bindings])
+
+
+def _settings(*files) -> dict[str, str]:
+    """Returns all settings of a run."""
+    _read(*files)
+    return Training().configuration().settings
+
+
+def _in_gin(file) -> dict[str, str]:
+    """Returns the present values in gin of the bindings of a file."""
+    return {name: repr(gin.query_parameter(name)) for name in gin_files.bindings_in(file)}
+
+
+@functools.cache
+def _defaults() -> dict[str, str]:
+    return _settings()
+
+
+@functools.cache
+def _bound(file) -> dict[str, str]:
+    """Returns the values in gin of the bindings of a file that is read alone."""
+    _read(file)
+    return _in_gin(file)
+
+
+@functools.cache
+def _changes(file) -> tuple[dict[str, str], set[str]]:
+    """Returns the settings of a run that a file changes or adds, and the names of those that it
+    removes."""
+    settings = _settings(file)
+    changed = {name: value for name, value in settings.items() if _defaults().get(name) != value}
+    return changed, _defaults().keys() - settings.keys()
+
+
+def _composed(*files) -> dict[str, str]:
+    """Returns the defaults with the changes of each file in turn."""
+    settings = dict(_defaults())
+    for file in files:
+        changed, absent = _changes(file)
+        settings = {name: settings[name] for name in settings.keys() - absent} | changed
+    return settings
+
+
+def _refusal(files, bindings=()) -> re.Match | None:
+    """Returns the groups of the sentence that refuses `files`, or None if they compose."""
+    try:
+        _read(*files, bindings=bindings)
+    except ConfigurationError as error:
+        return _REFUSAL.fullmatch(str(error)) or pytest.fail(f"another sentence: {error}")
+    return None
+
+
+def _effective(name) -> str:
+    """Returns the value that a call in the scope of `name` gets."""
+    scope, _, parameter = name.rpartition("/")
+    selector, _, parameter = parameter.rpartition(".")
+    with gin.config_scope(scope or None):
+        return repr(gin.get_bindings(selector, resolve_references=False)[parameter])
+
+
+@pytest.mark.parametrize("name", gin_files.bindings_in(SAC))
+def test_sac_gin_shows_signature_defaults(name):
+    selector, _, parameter = name.rpartition(".")
+    default = inspect.signature(gin.get_configurable(selector)).parameters[parameter].default
+    assert gin_files.bindings_in(SAC)[name] == repr(default)
+
+
+def test_sac_gin_changes_no_setting():
+    assert _settings(SAC) == _defaults()
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=_name_of)
+def test_sac_gin_first_or_last_gives_the_variant(variant):
+    assert _settings(variant) != _defaults()
+    assert _settings(SAC, variant) == _settings(variant, SAC) == _settings(variant)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=_name_of)
+@pytest.mark.parametrize("variant", VARIANTS, ids=_name_of)
+def test_a_variant_before_or_after_the_task(variant, task):
+    """Both orders give the settings of the task with the changes of the variant."""
+    composed = _composed(task, variant)
+    assert _settings(task, variant) == _settings(variant, task) == composed
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(map(_name_of, pair)))
+def test_a_pair_composes_or_is_refused_in_both_orders(pair):
+    orders = [pair, pair[::-1]]
+    refusals = [_refusal(files) for files in orders]
+    if refusals == [None, None]:
+        composed = _composed(*pair)
+        bound = _bound(pair[0]) | _bound(pair[1])
+        for files in orders:
+            assert _settings(*files) == composed
+            assert _in_gin(pair[0]) | _in_gin(pair[1]) == bound
+        return
+    for files, refusal in zip(orders, refusals, strict=True):
+        first, mine, here, second, theirs, there, _ = refusal.groups()
+        assert (first, second) == files
+        assert gin_files.bindings_in(first)[mine] == here
+        assert gin_files.bindings_in(second)[theirs] == there
+        assert here != there
+        assert mine.rpartition("/")[2] == theirs.rpartition("/")[2]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(map(_name_of, pair)))
+def test_the_binding_named_in_the_message_decides(pair):
+    """In favor of the second file, until nothing is left to decide."""
+    decided = {}
+    expected = {}
+    while refusal := _refusal(pair, [f"{name} = {value}" for name, value in decided.items()]):
+        _, mine, _, _, theirs, there, name = refusal.groups()
+        assert name not in decided
+        decided[name] = there
+        expected[max(mine, theirs, key=len)] = there
+    assert {name: _effective(name) for name in expected} == expected
+
+
+def test_two_tasks_are_refused():
+    with pytest.raises(ConfigurationError, match="ant.gin sets train.environment = 'Ant-v5' and"):
+        _read(*TASKS[:2])
+
+
+def test_the_documentation_lists_the_pairs_that_exclude_each_other():
+    listed = re.findall(
+        r"^\| `(\w+)` and `(\w+)` \| (.*) \|$", Path("docs/variants.md").read_text(), re.M
+    )
+    expected = []
+    for pair in PAIRS:
+        refusal = _refusal(pair)
+        if refusal is not None:
+            names = sorted({refusal[2], refusal[5]}, key=len)
+            words = " and ".join(f"`{name}`" for name in names)
+            expected.append((*map(_name_of, pair), words))
+    assert listed == expected
