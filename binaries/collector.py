@@ -1,4 +1,4 @@
-r"""A collector of a distributed run: acts with the newest policy and inserts its transitions into
+r"""The collector of a distributed run: acts with the newest policy and inserts its transitions into
 replay servers.
 
 python -m binaries.collector --root_dir=runs/cheetah --replay_address=localhost:8000 \

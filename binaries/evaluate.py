@@ -1,5 +1,4 @@
-"""Evaluates the policy of a run, or an exported one, with its mean action; records a video on
-request.
+"""Evaluates the mean action of a run's policy or of an exported one, and records a video.
 
 python -m binaries.evaluate --root_dir=runs/cheetah --episodes=10 --video=cheetah.mp4
 python -m binaries.evaluate --policy=runs/cheetah/policy
@@ -27,7 +26,14 @@ _SEED = 0  # of the first episode; the others count up
 
 
 class _Policy(NamedTuple):
-    """What is evaluated: where it comes from, its task, and how it acts in E environments."""
+    """A policy to evaluate.
+
+    Attributes:
+      title: of the printed result.
+      environment_id: its task.
+      act: f(E), how it acts in E environments.
+      scale_actions: whether its actions are in [-1, 1], and not in the task's own bounds.
+    """
 
     title: str
     environment_id: str
@@ -41,11 +47,10 @@ def main(arguments: list[str]) -> None:
         raise launch.ConfigurationError("Give --root_dir or --policy, and not both.")
     if _VIDEO.value and not _VIDEO.value.endswith(".mp4"):
         raise launch.ConfigurationError(f"--video={_VIDEO.value} must end in .mp4.")
-    policy = (
-        _exported(Path(_POLICY.value))
-        if _POLICY.value is not None
-        else _of_run(str(_ROOT_DIR.value))
-    )
+    if _POLICY.value is not None:
+        policy = _exported(Path(_POLICY.value))
+    else:
+        policy = _of_run(str(_ROOT_DIR.value))
     from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
     from sac_tf.training import evaluate, video
 

@@ -1,4 +1,4 @@
-"""Exports the policy of a run: a folder that serves it without this library.
+"""Exports the policy of a run to a folder that serves it without this library.
 
 python -m binaries.export_policy --root_dir=runs/cheetah --export_dir=cheetah_policy
 """
@@ -46,9 +46,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _format(name: str) -> "Format":
-    """Imports TF-Agents, which takes seconds, only where it is needed."""
+    """Returns a format by its name; TF-Agents, which takes seconds, is imported only if needed."""
     if name == "tf_agents":
-        with gin.unlock_config():  # TF-Agents registers its own
+        with gin.unlock_config():  # TF-Agents registers its configurables
             from sac_tf.tf_agents.export import TF_AGENTS
         return TF_AGENTS
 

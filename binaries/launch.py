@@ -1,7 +1,7 @@
-"""What the binaries share: flags, quiet native libraries, gin, and errors as one sentence with an
-exit code.
+"""Launches programs: parses flags and gin files, diverts native output, and prints errors as one
+sentence with an exit code.
 
-Imports nothing heavy, so that `--help` and a wrong flag answer at once; binaries import the library
+Imports nothing heavy, so that `--help` and a wrong flag take no time: programs import the library
 in `main`.
 """
 
@@ -27,32 +27,42 @@ if TYPE_CHECKING:
     from sac_tf.training.train import Training
 
 _GIN_TRACE = re.compile(r"In call to configurable '(\w+)'")
-"""gin adds this to whatever is raised while something is built from bindings."""
+"""gin adds this to errors that a configurable raises."""
 
 
 def run(main: Callable[[list[str]], int | None]) -> None:
-    """Parses the flags and runs `main` with the other arguments.
-
-    Exit codes: 2 for a wrong flag or configuration, 1 for a failure while running, 128 + n for
-      signal n.
-    """
-    # An update takes and returns the same pieces of memory over and over: TensorFlow's own
-    # allocator is faster at that than the system's. Read when TensorFlow is imported.
+    """Parses the flags, runs `main` with the other arguments, and exits."""
+    # An update allocates the same blocks of memory again and again: TensorFlow's own allocator is
+    # faster at that than the system's. The variable is read when TensorFlow is imported.
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
-    try:
+
+    def run_app() -> None:
         app.run(lambda argv: _exit(main(argv[1:]) or 0), flags_parser=_parse_flags)
+
+    _exit(exit_code(run_app))
+
+
+def exit_code(program: Callable[[], int | None]) -> int:
+    """Runs a program, prints an error as one sentence, and returns the exit code.
+
+    The code is 2 for a wrong flag or configuration, 1 for a failure while running, 128 + n for
+    signal n.
+    """
+    try:
+        return program() or 0
     except (ConfigurationError, flags.Error) as error:
-        _exit(_complain(error, 2))
+        return _print_error(error, 2)
     except RunError as error:
-        _exit(_complain(error, 1))
+        return _print_error(error, 1)
     except (TypeError, ValueError) as error:
-        builder = _GIN_TRACE.search(str(error))
-        if builder is None:
+        configurables = _GIN_TRACE.findall(str(error))
+        if not configurables:
             raise
-        os.write(2, traceback.format_exc().encode())  # to the native log: it may yet be our fault
-        _exit(_complain(f"{builder[1]}: {error}", 2))
+        # A wrong binding, or a bug of the library: the native log shows where.
+        os.write(2, traceback.format_exc().encode())
+        return _print_error(f"{' > '.join(reversed(configurables))}: {error}", 2)
     except KeyboardInterrupt:
-        _exit(_complain("Interrupted; the last checkpoint, if there is one, is as it was.", 130))
+        return _print_error("Interrupted; the last checkpoint, if any, is unchanged.", 130)
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:
@@ -64,18 +74,27 @@ def refuse_arguments(arguments: Sequence[str]) -> None:
 
 
 def make_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
-    """Returns the run that gin files and bindings describe.
+    """Returns the settings of a run in one process, from gin files and bindings.
 
     Raises:
-      ConfigurationError: they cannot work, or a binding has no effect on the run of one process.
+      ConfigurationError: they cannot work, or a binding has no effect.
     """
     training = read_training(files, bindings)
     training.configuration()
     return training
 
 
+def make_distributed(files: Sequence[str], bindings: Sequence[str]) -> "Training":
+    """As `make_training`, for a process of a distributed run."""
+    from sac_tf.distributed import settings
+
+    training = read_training(files, bindings)
+    settings.configuration_of(training)
+    return training
+
+
 def read_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
-    """As `make_training`, without a look at bindings that have no effect."""
+    """As `make_training`, without the check for bindings that have no effect."""
     import sac_tf.agents.mirrored  # noqa: F401  (registers a configurable)
     from sac_tf.runs import gin_files
     from sac_tf.training.train import Training
@@ -89,26 +108,18 @@ def read_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
         ) from error
 
 
-def make_distributed(files: Sequence[str], bindings: Sequence[str]) -> "Training":
-    """As `make_training`, for a process of a distributed run."""
-    from sac_tf.distributed import settings
-
-    training = read_training(files, bindings)
-    settings.configuration_of(training)
-    return training
-
-
-def ending(stopped_by: "signal.Signals | None", words: str) -> int:
-    """Prints how a process of a distributed run ended, and returns its exit code."""
+def ending(stopped_by: "signal.Signals | None", done: str) -> int:
+    """Prints how a process of a distributed run ended, `done` if the run is complete, and returns
+    its exit code."""
     if stopped_by is None:
-        print(words, flush=True)
+        print(done, flush=True)
         return 0
     print(f"Stopped by {stopped_by.name}. Rerun the same command to resume.", flush=True)
     return 128 + stopped_by
 
 
 def open_root_dir(path: str) -> Path:
-    """Creates the folder of a run, and sends what native libraries print to `native.log` in it."""
+    """Creates the folder of a run, and diverts native output to `native.log` in it."""
     root_dir = Path(path)
     try:
         root_dir.mkdir(parents=True, exist_ok=True)
@@ -121,11 +132,11 @@ def open_root_dir(path: str) -> Path:
 
 
 def restore_run(root_dir: str) -> "RestoredRun":
-    """Returns the newest policy of the run in `root_dir`, built as the configuration there says.
+    """Returns the newest policy of the run in `root_dir`, built from its own configuration.
 
     Raises:
       ConfigurationError: there is no run, or no checkpoint yet.
-      RunError: no checkpoint is whole.
+      RunError: all checkpoints are damaged.
     """
     config = Path(root_dir) / folder.CONFIGURATION
     if not config.is_file():
@@ -138,9 +149,9 @@ def restore_run(root_dir: str) -> "RestoredRun":
 
 
 def divert_native_output(path: Path) -> None:
-    """Sends file descriptor 2 to `path`, and keeps Python's own stderr where it was.
+    """Redirects file descriptor 2 to the file `path`; Python's own stderr stays where it was.
 
-    TensorFlow and Reverb print notices there that no setting stops. Call it before they are
+    TensorFlow and Reverb print notices there that no setting disables. Call it before they are
     imported.
     """
     terminal = os.dup(2)
@@ -163,8 +174,8 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 
 def _exit(code: int) -> None:
-    """Ends the process, past threads that still wait for a server that is gone: Python would abort
-    over them."""
+    """Ends the process without waiting for daemon threads, which may wait for a stopped server:
+    Python would abort because of them."""
     if any(thread.daemon for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -172,12 +183,8 @@ def _exit(code: int) -> None:
     sys.exit(code)
 
 
-def _complain(error: object, code: int) -> int:
-    print(_first_line(error), file=sys.stderr)
-    return code
-
-
-def _first_line(error: object) -> str:
-    """gin appends where it was called from; the first line is the message."""
+def _print_error(error: object, code: int) -> int:
+    """Prints the first line of an error (gin appends where it was raised); returns `code`."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    print(lines[0] if lines else type(error).__name__, file=sys.stderr)
+    return code

@@ -1,4 +1,4 @@
-r"""The learner of a distributed run: starts or resumes the run in --root_dir, with batches from
+r"""The learner of a distributed run: starts or resumes the run in --root_dir with batches from
 replay servers.
 
 python -m binaries.learner --root_dir=runs/cheetah --replay_address=localhost:8000 \

@@ -1,4 +1,4 @@
-"""Draws learning curves: one line a run, runs that differ only by seed as their mean and range.
+"""Draws learning curves: one line per run; runs that differ only by seed as their mean and range.
 
 python -m binaries.plot runs/cheetah-0 runs/cheetah-1 runs/hopper-0 --output=curves.png
 """

@@ -1,5 +1,5 @@
-"""Prints how a run on many processes is: tables, rates, limiter, who waits, age of the policy,
-collectors seen.
+"""Prints the status of a distributed run: tables, rates, rate limiter, and each process with its
+policy's age and what it waits for.
 
 python -m binaries.status --replay_address=localhost:8000
 """

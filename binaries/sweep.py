@@ -1,5 +1,5 @@
-"""Trains a grid of settings, or named variants, with several seeds each; then draws one figure and
-one table.
+"""Trains a grid of settings, or named variants, with several seeds each, and summarizes the runs in
+a figure and a table.
 
 python -m binaries.sweep --root_dir=runs/critics --gin_file=gin_configs/tasks/hopper.gin \
   --sweep='critic.ensemble_size=[2, 5, 10]' --seeds=3
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sac_tf.sweeps.sweep import Run
 
 _ROOT_DIR = flags.DEFINE_string(
-    "root_dir", None, "Folder of all runs; the same command goes on.", required=True
+    "root_dir", None, "Folder of all runs; interrupted runs there are resumed.", required=True
 )
 _GIN_FILE = flags.DEFINE_multi_string(
     "gin_file", [], "Gin file of all settings; repeat for several."
@@ -36,7 +36,7 @@ _SWEEP = flags.DEFINE_multi_string(
     "sweep", [], "'critic.ensemble_size=[2, 5]'; repeat for all combinations."
 )
 _VARIANT = flags.DEFINE_multi_string(
-    "variant", [], "'name: binding; binding; file.gin'; in the place of --sweep."
+    "variant", [], "'name: binding; binding; file.gin'; instead of --sweep."
 )
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each setting: 0, 1, ...", lower_bound=1)
 _PARALLEL = flags.DEFINE_integer(
@@ -61,10 +61,9 @@ def main(arguments: list[str]) -> int:
             active.run(interrupts)
     finished = [run for run in runs if run.is_finished()]
     if interrupts.received is not None:
-        done = f"{len(finished)} of {len(runs)} runs are done"
         print(
-            f"Stopped by {interrupts.received.name}; {done}, the others saved. The same command "
-            f"goes on."
+            f"Stopped by {interrupts.received.name}; {len(finished)} of {len(runs)} runs are done, "
+            "the others have checkpoints. Rerun the same command to resume."
         )
         return 128 + interrupts.received
     if finished:
@@ -75,8 +74,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _refuse_bad_configurations(runs: Sequence["Run"]) -> None:
-    """Parses all configurations before anything starts, in a process that takes TensorFlow's memory
-    with it."""
+    """Checks all configurations before any run starts, in another process, whose exit frees
+    TensorFlow's memory."""
     if runs:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             pool.submit(_configure, runs).result()

@@ -26,8 +26,8 @@ def main(arguments: list[str]) -> int:
     outcome = launch.make_training(_GIN_FILE.value, _GIN_BINDINGS.value).run(str(root_dir))
     if outcome.stopped_by is not None:
         print(
-            f"Stopped by {outcome.stopped_by.name} at step {outcome.step:,}; saved. The same "
-            f"command goes on."
+            f"Stopped by {outcome.stopped_by.name} at step {outcome.step:,}; its checkpoint is "
+            "written. Rerun the same command to resume."
         )
         return 128 + outcome.stopped_by
     plot.draw([root_dir], root_dir / "learning_curve.png")
@@ -36,13 +36,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _summary(root_dir: Path, step: int, evaluation: object | None) -> str:
-    result = evaluation or "as before: the run was complete"
+    result = evaluation or "unchanged: the run was complete"
     return "\n".join(
         [
             f"Done: {step:,} steps. Evaluation return {result}",
             f"  curve        {root_dir}/learning_curve.png",
             f"  checkpoint   {root_dir}/checkpoints",
-            f"  policy       {root_dir}/policy (a SavedModel: README, 'Serving a policy')",
+            f"  policy       {root_dir}/policy (a SavedModel: docs/serving.md)",
             f"  metrics      {root_dir}/metrics.csv, {root_dir}/evaluations.csv",
             f"  TensorBoard  tensorboard --logdir={root_dir}/tensorboard",
             f"Next: python -m binaries.evaluate --root_dir={root_dir} "

@@ -100,3 +100,33 @@ class Steep(Counter):
 for _class in (Counter, Nested, Uneven, Discrete, Unbounded, Pixels, Paced, Poisoned, Steep):
     if f"{_class.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{_class.__name__}-v0", entry_point=_class, disable_env_checker=True)
+
+
+class Delayed(gymnasium.Env):
+    """Rewards the first action of a two-step episode in the second step: -(action - goal)^2.
+
+    The best return is 0. The action 0 gives -1/3 on average, uniform actions -2/3. The first step
+    is learned through the value of the second.
+    """
+
+    observation_space = spaces.Box(-1, 1, (3,))
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._goal = self.np_random.uniform(-1, 1)
+        self._actions = []
+        return self._observation(), {}
+
+    def step(self, action):
+        self._actions.append(action[0])
+        is_over = len(self._actions) == 2
+        reward = -float((self._actions[0] - self._goal) ** 2) if is_over else 0.0
+        return self._observation(), reward, is_over, False, {}
+
+    def _observation(self):
+        first = self._actions[0] if self._actions else 0.0
+        return np.array([self._goal, first, len(self._actions) / 2], np.float32)
+
+
+gymnasium.register("Delayed-v0", entry_point=Delayed, disable_env_checker=True)

@@ -1,5 +1,5 @@
-"""The collector of a distributed run: acts in its own environments, inserts transitions, never
-learns."""
+"""The collector of a distributed run: acts in its own environments with the newest policy and
+inserts transitions; it never learns."""
 
 import math
 import signal
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from sac_tf.distributed.connection import Connection, describe_task
+from sac_tf.distributed.connection import Connection, RunDescription, describe_task
 from sac_tf.distributed.policies import PolicySource
-from sac_tf.distributed.settings import OF_A_PROCESS, configuration_of
+from sac_tf.distributed.settings import configuration_of
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.writer import TransitionWriter
@@ -24,7 +24,7 @@ from sac_tf.runs.session import Session, session
 from sac_tf.training.acting import exploring_actions, uniform_actions
 from sac_tf.training.collecting import collect
 from sac_tf.training.train import Training
-from sac_tf.types import Act, Episode, Nest
+from sac_tf.types import Act, EnvironmentSpec, Episode, Nest
 
 _EPISODE_COLUMNS = ("step", "wall_time", "episode_return", "episode_length", "policy_updates")
 
@@ -37,14 +37,14 @@ def run(
     Args:
       folder: of this collector, for its episodes.csv.
       addresses: of the replay servers; rows are inserted into them in turn.
-      collector_id: its name on the board.
+      collector_id: names it in the status of the run.
       training: settings of the run.
 
     Returns: the signal that interrupted it, or None.
 
     Raises:
       ConfigurationError: a setting, an address or the task is wrong.
-      RunError: a server, or room in its replay, did not come back in time.
+      RunError: a server did not come back, or had no room, in time.
     """
     configuration = configuration_of(training)
     with session(training.runtime) as opened:
@@ -71,36 +71,42 @@ class _Collector:
         self._steps = 0
         self._last: Episode | None = None
         self._policies: PolicySource | None = None
-        size = training.num_environments
-        self._environment = opened.open(GymnasiumEnvironment(training.environment, size))
-        spec = self._environment.spec
-        task = describe_task(training.environment, spec)
-        self._connection = opened.open(
-            Connection(addresses, task, configuration.settings, OF_A_PROCESS, self._is_over)
-        )
-        clients = self._connection.clients
         entropy = [training.seed, zlib.crc32(collector_id.encode()), time.time_ns()]
         self._seed = np.random.SeedSequence(entropy)
-        state = training.make_acting_state(spec)
-        self._explore = exploring_actions(state, spec, size)
-        state.exploration_generator.reset_from_seed(self._new_seed())
-        self._policies = opened.open(PolicySource(clients[0], state.actor, say))
-        self._writer = opened.open(
-            TransitionWriter(
-                packer=RowPacker(spec),
-                clients=clients,
-                with_queue=False,
-                wait=self._connection.patience,
-                discount=training.discount,
-            )
+        self._environment = opened.open(
+            GymnasiumEnvironment(training.environment, training.num_environments)
         )
+        spec = self._environment.spec
+        run = RunDescription(describe_task(training.environment, spec), configuration.settings)
+        self._connection = opened.open(Connection(addresses, run, self._is_over))
+        self._explore = self._make_actor(spec)
+        self._writer = opened.open(self._make_writer(spec))
         self._episodes = opened.open(CsvLog(folder / names.EPISODES, _EPISODE_COLUMNS, math.inf))
         say(f"Collecting {training.environment} as {collector_id}.")
         self._bar = opened.open(progress_bar(None, "collect"))
         self._connection.send_heartbeats(f"collector {collector_id}", self._report)
 
+    def _make_actor(self, spec: EnvironmentSpec) -> Act:
+        """Returns the actions of a policy that is fetched from the first server."""
+        training = self._training
+        state = training.make_acting_state(spec)
+        state.exploration_generator.reset_from_seed(self._new_seed())
+        client = self._connection.clients[0]
+        policies = PolicySource(client, state.actor, say, training.total_steps)
+        self._policies = self._opened.open(policies)
+        return exploring_actions(state, spec, training.num_environments)
+
+    def _make_writer(self, spec: EnvironmentSpec) -> TransitionWriter:
+        return TransitionWriter(
+            packer=RowPacker(spec),
+            clients=self._connection.clients,
+            with_queue=False,
+            wait=self._connection.patience,
+            discount=self._training.discount,
+        )
+
     def go(self) -> None:
-        """Collects to the end."""
+        """Collects until the run is complete or a signal comes."""
         training = self._training
         if training.random_steps == 0 and not self._connection.patience(
             self._policy_source.wait, "the learner's first policy"
@@ -131,7 +137,7 @@ class _Collector:
         return self._policies
 
     def _act(self) -> Act:
-        """Returns random actions until there is a trained policy, then those of the policy."""
+        """Returns random actions before the first trained policy, and then those of the policy."""
         training = self._training
         spec = self._environment.spec
         uniform = uniform_actions(spec, training.num_environments, self._new_seed())

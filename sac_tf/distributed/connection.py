@@ -1,28 +1,49 @@
-"""Finding the replay servers of a run, and making sure that they are the right ones."""
+"""Connections to the replay servers of a distributed run, which must serve the same run."""
 
 import functools
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gin
 import reverb
 
-from sac_tf.distributed.messages import BOARD_TABLE, receive
+from sac_tf.distributed.messages import NO_ANSWER, STATUS_TABLE, receive
 from sac_tf.distributed.status import send_heartbeats
-from sac_tf.distributed.waiting import Patience, Repeating, bounded
+from sac_tf.distributed.waiting import Patience, PeriodicCall, with_timeout
 from sac_tf.errors import ConfigurationError, RunError, require_number
 from sac_tf.runs.configuration import differences
 from sac_tf.runs.logs import say
 from sac_tf.types import EnvironmentSpec, leaves_of
 
-_ANSWER_S = 10.0
-"""Within which a server that lives answers."""
+_TIMEOUT_S = 10.0
+"""Timeout of a request, in seconds."""
+MAY_DIFFER = (
+    "set_runtime.",
+    "connect.",
+    "Patience.",
+    "PolicySource.",
+    "train.num_environments",
+    "train.total_steps",
+)
+"""Settings, or prefixes of settings, that may differ between the processes of a run."""
+
+
+class RunDescription(NamedTuple):
+    """What the processes of a run must have in common.
+
+    Attributes:
+      task: from `describe_task`.
+      settings: {"scope/name.parameter": value as gin text}.
+    """
+
+    task: dict[str, Any]
+    settings: dict[str, str]
 
 
 def describe_task(environment_id: str, spec: EnvironmentSpec) -> dict[str, Any]:
-    """Returns what two processes must agree on to exchange rows, as JSON has it."""
+    """Returns what determines the rows of a task, as JSON."""
     observation = {leaf.name: list(leaf.value.shape) for leaf in leaves_of(spec.observation)}
     return {
         "environment": environment_id,
@@ -33,26 +54,19 @@ def describe_task(environment_id: str, spec: EnvironmentSpec) -> dict[str, Any]:
 
 @gin.configurable
 def connect(
-    addresses: Sequence[str],
-    task: dict[str, Any],
-    settings: dict[str, str],
-    may_differ: tuple[str, ...],
-    patience: Patience,
-    wait_s: float = 0.0,
+    addresses: Sequence[str], run: RunDescription, patience: Patience, wait_s: float = 0.0
 ) -> list[reverb.Client]:
-    """Returns a client of each replay server, all of them alive and serving this run.
+    """Returns a client for each replay server, after checking that they serve this run.
 
     Args:
       addresses: of the servers.
-      task: from `describe_task`.
-      settings: of the run, as this process has them.
-      may_differ: settings, or prefixes of settings, that may differ between processes.
+      run: of this process.
       patience: waits for servers that have not started yet.
-      wait_s: how long to wait for them; 0 for processes that are started after their servers.
+      wait_s: seconds to wait for them; 0 for processes that start after their servers.
 
     Raises:
-      ConfigurationError: no such host, not a replay server of sac_tf, or one of another run.
-      RunError: nothing listens there, or this process was interrupted before something did.
+      ConfigurationError: the host does not exist, or has no replay server, or one of another run.
+      RunError: no server listens there, or a signal came before one did.
     """
     require_number(
         "connect.wait_s", wait_s, lambda seconds: seconds >= 0, "a number of seconds of at least 0"
@@ -60,35 +74,107 @@ def connect(
     deadline = time.monotonic() + wait_s
     clients = []
     for address in addresses:
-        listens = functools.partial(_listens, address, deadline)
-        _wait(patience, listens, f"the replay server at {address}")
-        client = reverb.Client(address)
-        board = _board_of(client, patience)
-        _refuse_other_run(address, board, task, settings, may_differ)
-        if board["servers"] != len(addresses):
+        status = _fetch_status(address, patience, deadline)
+        _refuse_other_run(address, status, run)
+        if status["servers"] != len(addresses):
             raise ConfigurationError(
-                f"The replay server at {address} is one of {board['servers']} "
+                f"The replay server at {address} is one of {status['servers']} "
                 f"(replay_server.servers), and --replay_address names {len(addresses)}; name all "
-                f"of "
-                "them, everywhere in the same order."
+                "of them, everywhere in the same order."
             )
-        clients.append(client)
+        clients.append(reverb.Client(address))
     return clients
 
 
-def _refuse_other_run(
-    address: str,
-    board: dict[str, Any],
-    task: dict[str, Any],
-    settings: dict[str, str],
-    may_differ: tuple[str, ...],
-) -> None:
-    if board["task"] != task:
+class Connection:
+    """The connections of a process to the replay servers of its run.
+
+    Attributes:
+      clients: of the servers, in the order of their addresses.
+      patience: waits for the servers, for rows, and for room in the replay.
+    """
+
+    def __init__(self, addresses: Sequence[str], run: RunDescription, is_over: Callable[[], bool]):
+        """Connects; arguments and errors as for `connect` and `Patience`."""
+        self.patience = Patience(is_over, say)
+        self.clients = connect(addresses, run, self.patience)
+        self._heartbeats: PeriodicCall | None = None
+
+    def send_heartbeats(self, process: str, report: Callable[[], dict[str, Any]]) -> None:
+        """Sends `report()` as the heartbeat of `process` until the connection is closed."""
+        self._heartbeats = send_heartbeats(self.clients[0], process, report)
+
+    def close(self) -> None:
+        if self._heartbeats is not None:
+            self._heartbeats.stop()
+
+
+def look(address: str) -> dict[str, Any]:
+    """Returns the status that the server at `address` publishes, without waiting for a server to
+    start. Raises as `connect`."""
+    patience = Patience(lambda: False, print, limit_s=_TIMEOUT_S)
+    return _fetch_status(address, patience, deadline=time.monotonic())
+
+
+def _fetch_status(address: str, patience: Patience, deadline: float) -> dict[str, Any]:
+    """Returns the status that a server publishes; waits until `deadline` for it to listen."""
+    listens = functools.partial(_listens, address, deadline)
+    _wait(patience, listens, f"the replay server at {address}")
+    client = reverb.Client(address)
+    received: list[dict[str, Any]] = []
+
+    def fetch(seconds: float) -> bool:
+        received[:] = with_timeout(lambda: receive(client, STATUS_TABLE), _TIMEOUT_S)
+        if not received:  # the server has just started, or writes a checkpoint
+            time.sleep(seconds)
+        return bool(received)
+
+    try:
+        _wait(patience, fetch, f"the status of the replay server at {address}")
+    except RunError:  # of the wait
+        raise
+    except (*NO_ANSWER, LookupError) as error:
         raise ConfigurationError(
-            f"The replay server at {address} is for {_words(board['task'])}, and this process for "
-            f"{_words(task)}."
+            f"What listens at --replay_address={address} is not a replay server of sac_tf "
+            "(python -m binaries.replay_server), or does not answer."
+        ) from error
+    return received[0]
+
+
+def _listens(address: str, deadline: float, seconds: float) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_TIMEOUT_S).close()
+    except OSError as error:
+        if time.monotonic() > deadline:
+            _refuse_address(address, host, error)
+        time.sleep(seconds)
+        return False
+    return True
+
+
+def _refuse_address(address: str, host: str, error: OSError) -> None:
+    if isinstance(error, socket.gaierror):
+        raise ConfigurationError(f"--replay_address={address}: there is no host {host}.") from error
+    raise RunError(
+        f"No replay server answers at {address} ({error.strerror or error}). Start python -m "
+        "binaries.replay_server there, correct --replay_address, or set connect.wait_s to wait for "
+        "it."
+    ) from error
+
+
+def _wait(patience: Patience, attempt: Callable[[float], bool], what: str) -> None:
+    if not patience(attempt, what):
+        raise RunError(f"Stopped while waiting for {what}.")
+
+
+def _refuse_other_run(address: str, status: dict[str, Any], run: RunDescription) -> None:
+    if status["task"] != run.task:
+        raise ConfigurationError(
+            f"The replay server at {address} is for {_words(status['task'])}, and this process for "
+            f"{_words(run.task)}."
         )
-    differing = differences(board["settings"], settings, may_differ)
+    differing = differences(status["settings"], run.settings, MAY_DIFFER)
     if differing:
         words = "; ".join(
             f"{name} is {there} there and {here} here" for name, there, here in differing
@@ -97,96 +183,6 @@ def _refuse_other_run(
             f"The replay server at {address} serves a run with other settings ({words}); give all "
             "processes the same gin files and bindings."
         )
-
-
-class Connection:
-    """What a process keeps open to the replay servers of its run.
-
-    Attributes:
-      clients: of the servers, in the order of their addresses.
-      patience: waits for the servers, for rows, and for room in the replay.
-    """
-
-    def __init__(
-        self,
-        addresses: Sequence[str],
-        task: dict[str, Any],
-        settings: dict[str, str],
-        may_differ: tuple[str, ...],
-        is_over: Callable[[], bool],
-    ):
-        """Connects; arguments and errors as for `connect`, and `is_over` as for `Patience`."""
-        self.patience = Patience(is_over, say)
-        self.clients = connect(addresses, task, settings, may_differ, self.patience)
-        self._heartbeats: Repeating | None = None
-
-    def send_heartbeats(self, who: str, report: Callable[[], dict[str, Any]]) -> None:
-        """Sends `report()` as the heartbeat of the process `who` until the connection is closed."""
-        self._heartbeats = send_heartbeats(self.clients[0], who, report)
-
-    def close(self) -> None:
-        if self._heartbeats is not None:
-            self._heartbeats.stop()
-
-
-def look(address: str) -> dict[str, Any]:
-    """Returns the board of the server at `address`, which must be there now. Raises as
-    `connect`."""
-    patience = Patience(lambda: False, print, limit_s=_ANSWER_S)
-    _wait(
-        patience,
-        functools.partial(_listens, address, time.monotonic()),
-        f"the replay server at {address}",
-    )
-    return _board_of(reverb.Client(address), patience)
-
-
-def _wait(patience: Patience, attempt: Callable[[float], bool], what: str) -> None:
-    if not patience(attempt, what):
-        raise RunError(f"Stopped while waiting for {what}.")
-
-
-def _listens(address: str, deadline: float, seconds: float) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
-    except OSError as error:
-        if time.monotonic() > deadline:
-            if isinstance(error, socket.gaierror):
-                raise ConfigurationError(
-                    f"--replay_address={address}: there is no host {host}."
-                ) from error
-            raise RunError(
-                f"No replay server answers at {address} ({error.strerror or error}). Start python "
-                f"-m "
-                "binaries.replay_server there, correct --replay_address, or give connect.wait_s "
-                "time to wait for it."
-            ) from error
-        time.sleep(seconds)
-        return False
-    return True
-
-
-def _board_of(client: reverb.Client, patience: Patience) -> dict[str, Any]:
-    boards: list[dict[str, Any]] = []
-
-    def look(seconds: float) -> bool:
-        boards[:] = bounded(lambda: receive(client, BOARD_TABLE), _ANSWER_S)
-        if not boards:  # a server that is about to start
-            time.sleep(seconds)
-        return bool(boards)
-
-    try:
-        _wait(patience, look, f"the board of the replay server at {client.server_address}")
-        return boards[0]
-    except RunError:  # of the wait
-        raise
-    except (reverb.errors.ReverbError, RuntimeError, TimeoutError, LookupError) as error:
-        raise ConfigurationError(
-            f"What listens at --replay_address={client.server_address} is no replay server of "
-            f"this library "
-            "(python -m binaries.replay_server), or one that hangs."
-        ) from error
 
 
 def _words(task: dict[str, Any]) -> str:

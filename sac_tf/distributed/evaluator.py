@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sac_tf.distributed.connection import Connection, describe_task
+from sac_tf.distributed.connection import Connection, RunDescription, describe_task
 from sac_tf.distributed.messages import Policy
 from sac_tf.distributed.policies import PolicySource
-from sac_tf.distributed.settings import OF_A_PROCESS, configuration_of
+from sac_tf.distributed.settings import configuration_of
 from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.logs import EvaluationLog, say
@@ -18,12 +18,11 @@ from sac_tf.runs.session import Session, session
 from sac_tf.training.train import Training
 
 _SILENT_S = 60.0
-"""A new policy may take this long before the wait for it is printed."""
+"""Seconds before the wait for a new policy is printed."""
 
 
 def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.Signals | None:
-    """Evaluates each policy that is `train.evaluation_period` steps newer than the last, and the
-    final one.
+    """Evaluates a policy every `train.evaluation_period` environment steps, and the last one.
 
     Args:
       root_dir: for evaluations.csv.
@@ -34,7 +33,7 @@ def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.S
 
     Raises:
       ConfigurationError: a setting, an address or the task is wrong.
-      RunError: no new policy came in time.
+      RunError: no new policy was published in time.
     """
     configuration = configuration_of(training)
     with session(training.runtime) as opened:
@@ -58,20 +57,18 @@ class _Evaluator:
         self._evaluated = 0
         self._last_return: float | None = None
         spec = spec_of(training.environment)
-        task = describe_task(training.environment, spec)
-        self._connection = opened.open(
-            Connection(addresses, task, configuration.settings, OF_A_PROCESS, opened.is_interrupted)
-        )
+        run = RunDescription(describe_task(training.environment, spec), configuration.settings)
+        self._connection = opened.open(Connection(addresses, run, opened.is_interrupted))
         client = self._connection.clients[0]
         state = training.make_acting_state(spec)
         self._evaluator = opened.open(training.evaluator(training.environment, state))
-        self._policies = opened.open(PolicySource(client, state.actor, say))
+        self._policies = opened.open(PolicySource(client, state.actor, say, training.total_steps))
         self._log = opened.open(EvaluationLog(Path(root_dir), math.inf))
         self._connection.send_heartbeats("evaluator", self._report)
         say(f"Evaluating {training.environment}.")
 
     def go(self) -> bool:
-        """Evaluates until the run is complete, and returns True, or until a signal comes."""
+        """Evaluates until the run is complete or a signal comes; returns whether it is complete."""
         while not self._opened.is_interrupted():
             policy = self._policies.policy
             if policy is not None and self._is_due(policy):

@@ -1,5 +1,5 @@
-"""The learner of a distributed run: batches come from replay servers, the policy is published
-through the first of them."""
+"""The learner of a distributed run: samples batches from replay servers, updates, and publishes the
+policy through the first server."""
 
 import signal
 import time
@@ -7,21 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sac_tf.distributed.connection import Connection, describe_task
+import reverb
+
+from sac_tf.distributed.connection import Connection, RunDescription, describe_task
 from sac_tf.distributed.messages import Policy, actor_values
 from sac_tf.distributed.policies import PolicyPublisher
 from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.server_progress import ServerProgress
-from sac_tf.distributed.settings import OF_A_PROCESS, LearnerSettings, configuration_of
+from sac_tf.distributed.settings import LearnerSettings, configuration_of
 from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error
 from sac_tf.runs.configuration import Configuration
+from sac_tf.runs.logs import RunLog
 from sac_tf.runs.periods import is_due
 from sac_tf.runs.session import Session, session
 from sac_tf.serving.export_policy import refuse_foreign
 from sac_tf.training.learner import Learner
 from sac_tf.training.train import Training, export_policy, save_run
+from sac_tf.types import EnvironmentSpec
 
 
 def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.Signals | None:
@@ -65,41 +69,18 @@ class _Run:
         self._store = CheckpointStore(root_dir / folder.CHECKPOINTS)
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
-        task = describe_task(training.environment, self._spec)
-        self._connection = opened.open(
-            Connection(addresses, task, configuration.settings, OF_A_PROCESS, opened.is_interrupted)
+        self._servers: ServerProgress | None = None
+        run = RunDescription(
+            describe_task(training.environment, self._spec), configuration.settings
         )
+        self._connection = opened.open(Connection(addresses, run, self._is_over))
         clients = self._connection.clients
         self._servers = opened.open(
             ServerProgress(clients, training.total_steps, self._progress.step)
         )
         self._feeder = Feeder()
-        state = training.make_state(self._spec)
-        self._replay = RemoteReplay(
-            spec=self._spec,
-            generator=state.generator,
-            discount=training.discount,
-            expected_rows=training.total_steps,
-            clients=clients,
-            feeder=self._feeder,
-        )
-        self._learner = Learner(
-            state,
-            self._replay,  # type: ignore[arg-type]  # `add` and `learn` are never called here
-            training.update,
-            batch_size=training.batch_size,
-            updates_per_step=training.updates_per_step,
-            random_steps=training.random_steps,
-        )
-        self._log = opened.open(
-            training.log(
-                root_dir,
-                training.total_steps,
-                self._learner.metric_names,
-                self._progress,
-                with_evaluations=False,
-            )
-        )
+        self._replay, self._learner = _make_learner(training, self._spec, clients, self._feeder)
+        self._log = opened.open(self._make_log())
         configuration.save(root_dir)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
@@ -109,25 +90,33 @@ class _Run:
         self._publisher = opened.open(PolicyPublisher(clients[0]))
         self._connection.send_heartbeats("learner", self._report)
 
+    def _make_log(self) -> RunLog:
+        return self._training.log(
+            self._root_dir,
+            self._training.total_steps,
+            self._learner.metric_names,
+            self._progress,
+            with_evaluations=False,
+        )
+
     def go(self) -> None:
         """Learns to the end, or to the first signal."""
         self._publish()
         with saved_on_error(self._root_dir, self._save):
-            while not self._opened.is_interrupted() and not self._servers.is_complete:
+            while not self._is_over():
                 if self._connection.patience(self._feeder.wait, "rows from the replay servers"):
                     self._update()
             self._save()
             if not self._opened.is_interrupted():
-                export_policy(
-                    self._learner.state,
-                    self._spec,
-                    self._training.environment,
-                    self._progress.step,
-                    self._root_dir,
-                )
+                self._export()
                 self._publish(is_last=True)
 
+    def _is_over(self) -> bool:
+        is_complete = self._servers is not None and self._servers.is_complete
+        return is_complete or self._opened.is_interrupted()
+
     def _update(self) -> None:
+        assert self._servers is not None
         progress = self._progress
         before = progress.step
         self._replay.synchronize(before)
@@ -142,6 +131,15 @@ class _Run:
             self._log.metrics(progress.step, metrics, self._servers.kept, self._learner.updates)
         if is_due(self._training.checkpoint_period, before, progress.step):
             self._save()
+
+    def _export(self) -> None:
+        export_policy(
+            self._learner.state,
+            self._spec,
+            self._training.environment,
+            self._progress.step,
+            self._root_dir,
+        )
 
     def _publish(self, is_last: bool = False) -> None:
         learner = self._learner
@@ -172,3 +170,26 @@ class _Run:
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
         return save_run(self._store, self._learner, self._progress, prefix)
+
+
+def _make_learner(
+    training: Training, spec: EnvironmentSpec, clients: Sequence[reverb.Client], feeder: Feeder
+) -> tuple[RemoteReplay, Learner]:
+    state = training.make_state(spec)
+    replay = RemoteReplay(
+        spec=spec,
+        generator=state.generator,
+        discount=training.discount,
+        expected_rows=training.total_steps,
+        clients=clients,
+        feeder=feeder,
+    )
+    learner = Learner(
+        state,
+        replay,  # type: ignore[arg-type]  # `add` and `learn` are never called here
+        training.update,
+        batch_size=training.batch_size,
+        updates_per_step=training.updates_per_step,
+        random_steps=training.random_steps,
+    )
+    return replay, learner

@@ -1,9 +1,10 @@
-"""What processes tell each other beside the rows: three small tables on every replay server, in use
-on the first.
+"""Messages between the processes of a distributed run, in three small tables of the replay servers.
 
-policy      the newest policy, from the learner to whoever acts
-heartbeats  how each process is, from all to the server
-board       how everything is, from the server to whoever looks
+policy      the newest policy, published by the learner
+heartbeats  the state of each process, read by the server
+status      the status of the run, published by the server
+
+All servers have the tables; policy and heartbeats use those of the first one.
 """
 
 import json
@@ -18,32 +19,45 @@ import tensorflow as tf
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.tables import Fifo
 
-POLICY_TABLE, HEARTBEAT_TABLE, BOARD_TABLE = "policy", "heartbeats", "board"
-_TEXT, _NUMBERS, _VALUES = "text", "numbers", "values"
-_MOST_HEARTBEATS = 10_000
-_ANSWER_S = 5
-"""Within which a server that lives answers."""
+POLICY_TABLE = "policy"
+HEARTBEAT_TABLE = "heartbeats"
+STATUS_TABLE = "status"
+_TEXT = "text"
+_NUMBERS = "numbers"
+_VALUES = "values"
+_MAX_HEARTBEATS = 10_000
+_TIMEOUT_S = 5
+"""Timeout of a request, in seconds."""
+NO_ANSWER = (reverb.errors.ReverbError, RuntimeError, TimeoutError)
+"""Raised by requests to a server that is gone or does not answer."""
 
 
-def exchange_tables() -> list[reverb.Table]:
+def message_tables() -> list[reverb.Table]:
     """Returns the three tables."""
     text = {_TEXT: tf.TensorSpec([None], tf.uint8)}
     policy = {
         _NUMBERS: tf.TensorSpec([None], tf.float64),
         _VALUES: tf.TensorSpec([None], tf.float32),
     }
-
-    def table(name: str, size: int, signature: dict, max_times_sampled: int = 0) -> reverb.Table:
-        limiter = reverb.rate_limiters.MinSize(1)
-        return reverb.Table(
-            name, Fifo(), Fifo(), size, limiter, max_times_sampled, signature=signature
-        )
-
     return [
-        table(POLICY_TABLE, 1, policy),
-        table(HEARTBEAT_TABLE, _MOST_HEARTBEATS, text, max_times_sampled=1),
-        table(BOARD_TABLE, 1, text),
+        _table(POLICY_TABLE, policy, max_size=1),
+        _table(HEARTBEAT_TABLE, text, max_size=_MAX_HEARTBEATS, max_times_sampled=1),
+        _table(STATUS_TABLE, text, max_size=1),
     ]
+
+
+def _table(
+    name: str, signature: dict[str, tf.TensorSpec], max_size: int, max_times_sampled: int = 0
+) -> reverb.Table:
+    return reverb.Table(
+        name=name,
+        sampler=Fifo(),
+        remover=Fifo(),
+        max_size=max_size,
+        rate_limiter=reverb.rate_limiters.MinSize(1),
+        max_times_sampled=max_times_sampled,
+        signature=signature,
+    )
 
 
 class Policy(NamedTuple):
@@ -51,9 +65,10 @@ class Policy(NamedTuple):
 
     Attributes:
       values: float32 [n], all variables of the actor.
-      updates, step: of the learner, when it was published.
-      elapsed: seconds of learning behind it.
-      new_priority: of rows that come now, if the replay table draws by priorities.
+      updates: critic updates when it was published.
+      step: environment step when it was published.
+      elapsed: seconds of learning before it.
+      new_priority: of rows that are inserted now, if the replay table is sampled by priorities.
       is_last: whether the run is complete.
       published: UNIX time on the learner's clock.
     """
@@ -68,15 +83,18 @@ class Policy(NamedTuple):
 
 
 def publish(client: reverb.Client, policy: Policy) -> None:
-    """Puts `policy` in the place of the one before; raises if the server does not answer."""
-    _insert(
-        client, POLICY_TABLE, {_NUMBERS: np.array(policy[1:], np.float64), _VALUES: policy.values}
-    )
+    """Replaces the published policy.
+
+    Raises:
+      NO_ANSWER: the server does not answer.
+    """
+    numbers = np.array(policy[1:], np.float64)
+    _insert(client, POLICY_TABLE, {_NUMBERS: numbers, _VALUES: policy.values})
 
 
 def newest_policy(client: reverb.Client) -> Policy | None:
-    """Returns what was published last, or None; raises if the server does not answer."""
-    if not client.server_info(timeout=_ANSWER_S)[POLICY_TABLE].current_size:
+    """Returns the published policy, None if there is none. Raises as `publish`."""
+    if not _size(client, POLICY_TABLE):
         return None
     numbers, values = next(client.sample(POLICY_TABLE, emit_timesteps=False)).data
     updates, step, elapsed, new_priority, is_last, published = map(float, numbers[0])
@@ -99,17 +117,16 @@ def actor_values(actor: tf.keras.Model) -> np.ndarray:
 
 
 def set_actor_values(actor: tf.keras.Model, values: np.ndarray) -> None:
-    """Sets all variables of `actor`.
+    """Assigns `values` [n] to the variables of `actor`.
 
     Raises:
-      ConfigurationError: they are not as many.
+      ConfigurationError: the actor has another number of values.
     """
     sizes = [int(np.prod(variable.shape)) for variable in actor.variables]
     if sum(sizes) != len(values):
         raise ConfigurationError(
             f"The published policy has {len(values):,} numbers, and one built from this "
-            f"configuration {sum(sizes):,}; "
-            "give all processes the same gin files and bindings."
+            f"configuration {sum(sizes):,}; give all processes the same gin files and bindings."
         )
     pieces = np.split(values, np.cumsum(sizes)[:-1])
     for variable, piece in zip(actor.variables, pieces, strict=True):
@@ -117,21 +134,24 @@ def set_actor_values(actor: tf.keras.Model, values: np.ndarray) -> None:
 
 
 def send(client: reverb.Client, table: str, message: dict[str, Any]) -> None:
-    """Puts `message` and the time into a table; raises if the server does not answer."""
+    """Inserts `message`, with the current time, into a table. Raises as `publish`."""
     text = json.dumps({**message, "time": time.time()})
     _insert(client, table, {_TEXT: np.frombuffer(text.encode(), np.uint8)})
 
 
 def receive(client: reverb.Client, table: str) -> list[dict[str, Any]]:
-    """Returns what a table holds: all heartbeats, which are then gone, or the board. Raises as
-    `tell`."""
-    size = client.server_info(timeout=_ANSWER_S)[table].current_size
+    """Returns the messages of a table: the status, or all heartbeats, which are removed. Raises as
+    `publish`."""
+    size = _size(client, table)
     samples: Sequence[Any] = list(client.sample(table, size, emit_timesteps=False)) if size else []
     return [json.loads(bytes(sample.data[0][0])) for sample in samples]
 
 
+def _size(client: reverb.Client, table: str) -> int:
+    return client.server_info(timeout=_TIMEOUT_S)[table].current_size
+
+
 def _insert(client: reverb.Client, table: str, columns: dict[str, np.ndarray]) -> None:
-    client.server_info(
-        timeout=_ANSWER_S
-    )  # an insert waits for ever for a server that is gone, and keeps a core busy
+    # Without a server, an insert never returns and keeps a core busy; this request has a timeout.
+    client.server_info(timeout=_TIMEOUT_S)
     client.insert(columns, {table: 1.0})

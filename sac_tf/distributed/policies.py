@@ -1,5 +1,6 @@
-"""The policy on its way from the learner to those who act, in threads that never hold a step up."""
+"""Publishes and fetches the policy of a distributed run, in threads that never delay a step."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -8,34 +9,41 @@ import gin
 import reverb
 import tensorflow as tf
 
-from sac_tf.distributed.messages import Policy, newest_policy, publish, set_actor_values
-from sac_tf.distributed.waiting import Repeating, bounded
+from sac_tf.distributed.messages import (
+    NO_ANSWER,
+    Policy,
+    newest_policy,
+    publish,
+    set_actor_values,
+)
+from sac_tf.distributed.waiting import PeriodicCall, with_timeout
 from sac_tf.errors import require_count, require_number
 
-_AGAIN_S = 10.0
-"""A policy is sent again after so long: a replay server that started empty has none."""
-_GLANCE_S, _ANSWER_S = 0.05, 10.0
-_POSITIVE = (lambda seconds: 0 < seconds < math.inf, "a number of seconds above 0")
+_REPUBLISH_S = 10.0
+"""A policy is published again after this time: a replay server that restarted empty has none."""
+_POLL_S = 0.05
+_TIMEOUT_S = 10.0
+_IS_POSITIVE = (lambda seconds: 0 < seconds < math.inf, "a number of seconds above 0")
 
 
 class PolicyPublisher:
-    """Sends the newest policy that it was given."""
+    """Publishes the newest policy that was offered."""
 
     def __init__(self, client: reverb.Client):
         self._client = client
         self._newest: Policy | None = None
-        self._thread = Repeating(self._send, _AGAIN_S, "policy publisher")
+        self._thread = PeriodicCall(self._publish, _REPUBLISH_S, "policy publisher")
 
     def offer(self, policy: Policy) -> None:
-        """Has `policy` sent; an older one that is still waiting is dropped."""
+        """Requests that `policy` is published; an older one that still waits is dropped."""
         self._newest = policy
         self._thread.wake()
 
     def close(self) -> None:
-        """Sends what is still to be sent, if the server takes it within seconds."""
+        """Publishes the newest policy, if the server takes it within seconds."""
         self._thread.stop(timeout_s=10.0)
 
-    def _send(self) -> None:
+    def _publish(self) -> None:
         if self._newest is not None:
             publish(self._client, self._newest)
 
@@ -45,7 +53,7 @@ class PolicySource:
     """Keeps an actor up to date with the published policy.
 
     Attributes:
-      policy: the one that the actor has, or None: its weights are then its own.
+      policy: whose values the actor has; None before the first one.
     """
 
     def __init__(
@@ -53,75 +61,86 @@ class PolicySource:
         client: reverb.Client,
         actor: tf.keras.Model,
         say: Callable[[str], None],
+        total_steps: int,
         period: float = 1.0,
         period_steps: int | None = None,
         oldest: float = 60.0,
     ):
-        """Takes the policy that there is, and starts to ask for newer ones.
+        """Takes the policy that is published now, and starts to fetch newer ones.
 
         Args:
           client: of the first replay server.
           actor: its variables are set by `refresh`.
           say: prints a line.
-          period: seconds between two looks for a new policy.
-          period_steps: look also after so many steps; None does not count them.
-          oldest: seconds without a new policy after which this is said.
+          total_steps: of the run.
+          period: seconds between two fetches.
+          period_steps: environment steps after which a policy is fetched, too; None does not count
+            them.
+          oldest: seconds without a new policy before a line is printed.
 
         Raises:
-          ConfigurationError: a number out of range.
+          ConfigurationError: a number out of range, or a policy for another actor.
         """
-        require_number("PolicySource.period", period, *_POSITIVE)
-        require_number("PolicySource.oldest", oldest, *_POSITIVE)
+        require_number("PolicySource.period", period, *_IS_POSITIVE)
+        require_number("PolicySource.oldest", oldest, *_IS_POSITIVE)
         if period_steps is not None:
             require_count("PolicySource.period_steps", period_steps)
-        self._client, self._actor, self._say = client, actor, say
-        self._period_steps, self._oldest = period_steps, oldest
+        self._client = client
+        self._actor = actor
+        self._say = say
+        self._total_steps = total_steps
+        self._period_steps = period_steps
+        self._oldest = oldest
         self.policy: Policy | None = None
-        self._pulled: Policy | None = None
-        self._changed = time.monotonic()
-        self._asked_at, self._is_old = 0, False
-        self._look()
+        self._fetched: Policy | None = None
+        self._fetched_at = time.monotonic()
+        self._requested_at_step = 0
+        self._is_old = False
+        with contextlib.suppress(*NO_ANSWER):  # the server restarts: the thread retries
+            self._fetch()
         self.refresh(0)
-        self._thread = Repeating(self._look, period, "policy source")
+        self._thread = PeriodicCall(self._fetch, period, "policy source")
 
     def refresh(self, step: int) -> bool:
-        """Takes over a new policy if one has come. Never waits.
+        """Gives the actor the newest policy that was fetched, without waiting for the server.
+
+        Args:
+          step: environment steps so far.
 
         Returns: whether the policy is new.
 
         Raises:
-          ConfigurationError: the policy published is not one for this actor.
+          ConfigurationError: the policy is for another actor.
         """
-        if self._period_steps is not None and step - self._asked_at >= self._period_steps:
-            self._asked_at = step
+        if self._period_steps is not None and step - self._requested_at_step >= self._period_steps:
+            self._requested_at_step = step
             self._thread.wake()
-        if self._pulled is not self.policy:
-            self.policy = self._pulled
-            assert self.policy is not None
-            set_actor_values(self._actor, self.policy.values)
-            return True
-        return False
+        if self._fetched is None or self._fetched is self.policy:
+            return False
+        self.policy = self._fetched
+        set_actor_values(self._actor, self.policy.values)
+        return True
 
     def wait(self, seconds: float) -> bool:
-        """As `refresh`, but waits so long for a new policy."""
-        ends = time.monotonic() + seconds
-        while not (is_new := self.refresh(0)) and time.monotonic() < ends:
-            time.sleep(_GLANCE_S)
+        """As `refresh`, but waits up to `seconds` for a new policy."""
+        deadline = time.monotonic() + seconds
+        while not (is_new := self.refresh(0)) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
         return is_new
 
     @property
     def age(self) -> float:
-        """Seconds since a new policy came, or since the start."""
-        return time.monotonic() - self._changed
+        """Seconds since the newest policy was fetched, or since the start."""
+        return time.monotonic() - self._fetched_at
 
     @property
     def is_last(self) -> bool:
-        """Whether the run is complete, by the learner's last word."""
-        return self._pulled is not None and bool(self._pulled.is_last)
+        """Whether the learner has published its last policy: the run is complete."""
+        return self._fetched is not None and self._fetched.is_last
 
     @property
     def report(self) -> dict[str, float | int | None]:
-        """What a heartbeat says of the policy."""
+        """Entries of a heartbeat about the policy."""
         if self.policy is None:
             return {"policy_updates": None, "policy_age": None}
         return {"policy_updates": int(self.policy.updates), "policy_age": self.age}
@@ -129,21 +148,32 @@ class PolicySource:
     def close(self) -> None:
         self._thread.stop()
 
-    def _look(self) -> None:
-        """Asks for a policy; says once if none has come for long, whatever the process does
-        meanwhile."""
+    def _fetch(self) -> None:
+        """Fetches the policy, and prints a line when the newest one has become too old."""
         try:
-            newest = bounded(lambda: newest_policy(self._client), _ANSWER_S)
-            if newest is not None and (self._pulled is None or newest[1:] != self._pulled[1:]):
-                if self._is_old:
-                    self._say(f"A new policy again, after {self.age:.0f} s.")
-                self._pulled, self._changed, self._is_old = newest, time.monotonic(), False
+            policy = with_timeout(lambda: newest_policy(self._client), _TIMEOUT_S)
+            if policy is not None:
+                self._accept(policy)
         finally:
-            if not self._is_old and self.age > self._oldest:
-                self._is_old = True
-                age = (
-                    f"The policy is {self.age:.0f} s old"
-                    if self._pulled
-                    else f"No policy came for {self.age:.0f} s"
-                )
-                self._say(f"{age}, more than PolicySource.oldest={self._oldest:g}.")
+            self._report_age()
+
+    def _accept(self, policy: Policy) -> None:
+        if self._fetched is None and policy.step < self._total_steps:
+            # Published before the run was continued with a larger `train.total_steps`.
+            policy = policy._replace(is_last=False)
+        elif self._fetched is not None and self._fetched.published == policy.published:
+            return
+        if self._is_old:
+            self._say(f"Received a new policy after {self.age:.0f} s.")
+        self._fetched = policy
+        self._fetched_at = time.monotonic()
+        self._is_old = False
+
+    def _report_age(self) -> None:
+        if self._is_old or self.age <= self._oldest:
+            return
+        self._is_old = True
+        age = f"No policy was published for {self.age:.0f} s"
+        if self._fetched is not None:
+            age = f"The policy is {self.age:.0f} s old"
+        self._say(f"{age}, more than PolicySource.oldest={self._oldest:g}.")

@@ -10,13 +10,15 @@ from sac_tf.errors import require_count
 def held_ratio(
     samples_per_insert: float, minimum_rows: int, tolerance_rows: int = 200
 ) -> reverb.rate_limiters.RateLimiter:
-    """Holds the updates per environment step: the side that is ahead waits.
+    """Holds the UTD ratio: the side that is ahead waits.
 
     Args:
-      samples_per_insert: updates per environment step times batch size. Reverb counts rows, not
-        batches.
+      samples_per_insert: UTD ratio times batch size, because Reverb counts rows and not batches.
       minimum_rows: rows before the first sample.
-      tolerance_rows: how far inserting may be ahead or behind.
+      tolerance_rows: rows by which inserting may be ahead or behind.
+
+    Raises:
+      ConfigurationError: `tolerance_rows` out of range.
     """
     require_count("held_ratio.tolerance_rows", tolerance_rows)
     buffer = max(1.0, tolerance_rows * samples_per_insert)

@@ -1,5 +1,4 @@
-"""The replay as a learner sees it that does not collect: batches from servers elsewhere, fetched in
-a thread."""
+"""The replay of a distributed learner: batches sampled from replay servers, fetched in a thread."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,21 +8,21 @@ from typing import Any
 import reverb
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError, RunError
+from sac_tf.distributed.messages import NO_ANSWER
+from sac_tf.errors import RunError
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.reader import BatchReader
-from sac_tf.replay.rewards import RunningRewardScale
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
 from sac_tf.runs.logs import say
 from sac_tf.types import EnvironmentSpec, Transition
 
 
 class Feeder:
-    """Fetches batches in a thread, so that who learns can wait for them with a bound, and hear
-    Ctrl-C meanwhile.
+    """A `Feed` that fetches batches in a thread, so that the learner can wait for them with a
+    timeout and still react to Ctrl-C.
 
-    A `Feed` of the samplers. Reverb's own sampler waits without bound for a server that is gone,
-    and goes on by itself when the server is back.
+    Reverb's own sampler waits for a stopped server without a timeout, and continues when the server
+    has restarted.
     """
 
     def __init__(self) -> None:
@@ -31,8 +30,9 @@ class Feeder:
         self._error: Exception | None = None
 
     def __call__(self, dataset: tf.data.Dataset) -> "Feeder":
-        """Starts to fetch. Batches must have known shapes."""
-        self._dataset, self._spec = dataset, dataset.element_spec
+        """Starts to fetch. Batches must have static shapes."""
+        self._dataset = dataset
+        self._spec = dataset.element_spec
         leaves = tf.nest.flatten(self._spec)
         self._queue = tf.queue.FIFOQueue(
             1, [leaf.dtype for leaf in leaves], [leaf.shape for leaf in leaves]
@@ -41,7 +41,11 @@ class Feeder:
         return self
 
     def wait(self, seconds: float) -> bool:
-        """Returns whether a batch came within so long; `next` then gives it."""
+        """Returns whether a batch was fetched within `seconds`; `next` then returns it.
+
+        Raises:
+          RunError: fetching failed.
+        """
         if self._error is not None:
             raise RunError(f"The replay servers gave no batch ({self._error}).") from self._error
         return self._fetched.acquire(timeout=seconds)
@@ -50,12 +54,13 @@ class Feeder:
         return self
 
     def __next__(self) -> Any:
-        """Returns the next batch; to be called inside a `tf.function`, once for each `wait` that
-        returned True."""
+        """Returns the next batch; called inside a `tf.function`, once for each `wait` that returned
+        True."""
         return tf.nest.pack_sequence_as(self._spec, tf.nest.flatten(self._queue.dequeue()))
 
     def _fetch(self) -> None:
-        # A dataset ends when the limiter kept rows back for `TIMEOUT_S`; `wait` has its own bound.
+        # A dataset ends when the rate limiter blocked it for `TIMEOUT_S`; `wait` has its own
+        # timeout.
         while True:
             try:
                 for batch in self._dataset:
@@ -63,14 +68,13 @@ class Feeder:
                     self._fetched.release()
             except tf.errors.UnavailableError:
                 continue
-            except Exception as error:  # raised where somebody hears it
+            except Exception as error:  # raised by `wait`
                 self._error = error
                 return
 
 
 class RemoteReplay:
-    """The replay of a distributed learner: batches from servers whose own checkpoints hold the
-    rows."""
+    """The replay of a distributed learner. The servers' own checkpoints hold the rows."""
 
     collects = False
 
@@ -83,7 +87,7 @@ class RemoteReplay:
         clients: Sequence[reverb.Client],
         feeder: Feeder,
     ):
-        """Reads from the servers of `clients`.
+        """Samples from the servers of `clients`.
 
         Args:
           spec, generator, discount, expected_rows: as for `Replay`.
@@ -91,9 +95,10 @@ class RemoteReplay:
           feeder: fetches the batches.
 
         Raises:
-          ConfigurationError: a sampler or a reward scale that needs every row.
+          ConfigurationError: a sampler that does not fit the servers or their tables.
+          RunError: a server does not answer.
         """
-        infos = [client.server_info(timeout=TIMEOUT_S)[REPLAY_TABLE] for client in clients]
+        infos = [_replay_table(client) for client in clients]
         self.capacity = sum(info.max_size for info in infos)
         self._reader = BatchReader(
             packer=RowPacker(spec),
@@ -106,15 +111,10 @@ class RemoteReplay:
         )
         for info in infos:
             self._reader.check_table(info)
-        if isinstance(self._reader.rewards, RunningRewardScale):
-            raise ConfigurationError(
-                "BatchReader.rewards=@RunningRewardScale needs every reward in order, which a "
-                "distributed learner never receives; use @FixedRewardScale."
-            )
 
     @property
     def new_priority(self) -> float:
-        """Priority of new rows, if the table draws by priorities."""
+        """Priority of new rows, if the table is sampled by priorities."""
         return self._reader.sampler.new_priority
 
     def sample(self, number: int) -> Transition:
@@ -126,11 +126,11 @@ class RemoteReplay:
         self._reader.sampler.update_priorities(batch, td_error)
 
     def synchronize(self, rows_added: int) -> None:
-        """As `Sampler.synchronize`. Priorities that a dying server did not take are lost."""
+        """As `Sampler.synchronize`, but priorities that a stopped server did not take are lost."""
         try:
             self._reader.sampler.synchronize(rows_added)
         except RunError as error:
-            say(f"{error} The rows keep the priorities that they have.")
+            say(f"{error} The rows keep their priorities.")
 
     def save(self, folder: Path) -> None:
         """Writes to the new folder `folder` what the servers' checkpoints do not have."""
@@ -143,3 +143,12 @@ class RemoteReplay:
 
     def close(self) -> None:
         """Nothing to do: its threads end with the process."""
+
+
+def _replay_table(client: reverb.Client) -> reverb.reverb_types.TableInfo:
+    try:
+        return client.server_info(timeout=TIMEOUT_S)[REPLAY_TABLE]
+    except NO_ANSWER as error:
+        raise RunError(
+            f"The replay server at {client.server_address} does not answer ({error})."
+        ) from error

@@ -1,5 +1,5 @@
-"""The replay server of a distributed run: tables with the limits of the run, checkpoints, and the
-board."""
+"""The replay server of a distributed run: its tables, their rate limiter, checkpoints, and the
+status of the run."""
 
 import json
 import shutil
@@ -11,33 +11,31 @@ from typing import Any
 import reverb
 
 from sac_tf import files
-from sac_tf.distributed.connection import describe_task
-from sac_tf.distributed.messages import exchange_tables
+from sac_tf.distributed.connection import RunDescription, describe_task
+from sac_tf.distributed.messages import message_tables
 from sac_tf.distributed.settings import ReplayServerSettings, configuration_of
-from sac_tf.distributed.status import Board, counts, one_line
+from sac_tf.distributed.status import RunStatus, counts, one_line
 from sac_tf.environments.gymnasium_environment import spec_of
-from sac_tf.pinned.reverb_checkpoint import carry_over
+from sac_tf.pinned.reverb_checkpoint import adapt_checkpoint
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.tables import UNLIMITED, ReplayServer, make_tables
 from sac_tf.runs import folder as names
 from sac_tf.runs.checkpoints import CheckpointStore
-from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.logs import say
 from sac_tf.runs.session import session
 from sac_tf.training.train import Training
-from sac_tf.types import EnvironmentSpec
 
 _ROWS_FILE = "rows.json"
-_TICK_S = 1.0
-_SUMMARY_S = 10.0
-_LINE_S = 30.0
+_STATUS_PERIOD_S = 1.0
+_SUMMARY_PERIOD_S = 10.0
+_LOG_PERIOD_S = 30.0
 
 
 def run(root_dir: str, port: int, training: Training) -> signal.Signals | None:
     """Serves the task of `training` until a signal comes, and returns it.
 
     Args:
-      root_dir: of the run; the server keeps its own folder there.
+      root_dir: of the run; the server has its own folder there.
       port: to listen on.
       training: settings of the run.
 
@@ -46,105 +44,117 @@ def run(root_dir: str, port: int, training: Training) -> signal.Signals | None:
         fit the configuration.
     """
     configuration = configuration_of(training)
+    spec = spec_of(training.environment)
+    description = RunDescription(describe_task(training.environment, spec), configuration.settings)
+    tables = make_run_tables(RowPacker(spec).width, training)
     with session(_no_runtime) as opened:
-        served = opened.open(
-            _Served(Path(root_dir) / names.REPLAY_SERVER, port, training, configuration)
-        )
+        folder = Path(root_dir) / names.REPLAY_SERVER
+        server = opened.open(_Server(folder, port, training.total_steps, description, tables))
+        say(f"Serving {training.environment} on port {port}.")
         while not opened.is_interrupted():
-            served.tick()
-            time.sleep(_TICK_S)
-        served.save()
+            server.tick()
+            time.sleep(_STATUS_PERIOD_S)
+        server.save()
         return opened.interrupts.received
 
 
 def make_run_tables(width: int, training: Training) -> list[reverb.Table]:
-    """Returns the tables for rows of `width` columns, the replay table first, limited as the
-    learner's update ratio requires; raises ConfigurationError for a number out of range."""
+    """Returns the replay table, limited to the UTD ratio of the run, and the message tables.
+
+    Args:
+      width: columns of a row.
+      training: settings of the run.
+
+    Raises:
+      ConfigurationError: a number out of range.
+    """
     settings = ReplayServerSettings()
     samples_per_insert = float(training.updates_per_step * training.batch_size)
-    first = -(-training.random_steps // settings.servers)
+    random_rows = -(-training.random_steps // settings.servers)
 
     def limiter(min_size_to_sample: int) -> reverb.rate_limiters.RateLimiter:
-        return settings.limits(samples_per_insert, max(min_size_to_sample, first))
+        return settings.limits(samples_per_insert, max(min_size_to_sample, random_rows))
 
-    return [make_tables(width, rate_limiter=limiter)[0], *exchange_tables()]
+    return [make_tables(width, rate_limiter=limiter)[0], *message_tables()]
 
 
 def _no_runtime() -> None:
-    """The server computes nothing, so TensorFlow's threads do not matter."""
+    """Sets nothing: the server computes nothing, so TensorFlow's threads do not matter."""
 
 
-class _Served:
-    """The running server."""
+class _Server:
+    """The Reverb server with its checkpoints and status."""
 
-    def __init__(self, folder: Path, port: int, training: Training, configuration: Configuration):
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        total_steps: int,
+        run: RunDescription,
+        tables: list[reverb.Table],
+    ):
         settings = ReplayServerSettings()
-        spec = spec_of(training.environment)
-        tables = make_run_tables(RowPacker(spec).width, training)
         self._period = settings.checkpoint_period
         self._folder = folder
         self._store = CheckpointStore(folder / names.CHECKPOINTS)
         checkpoint = self._store.latest()
-        adapted = None
-        changes: list[str] = []
-        shutil.rmtree(folder / ".adapted", ignore_errors=True)
-        if checkpoint is not None:
-            adapted = Path(shutil.copytree(checkpoint / "reverb", folder / ".adapted"))
-            changes = carry_over(adapted, tables)
-        self._server = ReplayServer(tables, folder / ".staging", adapted, port)
-        shutil.rmtree(folder / ".adapted", ignore_errors=True)
-        facts = _facts(settings, training, spec, tables[0])
-        facts["settings"] = configuration.settings
-        facts["rows_gone"] = self._report_rows(checkpoint, changes)
-        self._board = Board(self._server.client, facts, folder / names.TENSORBOARD)
+        self._server = _start(folder, port, checkpoint, tables)
+        facts = {
+            **_table_facts(tables[0]),
+            "task": run.task,
+            "settings": run.settings,
+            "servers": settings.servers,
+            "total_steps": total_steps,
+            "rows_gone": self._report_rows(checkpoint),
+            "started": time.time(),
+        }
+        self._status = RunStatus(self._server.client, facts, folder / names.TENSORBOARD)
         now = time.monotonic()
         self._saved_at = now
-        self._said_at = now
+        self._logged_at = now
         self._summarized_at = now
         self.tick()
-        say(f"Serving {training.environment} on port {port}.")
 
-    def _report_rows(self, checkpoint: Path | None, changes: list[str]) -> int:
-        """Prints which rows were restored and which were lost; returns how many were lost by all
-        restarts so far."""
+    def _report_rows(self, checkpoint: Path | None) -> int:
+        """Prints how many rows were restored and lost; returns how many were lost in all restarts
+        so far."""
         rows = counts(self._server.client).inserted
         path = self._folder / _ROWS_FILE
         before = {"inserted": rows, "gone": 0}
         if path.exists():
             before = json.loads(path.read_text())
         gone = max(0, before["inserted"] - rows)
-        for change in changes:
-            say(change)
         if checkpoint is not None:
             say(
                 f"Resuming with the {rows:,} rows inserted until {checkpoint}; {gone:,} rows "
-                f"inserted "
-                "later are lost."
+                "inserted later are lost."
             )
         elif gone:
             say(f"There was no checkpoint yet: all {gone:,} rows are lost.")
         return before["gone"] + gone
 
     def tick(self) -> None:
-        """Refreshes the board, and does what is due."""
-        rows = self._board.refresh()
+        """Publishes the status; writes a checkpoint, a summary or a line if one is due."""
+        rows = self._status.refresh()
         now = time.monotonic()
-        noted = {"inserted": rows.inserted, "gone": self._board.content["rows_gone"]}
+        noted = {"inserted": rows.inserted, "gone": self._status.content["rows_gone"]}
         files.write_at_once(self._folder / _ROWS_FILE, json.dumps(noted))
         if now - self._saved_at > self._period:
             self.save()
-        if now - self._summarized_at > _SUMMARY_S:
+        if now - self._summarized_at > _SUMMARY_PERIOD_S:
             self._summarized_at = now
-            self._board.summarize()
-        if now - self._said_at > _LINE_S:
-            self._said_at = now
-            say(one_line(self._board.content))
+            self._status.summarize()
+        if now - self._logged_at > _LOG_PERIOD_S:
+            self._logged_at = now
+            say(one_line(self._status.content))
 
     def save(self) -> None:
         """Writes a checkpoint; requests wait meanwhile. A full disk is reported, and the next
-        period tries again."""
+        period retries."""
         self._saved_at = time.monotonic()
         rows = counts(self._server.client).inserted
+        # A restored server must not publish the settings of the checkpoint, even for a moment.
+        self._status.withdraw()
         try:
             self._store.save(rows, lambda folder: self._server.checkpoint(folder / "reverb"))
         except OSError as error:
@@ -152,27 +162,35 @@ class _Served:
                 f"Cannot write a checkpoint in {self._folder} ({error}); the last one is unchanged."
             )
         else:
-            self._board.content["checkpoint"] = {"rows": rows, "time": time.time()}
+            self._status.content["checkpoint"] = {"rows": rows, "time": time.time()}
+        self._status.publish()
 
     def close(self) -> None:
-        self._board.close()
+        self._status.close()
         self._server.stop()
 
 
-def _facts(
-    settings: ReplayServerSettings,
-    training: Training,
-    spec: EnvironmentSpec,
-    replay: reverb.Table,
-) -> dict[str, Any]:
-    limits = replay.info.rate_limiter_info
-    holds_ratio = limits.max_diff < UNLIMITED
+def _start(
+    folder: Path, port: int, checkpoint: Path | None, tables: list[reverb.Table]
+) -> ReplayServer:
+    """Starts the Reverb server, with the rows of a checkpoint and the limits of `tables`."""
+    adapted = folder / ".adapted"
+    shutil.rmtree(adapted, ignore_errors=True)
+    restore_from = None
+    if checkpoint is not None:
+        restore_from = Path(shutil.copytree(checkpoint / "reverb", adapted))
+        for change in adapt_checkpoint(adapted, tables):
+            say(change)
+    server = ReplayServer(tables, folder / ".staging", restore_from, port)
+    shutil.rmtree(adapted, ignore_errors=True)
+    return server
+
+
+def _table_facts(replay: reverb.Table) -> dict[str, Any]:
+    limiter = replay.info.rate_limiter_info
+    holds_ratio = limiter.max_diff < UNLIMITED
     return {
-        "task": describe_task(training.environment, spec),
-        "samples_per_insert": limits.samples_per_insert if holds_ratio else None,
-        "minimum_rows": limits.min_size_to_sample,
+        "samples_per_insert": limiter.samples_per_insert if holds_ratio else None,
+        "minimum_rows": limiter.min_size_to_sample,
         "capacity": replay.info.max_size,
-        "total_steps": training.total_steps,
-        "servers": settings.servers,
-        "started": time.time(),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gin
 import reverb
 
-from sac_tf.distributed.connection import connect
+from sac_tf.distributed.connection import MAY_DIFFER, connect
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.rate_limits import held_ratio
 from sac_tf.distributed.waiting import Patience
@@ -18,17 +18,19 @@ from sac_tf.replay.writer import TransitionWriter
 from sac_tf.runs.configuration import Configuration
 from sac_tf.training.train import Training
 
-_OF_THE_SERVER = ("replay_server.", "tables.", "held_ratio.", "ReplayServer.")
-"""A replay server that is restarted may have other limits; its checkpoint is adapted."""
-OF_A_PROCESS = (
-    "set_runtime.",
-    "connect.",
-    "Patience.",
-    "PolicySource.",
-    "train.num_environments",
-    "train.total_steps",
-)
-"""Settings that may differ between the processes of a run."""
+_SERVER_MAY_CHANGE = ("replay_server.", "tables.", "held_ratio.", "ReplayServer.")
+"""A server that restarts may have other limits: its checkpoint is adapted."""
+_REFUSED = {
+    ("BatchReader.sampler", "@ResidentSampler"): (
+        "keeps a copy of every row, which a distributed learner never receives; use "
+        "@ReverbSampler there."
+    ),
+    ("BatchReader.rewards", "@RunningRewardScale"): (
+        "needs every reward in order, which a distributed learner never receives; use "
+        "@FixedRewardScale there."
+    ),
+}
+"""{(name, value): why it is for one process}."""
 
 
 @gin.configurable("replay_server")
@@ -37,9 +39,9 @@ class ReplayServerSettings:
     """Settings of `binaries.replay_server`.
 
     Attributes:
-      checkpoint_period: seconds between two checkpoints of the tables; a server that dies restarts
-        from the last.
-      servers: replay servers that share the run; each gets an even part of the rows.
+      checkpoint_period: seconds between two checkpoints of the tables; a server that is killed
+        resumes from the last one.
+      servers: replay servers of the run; each stores an equal part of the rows.
       limits: f(samples_per_insert, minimum_rows): `held_ratio` or `free_ratio`.
     """
 
@@ -76,18 +78,32 @@ def configuration_of(training: Training) -> Configuration:
     """Returns all settings of a distributed run, the same in each of its processes.
 
     Raises:
-      ConfigurationError: a setting that no process uses.
+      ConfigurationError: a setting that no process uses, or one that is for a single process.
     """
     if training.initialize_from is not None:
         raise ConfigurationError(
             "train.initialize_from is for one process (binaries.train); leave it out here."
         )
-    parts = [ReplayServerSettings(), LearnerSettings(), Patience, connect, PolicySource]
-    replay = [make_tables, ReplayServer, TransitionWriter, BatchReader]
+    roots = [
+        training,
+        ReplayServerSettings(),
+        LearnerSettings(),
+        Patience,
+        connect,
+        PolicySource,
+        make_tables,
+        ReplayServer,
+        TransitionWriter,
+        BatchReader,
+    ]
     ignored = {
         "train": {"replay", "initialization"},
-        "tables": {"rate_limiter"},  # replay_server.limits makes it
+        "tables": {"rate_limiter"},  # replay_server.limits builds it
         "ReplayServer": {"port"},  # --port
     }
-    may_change = (*OF_A_PROCESS, *_OF_THE_SERVER)
-    return Configuration.of([training, *parts, *replay], ignored, may_change)
+    may_change = (*MAY_DIFFER, *_SERVER_MAY_CHANGE)
+    configuration = Configuration.of(roots, ignored, may_change)
+    for (name, value), reason in _REFUSED.items():
+        if configuration.settings[name] == value:
+            raise ConfigurationError(f"{name}={value} {reason}")
+    return configuration

@@ -1,4 +1,5 @@
-"""Waits between processes: each has a bound, says what it waits for, and ends at a signal."""
+"""Waits with timeouts: for other processes, for calls that may never return, and between periodic
+calls."""
 
 import queue
 import threading
@@ -12,12 +13,14 @@ from sac_tf.errors import RunError, require_number
 
 T = TypeVar("T")
 _SLICE_S = 1.0
-"""Between two looks at whether it is over."""
+"""Seconds between two calls of `is_over`."""
+_LONGEST_ERROR = 200
+"""Characters of an error that are kept."""
 
 
 @gin.configurable
 class Patience:
-    """Waits for other processes, in slices so short that Ctrl-C is heard.
+    """Waits for other processes with a timeout, in slices short enough to react to Ctrl-C.
 
     Attributes:
       waiting_for: what it waits for now, or None.
@@ -26,26 +29,39 @@ class Patience:
     def __init__(
         self, is_over: Callable[[], bool], say: Callable[[str], None], limit_s: float = 600.0
     ):
-        """Waits at most `limit_s` seconds for one thing, and no longer than until `is_over()`;
-        `say` prints a line."""
+        """Sets the timeout.
+
+        Args:
+          is_over: whether to stop waiting, because of a signal for example.
+          say: prints a line.
+          limit_s: timeout of one wait, in seconds.
+
+        Raises:
+          ConfigurationError: a timeout out of range.
+        """
         require_number(
             "Patience.limit_s", limit_s, lambda limit: limit > 0, "a number of seconds above 0"
         )
-        self._is_over, self._say, self._limit_s = is_over, say, limit_s
+        self._is_over = is_over
+        self._say = say
+        self._limit_s = limit_s
         self.waiting_for: str | None = None
 
     def __call__(self, attempt: Callable[[float], bool], what: str, silent_s: float = 5.0) -> bool:
-        """Calls `attempt(seconds)` until it returns True.
+        """Calls `attempt(seconds)`, which may take `seconds`, until it returns True.
 
-        Says what it waits for after `silent_s` seconds, and again after twice as many, four times
-        as many and so on.
+        Args:
+          attempt: tries once.
+          what: names what it waits for.
+          silent_s: seconds before the wait is first printed; each next line takes twice as long.
 
-        Returns: False if it was over first: a signal came, for example.
+        Returns: whether an attempt succeeded; False if `is_over()` was true first.
 
         Raises:
-          RunError: `what` did not come within the limit.
+          RunError: the timeout expired.
         """
-        started, next_words = time.monotonic(), silent_s
+        started = time.monotonic()
+        next_line_s = silent_s
         try:
             while not attempt(_SLICE_S):
                 if self._is_over():
@@ -54,37 +70,42 @@ class Patience:
                 waited = time.monotonic() - started
                 if waited > self._limit_s:
                     raise RunError(f"Waited {self._limit_s:.0f} s for {what} (Patience.limit_s).")
-                if waited > next_words:
+                if waited > next_line_s:
                     self._say(f"Waiting for {what}, {waited:.0f} s so far.")
-                    next_words *= 2
-            if next_words > silent_s:
-                self._say(f"Waited {time.monotonic() - started:.0f} s for {what}; going on.")
+                    next_line_s *= 2
+            if next_line_s > silent_s:
+                self._say(f"Waited {time.monotonic() - started:.0f} s for {what}; continuing.")
         finally:
             self.waiting_for = None
         return True
 
 
-class Repeating:
-    """Calls `work()` again and again in a thread that holds nobody up, not even the end of the
-    process.
+class PeriodicCall:
+    """Calls a function periodically, in a daemon thread that does not delay the process's exit.
 
-    What it raises is kept for `complaint` and tried again: a server that is gone may come back.
+    An error is kept and the next call is made all the same: a server that stopped may restart.
+
+    Attributes:
+      error: message of the last call's error; None if it succeeded.
     """
 
-    def __init__(self, work: Callable[[], None], period_s: float, name: str):
-        """Starts at once: every `period_s` seconds, or when woken."""
-        self._work, self._period_s = work, period_s
-        self._woken, self._stopped = threading.Event(), threading.Event()
-        self.complaint: str | None = None
+    def __init__(self, function: Callable[[], None], period_s: float, name: str):
+        """Makes the first call immediately, and the next ones every `period_s` seconds or when
+        woken; `name` is the thread's."""
+        self._function = function
+        self._period_s = period_s
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+        self.error: str | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """Has the next call made now."""
+        """Requests the next call now."""
         self._woken.set()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Makes a last call, and waits for it at most `timeout_s`."""
+        """Requests a last call and waits up to `timeout_s` for it."""
         self._stopped.set()
         self._woken.set()
         self._thread.join(timeout_s)
@@ -95,36 +116,37 @@ class Repeating:
             self._woken.clear()
             is_last = self._stopped.is_set()
             try:
-                self._work()
-                self.complaint = None
-            except Exception as error:  # Reverb raises RuntimeError and its kin
-                self.complaint = " ".join(str(error).split())[:200] or type(error).__name__
+                self._function()
+                self.error = None
+            except Exception as error:  # Reverb raises RuntimeError and others
+                message = " ".join(str(error).split())[:_LONGEST_ERROR]
+                self.error = message or type(error).__name__
             if not is_last:
                 self._woken.wait(self._period_s)
 
 
-def bounded(function: Callable[[], T], seconds: float) -> T:
-    """Returns or raises what `function()` does, in a thread that is left behind if it takes too
-    long.
+def with_timeout(function: Callable[[], T], seconds: float) -> T:
+    """Returns or raises what `function()` does, if it takes at most `seconds`.
 
-    Several calls of Reverb have no time limit, and wait for ever on a server that is gone.
+    It runs in a thread, which is abandoned after a timeout: several calls of Reverb have no timeout
+    and never return if the server is gone.
 
     Raises:
-      TimeoutError: it took more than `seconds`.
+      TimeoutError: it took longer.
     """
-    answers: queue.SimpleQueue[tuple[bool, T | Exception]] = queue.SimpleQueue()
+    outcomes: queue.SimpleQueue[tuple[bool, T | Exception]] = queue.SimpleQueue()
 
     def call() -> None:
         try:
-            answers.put((True, function()))
-        except Exception as error:  # handed to the caller, whatever it is
-            answers.put((False, error))
+            outcomes.put((True, function()))
+        except Exception as error:  # raised in the caller's thread
+            outcomes.put((False, error))
 
-    threading.Thread(target=call, name="bounded", daemon=True).start()
+    threading.Thread(target=call, name="with_timeout", daemon=True).start()
     try:
-        is_good, answer = answers.get(timeout=seconds)
+        has_returned, outcome = outcomes.get(timeout=seconds)
     except queue.Empty:
         raise TimeoutError(f"no answer in {seconds:.0f} s") from None
-    if not is_good:
-        raise answer  # type: ignore[misc]
-    return answer  # type: ignore[return-value]
+    if not has_returned:
+        raise outcome  # type: ignore[misc]
+    return outcome  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Reverb's checkpoint files: a checkpoint gets other limits, capacity and selectors.
+"""Reverb's checkpoint files: a checkpoint gets other limits, another capacity and other selectors.
 
 Reason: Reverb restores those that a checkpoint was written with, and has no call to change them.
 """
@@ -19,18 +19,18 @@ _COMPRESSION = "ZLIB"
 _LIMITS = ("samples_per_insert", "min_diff", "max_diff", "min_size_to_sample")
 
 
-def carry_over(checkpoint: Path, tables: Sequence[reverb.Table]) -> list[str]:
+def adapt_checkpoint(checkpoint: Path, tables: Sequence[reverb.Table]) -> list[str]:
     """Writes the limits, capacity and selectors of `tables` into a Reverb checkpoint.
 
     Args:
       checkpoint: a folder that Reverb wrote; changed in place.
-      tables: as they are now configured.
+      tables: as they are configured now.
 
     Returns: a sentence for each table that changes.
 
     Raises:
-      ConfigurationError: the checkpoint has more rows than a table may now keep, rows of another
-        task, or other tables.
+      ConfigurationError: the checkpoint has more rows than a table keeps now, rows of another task,
+        or other tables.
     """
     path = str(checkpoint / _TABLES_FILE)
     records = [record.numpy() for record in tf.data.TFRecordDataset(path, _COMPRESSION)]
@@ -40,7 +40,7 @@ def carry_over(checkpoint: Path, tables: Sequence[reverb.Table]) -> list[str]:
         raise ConfigurationError(
             f"{checkpoint} has other tables than this server; use a new --root_dir."
         )
-    changes = [_carry_over(table, configured[table.table_name]) for table in saved]
+    changes = [_adapt(table, configured[table.table_name]) for table in saved]
     if any(changes):
         with tf.io.TFRecordWriter(path, _COMPRESSION) as writer:
             for table in saved:
@@ -48,54 +48,63 @@ def carry_over(checkpoint: Path, tables: Sequence[reverb.Table]) -> list[str]:
     return [change for change in changes if change]
 
 
-def _carry_over(
-    saved: checkpoint_pb2.PriorityTableCheckpoint, now: reverb.reverb_types.TableInfo
+def _adapt(
+    saved: checkpoint_pb2.PriorityTableCheckpoint, configured: reverb.reverb_types.TableInfo
 ) -> str:
-    """Changes one table, and returns a sentence about it, "" if nothing changes."""
-    _refuse_other_rows(saved, now)
-    words = _carry_over_limits(saved, now)
-    if saved.max_size != now.max_size:
-        words.append(f"capacity {saved.max_size} -> {now.max_size}")
-        saved.max_size = now.max_size
-    selectors = ((saved.sampler, now.sampler_options), (saved.remover, now.remover_options))
-    for selector, wanted in selectors:
-        if selector != wanted:
-            words.append(f"{_words(selector)} -> {_words(wanted)}")
-            selector.CopyFrom(wanted)
-    if not words:
+    """Adapts one table; returns a sentence about it, "" if nothing changes."""
+    _refuse_other_rows(saved, configured)
+    changes = _adapt_limits(saved, configured)
+    if saved.max_size != configured.max_size:
+        changes.append(f"capacity {saved.max_size} -> {configured.max_size}")
+        saved.max_size = configured.max_size
+    changes += _adapt_selector(saved.sampler, configured.sampler_options)
+    changes += _adapt_selector(saved.remover, configured.remover_options)
+    if not changes:
         return ""
-    return f"New limits of the table {saved.table_name!r}: {', '.join(words)}."
+    return f"New limits of the table {saved.table_name!r}: {', '.join(changes)}."
 
 
 def _refuse_other_rows(
-    saved: checkpoint_pb2.PriorityTableCheckpoint, now: reverb.reverb_types.TableInfo
+    saved: checkpoint_pb2.PriorityTableCheckpoint, configured: reverb.reverb_types.TableInfo
 ) -> None:
-    if _signature(saved) != now.signature:
+    if _signature(saved) != configured.signature:
         raise ConfigurationError(
             f"The checkpoint has rows of another task in the table {saved.table_name!r} "
-            f"({_signature(saved)} and not {now.signature}); use a new --root_dir."
+            f"({_signature(saved)}, now {configured.signature}); use a new --root_dir."
         )
     rows = saved.rate_limiter.insert_count - saved.rate_limiter.delete_count
-    if rows > now.max_size:
+    if rows > configured.max_size:
         raise ConfigurationError(
             f"The checkpoint has {rows:,} rows in the table {saved.table_name!r}, and "
-            f"tables.capacity={now.max_size} keeps fewer; raise it, or use a new --root_dir."
+            f"tables.capacity={configured.max_size} keeps fewer; raise it, or use a new --root_dir."
         )
 
 
-def _carry_over_limits(
-    saved: checkpoint_pb2.PriorityTableCheckpoint, now: reverb.reverb_types.TableInfo
+def _adapt_limits(
+    saved: checkpoint_pb2.PriorityTableCheckpoint, configured: reverb.reverb_types.TableInfo
 ) -> list[str]:
-    then = saved.rate_limiter
-    new = now.rate_limiter_info
-    changed = [name for name in _LIMITS if getattr(then, name) != getattr(new, name)]
-    words = [f"{name} {getattr(then, name):g} -> {getattr(new, name):g}" for name in changed]
+    limiter = saved.rate_limiter
+    wanted = configured.rate_limiter_info
+    changed = [name for name in _LIMITS if getattr(limiter, name) != getattr(wanted, name)]
+    changes = [
+        f"{name} {getattr(limiter, name):g} -> {getattr(wanted, name):g}" for name in changed
+    ]
     for name in changed:
-        setattr(then, name, getattr(new, name))
-    if changed:  # as if the new limits had held from the start, neither side ahead
-        sampled_rows = max(0, then.insert_count - then.min_size_to_sample)
-        then.sample_count = round(sampled_rows * then.samples_per_insert)
-    return words
+        setattr(limiter, name, getattr(wanted, name))
+    if changed:  # as if the new limits had held from the start, with neither side ahead
+        sampled_rows = max(0, limiter.insert_count - limiter.min_size_to_sample)
+        limiter.sample_count = round(sampled_rows * limiter.samples_per_insert)
+    return changes
+
+
+def _adapt_selector(
+    saved: schema_pb2.KeyDistributionOptions, configured: schema_pb2.KeyDistributionOptions
+) -> list[str]:
+    if saved == configured:
+        return []
+    change = f"{_words(saved)} -> {_words(configured)}"
+    saved.CopyFrom(configured)
+    return [change]
 
 
 def _signature(saved: checkpoint_pb2.PriorityTableCheckpoint) -> Any:

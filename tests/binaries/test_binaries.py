@@ -1,16 +1,13 @@
-"""The programs as a user starts them: exit codes, files, what is printed, and a policy that has
-learned."""
+"""Programs as a user starts them: exit codes, files, output, and a policy that has learned."""
 
 import csv
 import resource
-import shutil
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.binaries.running import SHORT, run_binary, start_binary
+from tests.binaries.running import SHORT, call_program, run_program, start_program
 
 
 def _evaluations(root):
@@ -18,80 +15,103 @@ def _evaluations(root):
         return [(int(row["step"]), float(row["return_mean"])) for row in csv.DictReader(file)]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A short run, made once."""
-    root = tmp_path_factory.mktemp("runs") / "finished"
-    code, out, err = run_binary("train", f"--root_dir={root}", *SHORT)
-    assert code == 0, err
-    return root, out, err
+def _metrics(root):
+    with (root / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
 
 
-def test_train_prints_what_it_made_and_nothing_else(finished):
+def _checkpoints(root):
+    """Complete checkpoints, the newest first."""
+    return sorted(root.glob("checkpoints/step-*/manifest.json"), reverse=True)
+
+
+def _lines(err):
+    """Lines of an error output, without the progress bar."""
+    lines = err.replace("\r", "\n").splitlines()
+    return [line for line in lines if line.strip() and "step/s" not in line]
+
+
+def _wait_for(condition, process):
+    deadline = time.monotonic() + 600
+    while not condition():
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        time.sleep(0.05)
+
+
+def test_train_prints_its_results_only(finished):
     root, out, err = finished
     lines = out.splitlines()
-    assert lines[0].startswith("step 300: evaluation return -") and lines[1].startswith(
-        "step 600: evaluation return -"
-    )
+    assert lines[0].startswith("step 300: evaluation return -")
+    assert lines[1].startswith("step 600: evaluation return -")
     assert lines[2].startswith("Done: 600 steps. Evaluation return -")
     for name in (
         "learning_curve.png",
         "checkpoints",
+        "policy",
         "metrics.csv",
         "evaluations.csv",
         "tensorboard",
     ):
         assert (root / name).exists() and f"{root}/{name}" in out
-    assert (
-        lines[-1]
-        == f"Next: python -m binaries.evaluate --root_dir={root} --video={root}/policy.mp4"
-    )
-    assert all(
-        "600" in line or not line.strip() for line in err.replace("\r", "\n").splitlines()
-    ), err  # the bar alone
+    command = f"python -m binaries.evaluate --root_dir={root} --video={root}/policy.mp4"
+    assert lines[-1] == f"Next: {command}"
+    bar = [line for line in err.replace("\r", "\n").splitlines() if line.strip()]
+    assert all("600" in line for line in bar), err
 
 
-def test_updates_happened(finished):
-    with (finished[0] / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
+def test_updates_are_made(finished):
+    rows = _metrics(finished[0])
     assert [row["step"] for row in rows] == ["200", "400", "600"]
-    assert (
-        rows[0]["critic_loss"] == "" and float(rows[0]["updates_per_second"]) == 0
-    )  # random exploration
+    # The first 200 steps are random.
+    assert rows[0]["critic_loss"] == "" and float(rows[0]["updates_per_second"]) == 0
     for row in rows[1:]:
         assert float(row["critic_loss"]) > 0 and float(row["updates_per_second"]) > 0
     assert float(rows[1]["alpha"]) > float(rows[2]["alpha"])
 
 
-def test_evaluate_and_film(finished, tmp_path):
-    code, out, err = run_binary(
-        "evaluate", f"--root_dir={finished[0]}", "--episodes=2", f"--video={tmp_path}/policy.mp4"
+def test_evaluate_and_video(finished, tmp_path):
+    video = tmp_path / "policy.mp4"
+    code, out, err = run_program(
+        "evaluate", f"--root_dir={finished[0]}", "--episodes=2", f"--video={video}"
     )
     assert code == 0, err
     assert "policy of step 600" in out and "over 2 episodes" in out and err == ""
-    assert (tmp_path / "policy.mp4").stat().st_size > 10_000
+    assert video.stat().st_size > 10_000
 
 
 def test_plot(finished, tmp_path):
-    code, out, err = run_binary("plot", finished[0], finished[0], f"--output={tmp_path}/curves.png")
-    assert (code, out, err) == (0, f"Curves of 2 runs in {tmp_path}/curves.png\n", "")
-    assert (tmp_path / "curves.png").read_bytes()[1:4] == b"PNG"
+    curves = tmp_path / "curves.png"
+    code, out, err = run_program("plot", finished[0], finished[0], f"--output={curves}")
+    assert (code, out, err) == (0, f"Curves of 2 runs in {curves}\n", "")
+    assert curves.read_bytes()[1:4] == b"PNG"
 
 
-@pytest.mark.parametrize("binary", ["train", "evaluate", "plot"])
-def test_help_needs_no_tensorflow(binary):
-    code, out, err = run_binary(
-        binary, "--help", env={"PATH": "", "PYTHONPATH": "", "PYTHONVERBOSE": "1"}
-    )
+@pytest.mark.parametrize("program", ["train", "evaluate", "plot"])
+def test_help_needs_no_tensorflow(program):
+    environment = {"PATH": "", "PYTHONPATH": "", "PYTHONVERBOSE": "1"}
+    code, out, err = run_program(program, "--help", env=environment)
     assert code == 0 and "--" in out
-    assert "import 'gin" in err and "tensorflow" not in err and "reverb" not in err
+    assert "import 'absl" in err and "tensorflow" not in err and "reverb" not in err
 
 
 @pytest.mark.parametrize(
-    ("binary", "arguments", "words"),
+    ("program", "arguments", "words"),
     [
         ("train", [], "--root_dir"),
         ("train", ["--root_dir={tmp}/a", "--no_such_flag=1"], "no_such_flag"),
+        ("evaluate", ["--root_dir={tmp}/a"], "holds no run"),
+        ("plot", ["--output={tmp}/c.png"], "at least one run"),
+    ],
+)
+def test_mistake_exits_with_2(tmp_path, program, arguments, words):
+    filled = [argument.format(tmp=tmp_path) for argument in arguments]
+    code, out, err = run_program(program, *filled)
+    assert code == 2 and words in err and out == "" and len(_lines(err)) == 1, err
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "words"),
+    [
         ("train", ["--root_dir={tmp}/a", "stray"], "Unexpected argument 'stray'"),
         ("train", ["--root_dir=/dev/null/a", *SHORT], "--root_dir=/dev/null/a cannot be written"),
         (
@@ -113,103 +133,79 @@ def test_help_needs_no_tensorflow(binary):
         (
             "train",
             ["--root_dir={tmp}/a", *SHORT, "--gin_bindings=actor.activation='rely'"],
-            "actor: Unknown activation function",
+            "TrainState > actor > mlp_torso: Unknown activation function",
         ),
         (
             "train",
             ["--root_dir={finished}", *SHORT, "--gin_bindings=train.seed=1"],
             "train.seed was 0, now 1",
         ),
-        ("evaluate", ["--root_dir={tmp}/a"], "holds no run"),
         ("evaluate", ["--root_dir={finished}", "--episodes=0"], "--episodes"),
         ("evaluate", ["--root_dir={finished}", "--video=film.avi"], "must end in .mp4"),
-        ("plot", ["--output={tmp}/c.png"], "at least one run"),
         ("plot", ["{tmp}", "--output={tmp}/c.png"], "holds no config.gin"),
         ("plot", ["{finished}", "--output={tmp}/c.txt"], "must end in .png"),
     ],
 )
-def test_a_mistake_gets_one_sentence_and_exit_code_2(finished, tmp_path, binary, arguments, words):
+def test_mistake_is_one_sentence(finished, tmp_path, program, arguments, words):
     filled = [argument.format(tmp=tmp_path, finished=finished[0]) for argument in arguments]
-    code, out, err = run_binary(binary, *filled)
-    assert code == 2 and words in err and out == ""
-    assert (
-        len(
-            [
-                line
-                for line in err.replace("\r", "\n").splitlines()
-                if line.strip() and "step/s" not in line
-            ]
-        )
-        == 1
-    ), err
+    code, out, err = call_program(program, *filled)
+    assert code == 2 and words in err and out == "" and len(_lines(err)) == 1, err
 
 
-def test_kill_9_and_the_same_command_goes_on(finished, tmp_path):
-    """The interrupted run ends with the very numbers of the uninterrupted one."""
+def test_killed_run_resumes_before_a_damaged_checkpoint(finished, tmp_path):
+    """And ends with the numbers of the uninterrupted run."""
     root = tmp_path / "killed"
-    process = start_binary("train", f"--root_dir={root}", *SHORT)
+    process = start_program("train", f"--root_dir={root}", *SHORT)
     try:
-        _wait_for(lambda: list(root.glob("checkpoints/step-*")), process)
+        _wait_for(lambda: len(_checkpoints(root)) == 2, process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    code, out, err = run_binary("train", f"--root_dir={root}", *SHORT)
+    newest, before = (manifest.parent for manifest in _checkpoints(root))
+    (newest / "state.index").write_bytes(b"")
+    code, out, err = run_program("train", f"--root_dir={root}", *SHORT)
     assert code == 0, err
-    assert "Resuming from step" in out
+    assert f"WARNING: Checkpoint {newest} is damaged" in err
+    step = int(before.name.removeprefix("step-"))
+    assert f"Resuming from step {step} ({before})." in out
     assert _evaluations(root) == _evaluations(finished[0])
 
 
-def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(finished, tmp_path):
-    root = tmp_path / "damaged"
-    shutil.copytree(finished[0], root)
-    (root / "checkpoints/step-000000600/state.index").write_bytes(b"")
-    code, out, err = run_binary("train", f"--root_dir={root}", *SHORT)
-    assert code == 0 and f"WARNING: Checkpoint {root}/checkpoints/step-000000600 is damaged" in err
-    assert "Resuming from step 400" in out
-    assert _evaluations(root) == _evaluations(finished[0])
-
-
-def test_sigterm_saves_and_says_so(tmp_path):
-    root = tmp_path / "stopped"
-    process = start_binary(
-        "train", f"--root_dir={root}", *SHORT, "--gin_bindings=train.total_steps=100_000"
+def test_sigterm_writes_a_checkpoint(tmp_path):
+    process = start_program(
+        "train", f"--root_dir={tmp_path}", *SHORT, "--gin_bindings=train.total_steps=100_000"
     )
-    _wait_for(lambda: list(root.glob("checkpoints/step-*")), process)
+    _wait_for(lambda: _checkpoints(tmp_path), process)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM, err
     assert "Stopped by SIGTERM at step" in out.splitlines()[-1] and "Traceback" not in err
+    assert "Rerun the same command to resume." in out.splitlines()[-1]
 
 
-def test_a_full_disk_is_one_sentence_and_the_checkpoints_stay(finished, tmp_path):
-    """No file may grow beyond 100 kB here, which is enough for the CSV files and too little for a
-    checkpoint."""
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # noqa: E731
-    code, _, err = run_binary("train", f"--root_dir={tmp_path}/full", *SHORT, preexec_fn=limit)
+def test_full_disk_is_one_sentence(tmp_path):
+    """Files may grow to 100 kB, enough for the CSV files and too little for a checkpoint."""
+    root = tmp_path / "full"
+    critic = "--gin_bindings=critic.hidden_units=(128, 128)"
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    code, _, err = run_program("train", f"--root_dir={root}", *SHORT, critic, preexec_fn=limit)
     assert code == 1
     last = err.replace("\r", "\n").splitlines()[-1]
-    assert last.startswith(f"Cannot write in {tmp_path}/full") and "Traceback" not in err
-    assert not list(Path(f"{tmp_path}/full/checkpoints").glob("step-*"))
+    assert last.startswith(f"Cannot write in {root}") and "Traceback" not in err
+    assert not list(root.glob("checkpoints/step-*"))
 
 
-def test_the_quickstart_learns(tmp_path):
-    """Pendulum's uniform policy is at about -1,200; a solved one between -100 and -200."""
-    code, _, err = run_binary(
+def test_quickstart_learns(tmp_path):
+    """The uniform policy of Pendulum returns about -1,200; a good one -100 to -200."""
+    code, _, err = run_program(
         "train", f"--root_dir={tmp_path}", "--gin_file=gin_configs/tasks/pendulum.gin"
     )
     assert code == 0, err
-    assert _evaluations(tmp_path)[-1][0] == 10_000 and _evaluations(tmp_path)[-1][1] >= -250
-    with (tmp_path / "metrics.csv").open() as file:
-        last = list(csv.DictReader(file))[-1]
-    assert (
-        float(last["critic_loss"]) > 0
-        and float(last["alpha"]) < 0.5
-        and int(last["replay_size"]) == 10_000
-    )
-
-
-def _wait_for(condition, process):
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
-        time.sleep(0.05)
+    step, mean_return = _evaluations(tmp_path)[-1]
+    assert step == 10_000 and mean_return >= -250
+    last = _metrics(tmp_path)[-1]
+    assert float(last["critic_loss"]) > 0 and float(last["alpha"]) < 0.5
+    assert int(last["replay_size"]) == 10_000

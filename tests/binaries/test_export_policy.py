@@ -5,16 +5,15 @@ import shutil
 
 import pytest
 
-from tests.binaries.running import SHORT, run_binary
+from tests.binaries.running import call_program, run_program
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A short run, its policy exported at the end, and what `evaluate` says of the checkpoint."""
-    root = tmp_path_factory.mktemp("runs") / "exported"
-    code, out, err = run_binary("train", f"--root_dir={root}", *SHORT)
-    assert code == 0 and f"{root}/policy" in out, err
-    code, out, err = run_binary("evaluate", f"--root_dir={root}", "--episodes=3")
+def run(finished):
+    """Folder of the short run, and (mean, standard deviation) that `evaluate` prints for it."""
+    root, out, _ = finished
+    assert f"{root}/policy" in out
+    code, out, err = call_program("evaluate", f"--root_dir={root}", "--episodes=3")
     assert code == 0, err
     return root, _return(out)
 
@@ -29,9 +28,9 @@ def _spec(folder):
     return json.loads((folder / "policy_spec.json").read_text())
 
 
-def test_training_ends_with_a_policy_that_evaluates_like_its_checkpoint(run):
+def test_final_policy_evaluates_like_its_checkpoint(run):
     root, expected = run
-    code, out, err = run_binary("evaluate", f"--policy={root}/policy", "--episodes=3")
+    code, out, err = run_program("evaluate", f"--policy={root}/policy", "--episodes=3")
     assert (code, err) == (0, "") and f"policy of step 600 ({root}/policy)" in out
     assert _return(out) == expected
     spec = _spec(root / "policy")
@@ -43,32 +42,30 @@ def test_training_ends_with_a_policy_that_evaluates_like_its_checkpoint(run):
     )
 
 
-@pytest.mark.parametrize("export_format", ["tflite", "tf_agents"])
-def test_the_other_formats_are_exported_and_evaluated(run, tmp_path, export_format):
+@pytest.mark.parametrize(
+    ("export_format", "export"), [("tflite", run_program), ("tf_agents", call_program)]
+)
+def test_other_formats_evaluate_like_the_checkpoint(run, tmp_path, export_format, export):
     root, expected = run
     out_dir = tmp_path / "out"
-    shutil.copytree(root / "policy", out_dir)  # an export of another format, to be replaced
-    code, out, err = run_binary(
+    shutil.copytree(root / "policy", out_dir)  # an export in another format, to be replaced
+    code, out, err = export(
         "export_policy",
         f"--root_dir={root}",
         f"--export_dir={out_dir}",
         f"--format={export_format}",
     )
-    assert (
-        code == 0
-        and f"policy of step 600 ({root}/checkpoints/step-000000600) is in {out_dir}" in out
-    ), err
-    assert _spec(out_dir) | {"files": 0} == _spec(root / "policy") | {
-        "files": 0,
-        "format": export_format,
-    }
-    code, out, err = run_binary("evaluate", f"--policy={out_dir}", "--episodes=3")
+    assert code == 0, err
+    assert f"policy of step 600 ({root}/checkpoints/step-000000600) is in {out_dir}" in out
+    expected_spec = _spec(root / "policy") | {"files": 0, "format": export_format}
+    assert _spec(out_dir) | {"files": 0} == expected_spec
+    code, out, err = call_program("evaluate", f"--policy={out_dir}", "--episodes=3")
     assert code == 0, err
     assert _return(out) == pytest.approx(expected, abs=0.2)
 
 
 @pytest.mark.parametrize(
-    ("binary", "arguments", "words"),
+    ("program", "arguments", "words"),
     [
         ("evaluate", [], "Give --root_dir or --policy, and not both"),
         ("evaluate", ["--policy={half}"], "is half written or damaged (saved_model.pb)"),
@@ -90,7 +87,7 @@ def test_the_other_formats_are_exported_and_evaluated(run, tmp_path, export_form
         ),
     ],
 )
-def test_a_mistake_gets_one_sentence_and_exit_code_2(run, tmp_path, binary, arguments, words):
+def test_mistake_is_one_sentence(run, tmp_path, program, arguments, words):
     folders = {
         "root": run[0],
         "tmp": tmp_path,
@@ -102,5 +99,6 @@ def test_a_mistake_gets_one_sentence_and_exit_code_2(run, tmp_path, binary, argu
     (folders["half"] / "saved_model.pb").write_bytes(b"half")
     other = _spec(folders["other_task"]) | {"task": "tests.toy:Counter-v0"}
     (folders["other_task"] / "policy_spec.json").write_text(json.dumps(other))
-    code, out, err = run_binary(binary, *(argument.format(**folders) for argument in arguments))
+    filled = [argument.format(**folders) for argument in arguments]
+    code, out, err = call_program(program, *filled)
     assert code == 2 and words in err and out == "" and len(err.splitlines()) == 1, err

@@ -1,4 +1,4 @@
-"""A sweep as a user starts it: what is trained, stopped, gone on with, skipped and reported."""
+"""A sweep as a user starts it: what is trained, interrupted, resumed, skipped and reported."""
 
 import csv
 import signal
@@ -6,13 +6,12 @@ import time
 
 import pytest
 
-from tests.binaries.running import SHORT, run_binary, start_binary
+from tests.binaries.running import SHORT, call_program, run_program, start_program
 
 TINY = [
     *SHORT,
     "--gin_bindings=actor.hidden_units=(8,)",
     "--gin_bindings=critic.hidden_units=(8,)",
-    "--gin_bindings=update.updates_per_call=1",
     "--gin_bindings=Evaluator.episodes=1",
     "--gin_bindings=RunLog.period=50",
 ]
@@ -28,9 +27,37 @@ def _newest(root_dir):
     return int(max(root_dir.glob("checkpoints/step-*")).name.removeprefix("step-"))
 
 
-def test_two_settings_with_two_seeds_are_stopped_gone_on_with_and_reported_though_one_run_fails(
-    tmp_path,
-):
+def _interrupt(arguments, folders):
+    """Interrupts a sweep when the first two of its runs have checkpoints."""
+    process = start_program("sweep", *arguments, "--gin_bindings=train.total_steps=100_000")
+    deadline = time.monotonic() + 600
+    while not all(list(folder.glob("checkpoints/step-*")) for folder in folders[:2]):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 128 + signal.SIGINT, err
+    assert out.splitlines()[-1].startswith("Stopped by SIGINT; 0 of 4 runs are done")
+    assert "Traceback" not in err
+    for folder in folders[:2]:
+        assert "Stopped by SIGTERM at step" in (folder / "sweep.log").read_text().splitlines()[-1]
+    assert not folders[2].exists() and not (folders[3] / "sweep.log").exists()
+
+
+def _check_table(root_dir, folders, total):
+    returns = [
+        float(_rows(folder / "evaluations.csv")[-1]["return_mean"]) for folder in folders[:3]
+    ]
+    table = _rows(root_dir / "table.csv")
+    settings = [("ensemble_size=1", "2", str(total)), ("ensemble_size=2", "1", str(total))]
+    assert [(row["setting"], row["seeds"], row["step"]) for row in table] == settings
+    assert float(table[0]["mean"]) == pytest.approx((returns[0] + returns[2]) / 2, rel=1e-4)
+    assert float(table[1]["mean"]) == pytest.approx(returns[1], rel=1e-4)
+    assert (root_dir / "learning_curves.png").stat().st_size > 10_000
+
+
+def test_sweep_is_interrupted_resumed_and_reported(tmp_path):
+    """Of two settings with two seeds; one run fails."""
     arguments = [
         f"--root_dir={tmp_path}",
         *TINY,
@@ -42,51 +69,21 @@ def test_two_settings_with_two_seeds_are_stopped_gone_on_with_and_reported_thoug
         tmp_path / f"ensemble_size={size}" / f"seed-{seed}" for seed in (0, 1) for size in (1, 2)
     ]
     folders[3].mkdir(parents=True)
-    (folders[3] / "config.gin").write_text(
-        "train.seed = 5\n"
-    )  # somebody else's run: this one must fail
-
-    process = start_binary("sweep", *arguments, "--gin_bindings=train.total_steps=100_000")
-    deadline = time.monotonic() + 120
-    while not all(list(folder.glob("checkpoints/step-*")) for folder in folders[:2]):
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGINT, err
-    assert (
-        out.splitlines()[-1].startswith("Stopped by SIGINT; 0 of 4 runs are done")
-        and "Traceback" not in err
-    )
-    for folder in folders[:2]:
-        assert "Stopped by SIGTERM at step" in (folder / "sweep.log").read_text().splitlines()[-1]
-    assert not folders[2].exists() and not (folders[3] / "sweep.log").exists()
-
+    (folders[3] / "config.gin").write_text("train.seed = 5\n")  # of another run, so that it fails
+    _interrupt(arguments, folders)
     stopped_at = [_newest(folder) for folder in folders[:2]]
     total = max(stopped_at) + 100
-    code, out, err = run_binary("sweep", *arguments, f"--gin_bindings=train.total_steps={total}")
+    code, out, err = run_program("sweep", *arguments, f"--gin_bindings=train.total_steps={total}")
     assert code == 1 and "3/4" in err, err
     for folder, step in zip(folders, stopped_at, strict=False):
         assert f"Resuming from step {step:,}" in (folder / "sweep.log").read_text()
     assert all(_newest(folder) == total and (folder / "policy").is_dir() for folder in folders[:3])
     losses = [float(_rows(folder / "metrics.csv")[-1]["critic_loss"]) for folder in folders[:3]]
-    assert (
-        min(losses) > 0 and len(set(losses)) == 3
-    )  # updates happened, and settings and seeds differ
-    returns = [
-        float(_rows(folder / "evaluations.csv")[-1]["return_mean"]) for folder in folders[:3]
-    ]
-    table = _rows(tmp_path / "table.csv")
-    settings = [("ensemble_size=1", "2", str(total)), ("ensemble_size=2", "1", str(total))]
-    assert [(row["setting"], row["seeds"], row["step"]) for row in table] == settings
-    assert float(table[0]["mean"]) == pytest.approx((returns[0] + returns[2]) / 2, rel=1e-4)
-    assert float(table[1]["mean"]) == pytest.approx(returns[1], rel=1e-4)
-    assert (tmp_path / "learning_curves.png").stat().st_size > 10_000
-    words = (
-        "Failed: ensemble_size=2/seed-1: --root_dir=.* holds a run with another configuration "
-        "(train.seed was 5"
-    )
-    assert out.splitlines()[-1].startswith(words.replace(".*", str(folders[3])))
+    assert min(losses) > 0 and len(set(losses)) == 3  # settings and seeds differ
+    _check_table(tmp_path, folders, total)
+    failed = f"Failed: ensemble_size=2/seed-1: --root_dir={folders[3]} holds a run with another "
+    assert out.splitlines()[-1].startswith(f"{failed}configuration (")
+    assert "train.seed was 5, now 1" in out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +96,7 @@ def test_two_settings_with_two_seeds_are_stopped_gone_on_with_and_reported_thoug
         ([*SHORT, "--variant=x:", "--variant=y: critic.no_such=1"], "named 'no_such'"),
     ],
 )
-def test_a_mistake_gets_one_sentence_before_anything_starts(tmp_path, arguments, words):
-    code, out, err = run_binary("sweep", f"--root_dir={tmp_path}", *arguments)
+def test_mistake_is_one_sentence(tmp_path, arguments, words):
+    code, out, err = call_program("sweep", f"--root_dir={tmp_path}", *arguments)
     assert code == 2 and words in err and out == "" and len(err.splitlines()) == 1, err
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]

@@ -7,14 +7,13 @@ from tests.distributed.served import COLUMNS, make_run_tables
 
 @pytest.fixture
 def serve(tmp_path):
-    """Returns a function that starts a replay server as a run has it, stopped after the test."""
+    """Returns a function that starts a replay server of a run, stopped after the test."""
     servers = []
 
     def start(limiter=None, restore_from=None, port=None, width=COLUMNS, **settings):
         tables = make_run_tables(width, limiter or free_ratio(1.0, 1), **settings)
-        servers.append(
-            ReplayServer(tables, tmp_path / f"staging{len(servers)}", restore_from, port)
-        )
+        staging = tmp_path / f"staging{len(servers)}"
+        servers.append(ReplayServer(tables, staging, restore_from, port))
         return servers[-1]
 
     yield start

@@ -1,18 +1,18 @@
-"""Parts of a run on many processes, in one process, for the tests of this folder."""
+"""Parts of a distributed run in one process, for the tests of this folder."""
 
 import time
 
 import numpy as np
 
-from sac_tf.distributed.messages import exchange_tables
+from sac_tf.distributed.messages import message_tables
 from sac_tf.replay.tables import COLUMN, REPLAY_TABLE, make_tables
 
 COLUMNS = 10
-"""Width of a row of the task that the fixture `spec` has."""
+"""Width of a row of the task of the fixture `spec`."""
 
 
 class Clock:
-    """Stands in for the module `time`: it is as late as the test says."""
+    """Replaces the module `time`: the test sets the time."""
 
     def __init__(self, now: float = 1000.0):
         self.now = now
@@ -31,11 +31,11 @@ def make_run_tables(width, limiter, capacity=100, **settings):
     replay = make_tables(
         width, capacity=capacity, rate_limiter=lambda min_size_to_sample: limiter, **settings
     )[0]
-    return [replay, *exchange_tables()]
+    return [replay, *message_tables()]
 
 
 def insert_rows(client, rows: int, width: int = COLUMNS, timeout_ms: int = 5000) -> None:
-    """Puts `rows` rows into the replay table."""
+    """Inserts `rows` rows into the replay table."""
     writer = client.trajectory_writer(num_keep_alive_refs=1)
     for number in range(rows):
         writer.append({COLUMN: np.full(width, number, np.float32)})
@@ -45,20 +45,19 @@ def insert_rows(client, rows: int, width: int = COLUMNS, timeout_ms: int = 5000)
 
 
 def sample_rows(client, rows: int) -> None:
-    """Draws `rows` rows from the replay table."""
+    """Samples `rows` rows from the replay table."""
     assert len(list(client.sample(REPLAY_TABLE, rows))) == rows
 
 
 def replay_info(server):
-    """What Reverb says of the replay table."""
+    """Returns Reverb's description of the replay table."""
     return server.client.server_info(timeout=5)[REPLAY_TABLE]
 
 
-def eventually(condition, seconds: float = 20.0):
-    """Returns what `condition()` returns once it is true; fails if that takes longer than
-    `seconds`."""
-    ends = time.monotonic() + seconds
+def eventually(condition, seconds: float = 60.0):
+    """Returns `condition()` once it is true; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < ends, "it did not come about"
+        assert time.monotonic() < deadline, f"still false after {seconds} s"
         time.sleep(0.01)
     return value

@@ -5,16 +5,25 @@ import pytest
 import reverb
 
 from sac_tf.distributed import messages, policies
-from sac_tf.distributed.messages import POLICY_TABLE, Policy, actor_values, newest_policy, publish
+from sac_tf.distributed.messages import (
+    NO_ANSWER,
+    POLICY_TABLE,
+    Policy,
+    actor_values,
+    newest_policy,
+    publish,
+)
 from sac_tf.distributed.policies import PolicyPublisher, PolicySource
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from tests.distributed.served import Clock, eventually
 
+TOTAL_STEPS = 1000
+
 
 @pytest.fixture(autouse=True)
-def _short_answers(monkeypatch):
-    monkeypatch.setattr(messages, "_ANSWER_S", 1)
+def _short_timeout(monkeypatch):
+    monkeypatch.setattr(messages, "_TIMEOUT_S", 1)
 
 
 @pytest.fixture
@@ -23,14 +32,15 @@ def actor(spec):
 
 
 @pytest.fixture
-def follow(actor):
-    """Returns a function that makes a source of policies for `actor` and a list of what it says."""
+def make_source(actor):
+    """Returns a function that makes the source of `actor` and the list of lines that it prints."""
     sources = []
 
     def make(client, **settings):
-        said: list[str] = []
-        sources.append(PolicySource(client, actor, said.append, **{"period": 0.01} | settings))
-        return sources[-1], said
+        lines: list[str] = []
+        settings = {"period": 0.01} | settings
+        sources.append(PolicySource(client, actor, lines.append, TOTAL_STEPS, **settings))
+        return sources[-1], lines
 
     yield make
     for source in sources:
@@ -38,38 +48,58 @@ def follow(actor):
 
 
 def _policy(actor, number: int, **fields) -> Policy:
-    values = np.full_like(actor_values(actor), number)
-    return Policy(values, 100.0 * number, 10.0 * number, 1.5, 1.0, 0.0, 1e9 + number)._replace(
-        **fields
+    policy = Policy(
+        values=np.full_like(actor_values(actor), number),
+        updates=100 * number,
+        step=10 * number,
+        elapsed=1.5,
+        new_priority=1.0,
+        is_last=False,
+        published=1e9 + number,
     )
+    return policy._replace(**fields)
 
 
-def test_the_actor_gets_each_new_policy_and_keeps_its_own_until_one_comes(serve, actor, follow):
-    client, own = serve().client, actor_values(actor)
-    source, said = follow(client)
+def test_actor_gets_each_new_policy(serve, actor, make_source):
+    client = serve().client
+    initial = actor_values(actor)
+    source, lines = make_source(client)
     assert not source.wait(0.1) and source.policy is None
     assert source.report == {"policy_updates": None, "policy_age": None} and not source.is_last
-    np.testing.assert_array_equal(actor_values(actor), own)
+    np.testing.assert_array_equal(actor_values(actor), initial)
     for number in (1, 2):
         publish(client, _policy(actor, number))
-        assert source.wait(20)
+        assert source.wait(60)
         np.testing.assert_array_equal(actor_values(actor), number)
         assert source.policy.updates == 100 * number == source.report["policy_updates"]
-    publish(client, _policy(actor, 2))  # as a publisher does that is not sure whether it arrived
+    publish(client, _policy(actor, 2))  # as a publisher does that repeats itself
     assert not source.wait(0.1)
     assert not source.is_last
-    publish(client, _policy(actor, 2, is_last=1.0, published=1e9 + 3))
+    publish(client, _policy(actor, 2, is_last=True, published=1e9 + 3))
     eventually(lambda: source.is_last)
-    assert said == []
+    assert lines == []
 
 
-def test_a_source_looks_when_steps_have_passed(serve, actor, follow, monkeypatch):
-    client, looks = serve().client, []
+@pytest.mark.parametrize(("step", "is_last"), [(TOTAL_STEPS - 1, False), (TOTAL_STEPS, True)])
+def test_last_policy_found_at_the_start_has_all_steps(serve, actor, make_source, step, is_last):
+    """With fewer steps it is that of a complete run that is continued with more."""
+    client = serve().client
+    publish(client, _policy(actor, 1, step=step, is_last=True))
+    source, _ = make_source(client)
+    assert source.policy.updates == 100 and not source.wait(0.1)
+    assert source.is_last == source.policy.is_last == is_last
+    publish(client, _policy(actor, 2, step=step, is_last=True))
+    assert source.wait(60) and source.is_last
+
+
+def test_policy_is_fetched_after_period_steps(serve, actor, make_source, monkeypatch):
+    client = serve().client
+    fetches = []
     monkeypatch.setattr(
-        policies, "newest_policy", lambda client: [newest_policy(client), looks.append(1)][0]
+        policies, "newest_policy", lambda client: [newest_policy(client), fetches.append(1)][0]
     )
-    source, _ = follow(client, period=1000.0, period_steps=50)
-    eventually(lambda: len(looks) == 2)  # at the start, and at the start of the thread
+    source, _ = make_source(client, period=1000.0, period_steps=50)
+    eventually(lambda: len(fetches) == 2)  # in the constructor, and when the thread starts
     publish(client, _policy(actor, 1))
     assert not source.refresh(49) and not source.wait(0.1)
     source.refresh(50)
@@ -80,56 +110,62 @@ def test_a_source_looks_when_steps_have_passed(serve, actor, follow, monkeypatch
     eventually(lambda: source.refresh(101))
 
 
-def test_a_source_never_waits_for_a_server_that_is_gone_and_says_once_that_its_policy_is_old(
-    serve, actor, follow, monkeypatch
-):
-    """Its thread sleeps here: a look that is on its way when a server of the same process stops may
-    hang for ever."""
-    server, clock = serve(), Clock()
+def test_stopped_server_never_delays_and_age_is_printed(serve, actor, make_source, monkeypatch):
+    """The thread sleeps here: a request under way when a server of the same process stops may never
+    return."""
+    server = serve()
+    clock = Clock()
     publish(server.client, _policy(actor, 1))
-    source, said = follow(reverb.Client(server.address), period=1000.0, oldest=60.0)
-    assert source.policy.updates == 100  # there was one, so there is no wait for the first
+    source, lines = make_source(reverb.Client(server.address), period=1000.0, oldest=60.0)
+    assert source.policy.updates == 100  # the constructor fetches
     server.stop()
     monkeypatch.setattr(policies, "time", clock)
-    source._changed = clock.now
+    source._fetched_at = clock.now
     for clock.now in (1060, 1061, 1200):
         with monkeypatch.context() as patch:
             patch.setattr(source, "_client", None)
-            assert source.refresh(0) is False  # it asks nobody
-        with pytest.raises((reverb.errors.DeadlineExceededError, RuntimeError)):
-            source._look()
+            assert source.refresh(0) is False  # without a request
+        with pytest.raises(NO_ANSWER):
+            source._fetch()
     np.testing.assert_array_equal(actor_values(actor), 1)
-    assert said == ["The policy is 61 s old, more than PolicySource.oldest=60."]
+    assert lines == ["The policy is 61 s old, more than PolicySource.oldest=60."]
     assert source.report == {"policy_updates": 100, "policy_age": 200}
-    monkeypatch.setattr(
-        messages, "_ANSWER_S", 20
-    )  # a connection that broke is tried again after a second
+    # A broken connection is retried after a second.
+    monkeypatch.setattr(messages, "_TIMEOUT_S", 20)
     publish(serve(port=int(server.address.rpartition(":")[2])).client, _policy(actor, 2))
-    source._look()
+    source._fetch()
     assert source.refresh(0)
-    assert said[1:] == ["A new policy again, after 200 s."] and source.age == 0
+    assert lines[1:] == ["Received a new policy after 200 s."] and source.age == 0
     for clock.now in (1261, 1262):
-        source._look()
-    assert said[2:] == ["The policy is 61 s old, more than PolicySource.oldest=60."]
+        source._fetch()
+    assert lines[2:] == ["The policy is 61 s old, more than PolicySource.oldest=60."]
 
 
-def test_a_source_says_that_no_policy_ever_came(serve, follow, monkeypatch):
+def test_missing_first_policy_is_printed(serve, make_source, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(policies, "time", clock)
-    source, said = follow(serve().client, period=1000.0, oldest=5.0)
+    source, lines = make_source(serve().client, period=1000.0, oldest=5.0)
     for clock.now in (1005, 1006, 1007):
-        source._look()
-    assert said == ["No policy came for 6 s, more than PolicySource.oldest=5."]
+        source._fetch()
+    assert lines == ["No policy was published for 6 s, more than PolicySource.oldest=5."]
 
 
-def test_a_policy_for_another_actor_is_refused(serve, spec, actor, follow):
+def test_source_starts_while_the_server_restarts(serve, actor, make_source, monkeypatch):
+    server = serve()
+    server.stop()
+    source, _ = make_source(reverb.Client(server.address), period=0.1)
+    assert source.policy is None
+    monkeypatch.setattr(messages, "_TIMEOUT_S", 20)
+    publish(serve(port=int(server.address.rpartition(":")[2])).client, _policy(actor, 1))
+    assert source.wait(60) and source.policy.updates == 100
+
+
+def test_policy_for_another_actor_raises(serve, spec, make_source):
     client = serve().client
     publish(client, _policy(make_actor(spec, 1, hidden_units=(5,)), 1))
-    with pytest.raises(
-        ConfigurationError,
-        match="The published policy has .* give all processes the same gin files",
-    ):
-        follow(client)
+    words = "The published policy has .* give all processes the same gin files"
+    with pytest.raises(ConfigurationError, match=words):
+        make_source(client)
 
 
 @pytest.mark.parametrize(
@@ -141,22 +177,22 @@ def test_a_policy_for_another_actor_is_refused(serve, spec, actor, follow):
         ({"period_steps": 0}, "PolicySource.period_steps must be an integer of at least 1"),
     ],
 )
-def test_bad_numbers_are_refused(follow, settings, words):
+def test_invalid_number_raises(make_source, settings, words):
     with pytest.raises(ConfigurationError, match=words):
-        follow(None, **settings)
+        make_source(None, **settings)
 
 
-def test_a_publisher_sends_the_newest_and_at_the_end_the_last(serve, actor, monkeypatch):
+def test_publisher_publishes_the_newest_and_the_last(serve, actor, monkeypatch):
     def publish_slowly(*arguments) -> None:
         time.sleep(0.1)
         publish(*arguments)
 
     monkeypatch.setattr(policies, "publish", publish_slowly)
-    monkeypatch.setattr(policies, "_AGAIN_S", 1000.0)
+    monkeypatch.setattr(policies, "_REPUBLISH_S", 1000.0)
     client = serve().client
     publisher = PolicyPublisher(client)
     time.sleep(0.05)
-    assert newest_policy(client) is None  # there is nothing to send yet
+    assert newest_policy(client) is None  # nothing was offered yet
     publisher.offer(_policy(actor, 1))
     eventually(lambda: newest_policy(client))
     for number in range(2, 30):
@@ -165,8 +201,8 @@ def test_a_publisher_sends_the_newest_and_at_the_end_the_last(serve, actor, monk
     assert newest_policy(client).updates == 2900
 
 
-def test_a_publisher_sends_again_to_a_server_that_started_empty(serve, actor, monkeypatch):
-    monkeypatch.setattr(policies, "_AGAIN_S", 0.05)
+def test_publisher_publishes_again_to_an_empty_server(serve, actor, monkeypatch):
+    monkeypatch.setattr(policies, "_REPUBLISH_S", 0.05)
     client = serve().client
     publisher = PolicyPublisher(client)
     publisher.offer(_policy(actor, 1))
@@ -176,14 +212,14 @@ def test_a_publisher_sends_again_to_a_server_that_started_empty(serve, actor, mo
     publisher.close()
 
 
-def test_a_publisher_goes_on_when_its_server_comes(serve, actor, monkeypatch):
+def test_publisher_continues_when_its_server_starts(serve, actor, monkeypatch):
     server = serve()
     server.stop()
     publisher = PolicyPublisher(reverb.Client(server.address))
     publisher.offer(_policy(actor, 1))
-    eventually(lambda: publisher._thread.complaint)
-    monkeypatch.setattr(messages, "_ANSWER_S", 20)
-    again = serve(port=int(server.address.rpartition(":")[2]))
+    eventually(lambda: publisher._thread.error)
+    monkeypatch.setattr(messages, "_TIMEOUT_S", 20)
+    restarted = serve(port=int(server.address.rpartition(":")[2]))
     publisher.offer(_policy(actor, 2))
-    assert eventually(lambda: newest_policy(again.client)).updates == 200
+    assert eventually(lambda: newest_policy(restarted.client)).updates == 200
     publisher.close()

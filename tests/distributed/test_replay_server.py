@@ -1,35 +1,63 @@
-"""The tables that a replay server makes of the configuration of its run."""
+"""Tables, status and checkpoints of a replay server."""
+
+import json
+import types
 
 import gin
 import pytest
 
-from sac_tf.distributed.replay_server import _facts, make_run_tables
+from sac_tf.distributed import replay_server
+from sac_tf.distributed.connection import RunDescription, look
+from sac_tf.distributed.messages import STATUS_TABLE, receive
+from sac_tf.distributed.replay_server import make_run_tables
 from sac_tf.distributed.settings import ReplayServerSettings
 from sac_tf.errors import ConfigurationError
 from sac_tf.training.train import Training
+from tests.distributed.running import free_port
+from tests.distributed.served import insert_rows
+
+RUN = RunDescription({"environment": "Pendulum-v1"}, {"train.discount": "0.99"})
 
 
 def _replay_table(**settings):
-    """What Reverb says of the replay table."""
+    """Returns Reverb's description of the replay table."""
     return make_run_tables(10, Training(environment="Pendulum-v1", **settings))[0].info
 
 
-def test_the_tables_of_a_server():
+@pytest.fixture
+def start(tmp_path):
+    """Returns a function that starts a server of `RUN`, closed after the test."""
+    servers = []
+
+    def start(run=RUN, **settings):
+        training = Training(environment="Pendulum-v1", **settings)
+        tables = make_run_tables(10, training)
+        port = free_port()
+        server = replay_server._Server(tmp_path, port, training.total_steps, run, tables)
+        servers.append(server)
+        return server, f"localhost:{port}"
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def test_tables_of_a_server():
     tables = make_run_tables(10, Training(environment="Pendulum-v1"))
-    assert [table.name for table in tables] == ["replay", "policy", "heartbeats", "board"]
+    assert [table.name for table in tables] == ["replay", "policy", "heartbeats", "status"]
     assert tables[0].info.signature["row"].shape == [10] and tables[0].info.max_size == 1_000_000
 
 
 @pytest.mark.parametrize(
     ("bindings", "samples"),
     [
-        ([], 256),  # 1 update a step of 256 rows
+        ([], 256),  # 1 update per step, on a batch of 256
         (["train.updates_per_step = 20"], 5120),
         (["train.updates_per_step = 0.25", "train.batch_size = 64"], 16),
         (["RATIO = 2", "train.updates_per_step = %RATIO"], 512),
     ],
 )
-def test_samples_per_insert_are_updates_per_step_times_batch_size(bindings, samples):
+def test_samples_per_insert_are_utd_ratio_times_batch_size(bindings, samples):
     gin.parse_config(bindings)
     limiter = _replay_table().rate_limiter_info
     assert limiter.samples_per_insert == samples
@@ -40,55 +68,104 @@ def test_samples_per_insert_are_updates_per_step_times_batch_size(bindings, samp
     ("random_steps", "servers", "minimum_size", "first"),
     [(5000, 1, 1, 5000), (1000, 3, 1, 334), (0, 1, 1, 1), (100, 2, 80, 80), (100, 1, 80, 100)],
 )
-def test_learning_starts_after_the_random_steps_of_all_servers(
-    random_steps, servers, minimum_size, first
-):
-    gin.parse_config(
-        [f"replay_server.servers = {servers}", f"tables.minimum_size = {minimum_size}"]
-    )
+def test_sampling_starts_after_the_random_steps(random_steps, servers, minimum_size, first):
+    """Each of several servers stores an equal part of them."""
+    gin.parse_config([f"replay_server.servers = {servers}", f"tables.minimum_size={minimum_size}"])
     info = _replay_table(random_steps=random_steps)
     assert info.rate_limiter_info.min_size_to_sample == first
 
 
-def test_capacity_and_selector_are_the_ones_asked_for():
+def test_capacity_and_selector_are_bound():
     gin.parse_config(["tables.capacity = 77", "tables.sampler = @Prioritized"])
     info = _replay_table()
     assert info.max_size == 77 and info.sampler_options.HasField("prioritized")
 
 
 @pytest.mark.parametrize(("limits", "samples"), [("held_ratio", 256), ("free_ratio", None)])
-def test_the_board_says_whether_the_ratio_is_held(spec, limits, samples):
+def test_status_has_the_facts_of_the_run(start, limits, samples):
     gin.parse_config(f"replay_server.limits = @{limits}")
-    training = Training(environment="Pendulum-v1", random_steps=30)
-    expected = {"minimum_rows": 30, "capacity": 1_000_000, "servers": 1, "total_steps": 1_000_000}
-    facts = _facts(ReplayServerSettings(), training, spec, make_run_tables(10, training)[0])
-    assert facts["samples_per_insert"] == samples
-    assert {name: facts[name] for name in expected} == expected
-    assert facts["task"] == {
-        "environment": "Pendulum-v1",
-        "observation": {"": [3]},
-        "action": 2,
+    _, address = start(random_steps=30)
+    status = look(address)
+    expected = {
+        "task": RUN.task,
+        "settings": RUN.settings,
+        "samples_per_insert": samples,
+        "minimum_rows": 30,
+        "capacity": 1_000_000,
+        "servers": 1,
+        "total_steps": 1_000_000,
+        "rows_gone": 0,
     }
+    assert {name: status[name] for name in expected} == expected
+
+
+def test_restarted_server_publishes_only_its_own_settings(start, monkeypatch):
+    """A checkpoint has the rows and not the status, which another process could compare with."""
+    first, address = start()
+    insert_rows(first._server.client, 5)
+    first.save()
+    status = look(address)
+    assert status["checkpoint"]["rows"] == 5 and status["settings"] == RUN.settings
+    first.close()
+    seen = []
+
+    def counts(client):
+        seen.append(receive(client, STATUS_TABLE))
+        return types.SimpleNamespace(inserted=5)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replay_server, "counts", counts)  # called before the status is published
+        _, address = start(run=RUN._replace(settings={"train.discount": "0.9"}))
+    assert seen == [[]]
+    assert look(address)["settings"] == {"train.discount": "0.9"}
+    assert look(address)["rows"]["inserted"] == 5
+
+
+def test_full_disk_keeps_the_status(start, monkeypatch, capsys):
+    server, address = start()
+
+    def fail(*_):
+        raise OSError("no space")
+
+    monkeypatch.setattr(server._store, "save", fail)
+    server.save()
+    out = capsys.readouterr().out
+    assert "Cannot write a checkpoint in" in out and "(no space); the last one is unchanged" in out
+    assert "checkpoint" not in look(address)
+
+
+def test_restart_prints_what_was_lost(start, tmp_path, capsys):
+    server, _ = start()
+    insert_rows(server._server.client, 5)
+    server.tick()
+    assert json.loads((tmp_path / "rows.json").read_text()) == {"inserted": 5, "gone": 0}
+    server.close()
+    server, address = start()
+    assert "There was no checkpoint yet: all 5 rows are lost." in capsys.readouterr().out
+    assert look(address)["rows_gone"] == 5
+    insert_rows(server._server.client, 3)
+    server.save()
+    insert_rows(server._server.client, 4)
+    server.tick()
+    server.close()
+    _, address = start()
+    assert "Resuming with the 3 rows inserted until" in (out := capsys.readouterr().out)
+    assert "; 4 rows inserted later are lost." in out
+    assert look(address)["rows_gone"] == 9
 
 
 @pytest.mark.parametrize(
     ("binding", "words"),
     [
-        (
-            "train.updates_per_step = 0",
-            "train.updates_per_step must be a number above 0, got 0",
-        ),
+        ("train.updates_per_step = 0", "train.updates_per_step must be a number above 0, got 0"),
         (
             "train.updates_per_step = '1'",
             "train.updates_per_step must be a number above 0, got '1'",
         ),
-        (
-            "train.batch_size = 2.5",
-            "train.batch_size must be an integer of at least 1, got 2.5",
-        ),
+        ("train.batch_size = 2.5", "train.batch_size must be an integer of at least 1, got 2.5"),
     ],
 )
-def test_a_ratio_that_cannot_be_held_is_refused(binding, words):
+def test_invalid_ratio_raises(binding, words):
     gin.parse_config(binding)
     with pytest.raises(ConfigurationError, match=words):
         _replay_table()
@@ -105,6 +182,6 @@ def test_a_ratio_that_cannot_be_held_is_refused(binding, words):
         ({"servers": 0}, "replay_server.servers must be an integer of at least 1"),
     ],
 )
-def test_bad_numbers_are_refused(settings, words):
+def test_invalid_number_raises(settings, words):
     with pytest.raises(ConfigurationError, match=words):
         ReplayServerSettings(**settings)
