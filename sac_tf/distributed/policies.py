@@ -52,6 +52,15 @@ class PolicyPublisher:
 class PolicySource:
     """Keeps an actor up to date with the published policy.
 
+    Args:
+      client: of the first replay server.
+      actor: its variables are set by `refresh`.
+      say: prints a line.
+      total_steps: of the run.
+      period: seconds between two fetches.
+      period_steps: environment steps after which a policy is fetched, too; None does not count them.
+      oldest: seconds without a new policy before a line is printed.
+
     Attributes:
       policy: whose values the actor has; None before the first one.
     """
@@ -67,16 +76,6 @@ class PolicySource:
         oldest: float = 60.0,
     ):
         """Takes the policy that is published now, and starts to fetch newer ones.
-
-        Args:
-          client: of the first replay server.
-          actor: its variables are set by `refresh`.
-          say: prints a line.
-          total_steps: of the run.
-          period: seconds between two fetches.
-          period_steps: environment steps after which a policy is fetched, too; None does not count
-            them.
-          oldest: seconds without a new policy before a line is printed.
 
         Raises:
           ConfigurationError: a number out of range, or a policy for another actor.

@@ -155,7 +155,7 @@ def test_two_tasks_are_refused():
         _read(*TASKS[:2])
 
 
-def test_the_documentation_lists_the_pairs_that_exclude_each_other():
+def test_the_documentation_lists_the_refused_pairs():
     listed = re.findall(
         r"^\| `(\w+)` and `(\w+)` \| (.*) \|$", Path("docs/variants.md").read_text(), re.M
     )
