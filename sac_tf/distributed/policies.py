@@ -58,7 +58,7 @@ class PolicySource:
       say: prints a line.
       total_steps: of the run.
       period: seconds between two fetches.
-      period_steps: environment steps after which a policy is fetched, too; None does not count them.
+      period_steps: environment steps after which a policy is fetched, too; None counts none.
       oldest: seconds without a new policy before a line is printed.
 
     Attributes:
