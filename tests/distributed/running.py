@@ -1,4 +1,4 @@
-"""Runs of real processes, started, looked at, hurt and ended as a user would."""
+"""Runs the processes of a distributed run, as a user does."""
 
 import os
 import signal
@@ -17,15 +17,15 @@ TASK = {
     "train.random_steps": 100,
     "train.checkpoint_period": 500,
     "train.batch_size": 16,
-    "update.updates_per_call": 4,
+    "update.updates_per_call": 2,
     "actor.hidden_units": "(16,)",
     "critic.hidden_units": "(16,)",
     "learner.publication_period": 20,
     "PolicySource.period": 0.2,
     "RunLog.period": 500,
-    "connect.wait_s": 60,
+    "connect.wait_s": 300,
 }
-"""A run that is quick, and does not end by itself."""
+"""A run that is quick, and does not complete."""
 
 
 def free_port() -> int:
@@ -40,36 +40,42 @@ def memory(process: "Running") -> int:
 
 
 class Running(subprocess.Popen):
-    """A binary; its output is in a file, so that it never waits for a reader."""
+    """A program that writes its output to a file, so that it never waits for a reader."""
 
-    def __init__(self, output: Path, *arguments: object):
+    def __init__(self, output: Path, program: str, *arguments: object):
+        self.program = program
         self._output = output
         with output.open("a") as file:
-            command = [sys.executable, "-m", *map(str, arguments)]
+            command = [sys.executable, "-m", f"binaries.{program}", *map(str, arguments)]
             super().__init__(command, stdout=file, stderr=subprocess.STDOUT, text=True)
 
     @property
     def output(self) -> str:
         return self._output.read_text()
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    @property
+    def lines(self) -> list[str]:
+        """Output without the progress bar."""
+        return [line for line in self.output.splitlines() if "step/s" not in line]
+
+    def wait_for(self, text: str, seconds: float = 300) -> None:
         """Waits until the process has printed `text`."""
         wait_until(
             lambda: text in self.output or self.poll() is not None, seconds, lambda: self.output
         )
         assert text in self.output, self.output
 
-    def end(self, seconds: float = 20) -> int:
-        """As Ctrl-C; returns the exit code."""
+    def end(self, seconds: float = 120) -> int:
+        """Interrupts the process as Ctrl-C does; returns the exit code."""
         self.send_signal(signal.SIGINT)
         return self.wait(seconds)
 
 
-def wait_until(condition, seconds=60.0, words=lambda: ""):
-    """Returns what `condition()` returns once that is true; fails after so many seconds."""
-    ends = time.monotonic() + seconds
+def wait_until(condition, seconds=300.0, words=lambda: ""):
+    """Returns `condition()` once it is true; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < ends, f"waited {seconds} s in vain. {words()}"
+        assert time.monotonic() < deadline, f"still false after {seconds} s. {words()}"
         time.sleep(0.1)
     return value
 
@@ -78,13 +84,10 @@ class Cluster:
     """The processes of a run in `folder`."""
 
     def __init__(
-        self,
-        folder: Path,
-        servers: int = 1,
-        gin_files: tuple[str, ...] = (),
-        **task,
+        self, folder: Path, servers: int = 1, gin_files: tuple[str, ...] = (), **task: object
     ):
-        self.folder, self.ports = folder, [free_port() for _ in range(servers)]
+        self.folder = folder
+        self.ports = [free_port() for _ in range(servers)]
         settings = {**TASK, "replay_server.servers": servers, **task}
         self._gin = [f"--gin_file={file}" for file in gin_files]
         self._gin += [f"--gin_bindings={name}={value}" for name, value in settings.items()]
@@ -103,58 +106,53 @@ class Cluster:
                 process.kill()
                 process.wait()
 
-    def start(self, binary: str, *arguments: object, **bindings) -> Running:
-        """Starts a binary; `bindings` come last and so win."""
+    def start(self, program: str, *arguments: object, **bindings) -> Running:
+        """Starts a program; `bindings` override those of the run."""
         extra = [f"--gin_bindings={name}={value}" for name, value in bindings.items()]
-        output = self.folder / f"output-{len(self._processes)}-{binary}.txt"
-        process = Running(output, f"binaries.{binary}", *arguments, *self._gin, *extra)
+        output = self.folder / f"output-{len(self._processes)}-{program}.txt"
+        process = Running(output, program, *arguments, *self._gin, *extra)
         self._processes.append(process)
         return process
 
     def serve(self, number: int = 0, **bindings) -> Running:
         folder = self.folder if number == 0 else self.folder / f"shard-{number}"
-        return self.start(
-            "replay_server", f"--root_dir={folder}", f"--port={self.ports[number]}", **bindings
-        )
+        port = f"--port={self.ports[number]}"
+        return self.start("replay_server", f"--root_dir={folder}", port, **bindings)
 
     def learn(self, **bindings) -> Running:
-        return self.start(
-            "learner", f"--root_dir={self.folder}", f"--replay_address={self.addresses}", **bindings
-        )
+        return self.start("learner", *self._connection, **bindings)
 
     def collect(self, name: str, **bindings) -> Running:
-        given = (
-            f"--root_dir={self.folder}",
-            f"--replay_address={self.addresses}",
-            f"--collector_id={name}",
-        )
-        return self.start("collector", *given, **bindings)
+        return self.start("collector", *self._connection, f"--collector_id={name}", **bindings)
 
-    def follow(self, **bindings) -> Running:
-        given = (f"--root_dir={self.folder}", f"--replay_address={self.addresses}")
-        return self.start("evaluator", *given, **bindings)
+    def evaluate(self, **bindings) -> Running:
+        return self.start("evaluator", *self._connection, **bindings)
 
-    def board(self, number: int = 0) -> dict:
-        """What the server says now, {} if it does not."""
+    @property
+    def _connection(self) -> list[str]:
+        return [f"--root_dir={self.folder}", f"--replay_address={self.addresses}"]
+
+    def status(self, number: int = 0) -> dict:
+        """The status of a server now, {} if it publishes none."""
         try:
             return look(f"localhost:{self.ports[number]}")
         except (ConfigurationError, RunError):
             return {}
 
     def inserted(self) -> int:
-        return self.board().get("rows", {}).get("inserted", 0)
+        return self.status().get("rows", {}).get("inserted", 0)
 
-    def process(self, name: str) -> dict:
-        """What the board says of a process, {} if it was not heard."""
-        return self.board().get("processes", {}).get(name, {})
+    def heartbeat(self, process: str) -> dict:
+        """The last heartbeat of a process, {} without one."""
+        return self.status().get("processes", {}).get(process, {})
 
     def updates(self) -> int:
-        return self.process("learner").get("updates", 0)
+        return self.heartbeat("learner").get("updates", 0)
 
     def words(self) -> str:
         return "\n".join(
-            f"--- {process.args[2]}\n{process.output[-2000:]}" for process in self._processes
+            f"--- {process.program}\n{process.output[-2000:]}" for process in self._processes
         )
 
-    def wait_until(self, condition, seconds: float = 60):
+    def wait_until(self, condition, seconds: float = 300):
         return wait_until(condition, seconds, self.words)

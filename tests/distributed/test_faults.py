@@ -1,4 +1,4 @@
-"""Processes that die, stop and come back: the others go on, and nothing that was safe is lost.
+"""Processes that die, pause and restart: the others continue, and no checkpoint is lost.
 
 Each process is real, and dies by `kill -9`.
 """
@@ -12,164 +12,185 @@ import numpy as np
 from tests.distributed.running import Cluster, memory
 
 
+def _number_before(text, words):
+    """The number in front of `words` in a text: 1234 for "1,234 rows"."""
+    return int(text.partition(words)[0].split()[-1].replace(",", ""))
+
+
 def _resumed_step(process) -> int:
     """The step in "Resuming from step 1,234"."""
     process.wait_for("Resuming from step")
-    return int(process.output.partition("Resuming from step ")[2].split()[0].replace(",", ""))
+    words = process.output.partition("Resuming from step ")[2]
+    return int(words.split()[0].replace(",", ""))
 
 
 def _newest_checkpoint(folder) -> int:
-    """The environment step of the learner's newest checkpoint; 0 if there is none."""
+    """The environment step of the learner's newest checkpoint; 0 without one."""
     return max(
         (int(path.name.removeprefix("step-")) for path in (folder / "checkpoints").glob("step-*")),
         default=0,
     )
 
 
-def _wait_until_it_waits(cluster, name) -> None:
-    """Returns when a process has told that it waits, some seconds from now."""
+def _wait_until_it_waits(cluster, process) -> None:
+    """Returns when a heartbeat sent at least 3 s from now says that the process waits."""
     soon = time.time() + 3
     cluster.wait_until(
-        lambda: cluster.process(name)["waiting_for"] and cluster.process(name)["time"] > soon
+        lambda: (
+            cluster.heartbeat(process).get("waiting_for")
+            and cluster.heartbeat(process).get("time", 0) > soon
+        )
     )
 
 
-def test_a_learner_that_is_paused_or_dies_goes_on_and_the_replay_is_untouched(tmp_path):
-    """Collectors wait meanwhile without growing, and say that their policy is old."""
-    with Cluster(tmp_path, **{"PolicySource.oldest": 3}) as cluster:
-        cluster.serve()
-        learner, collector = cluster.learn(), cluster.collect("a")
+def _check_progress(cluster, updates=0) -> None:
+    """Rows are inserted from now on, and the learner makes updates."""
+    rows = cluster.inserted()
+    cluster.wait_until(lambda: cluster.inserted() > rows + 500 and cluster.updates() > updates)
+
+
+def _check_paused_learner(cluster, learner, collector) -> None:
+    """The collector waits without growing, and prints that its policy is old."""
+    learner.send_signal(signal.SIGSTOP)
+    _wait_until_it_waits(cluster, "collector a")
+    rows = cluster.inserted()
+    before = memory(collector)
+    collector.wait_for("so far.")
+    collector.wait_for("old, more than PolicySource.oldest=3")
+    assert cluster.inserted() == rows and memory(collector) < before + 5_000_000
+    waiting_for = cluster.heartbeat("collector a")["waiting_for"]
+    assert "room in the replay at localhost" in waiting_for
+    learner.send_signal(signal.SIGCONT)
+    collector.wait_for("; continuing.")
+    collector.wait_for("Received a new policy after")
+    _check_progress(cluster)
+
+
+def _check_killed_learner(cluster, learner):
+    """The collector waits, the replay is untouched; returns the resumed learner."""
+    learner.kill()
+    learner.wait()
+    _wait_until_it_waits(cluster, "collector a")
+    rows = cluster.inserted()
+    learner = cluster.learn()
+    step = _resumed_step(learner)
+    assert 500 <= step <= rows
+    _check_progress(cluster, updates=step)
+    status = cluster.status()
+    assert status["rows_gone"] == 0
+    assert status["rows"]["kept"] == status["rows"]["inserted"] > rows
+    return learner
+
+
+def _check_killed_collector(cluster, collector) -> None:
+    """The run continues; a new collector joins with the current policy."""
+    cluster.wait_until(lambda: cluster.heartbeat("collector a").get("policy_updates"))
+    collector.kill()
+    collector.wait()
+    _check_progress(cluster)
+    cluster.collect("new")
+    joined = cluster.wait_until(lambda: cluster.heartbeat("collector new"))
+    updates = cluster.wait_until(lambda: cluster.heartbeat("collector new").get("policy_updates"))
+    assert joined["policy_updates"] is None or joined["policy_updates"] > 100
+    assert updates > 100
+    _check_progress(cluster)
+
+
+def _check_other_limits(cluster, server) -> None:
+    """A server that restarts with other limits has them, and a waiting collector continues."""
+    _wait_until_it_waits(cluster, "collector new")
+    before = cluster.inserted()
+    assert server.end() == 128 + signal.SIGINT
+    limits = {"train.updates_per_step": 2.0, "held_ratio.tolerance_rows": 400}
+    restarted = cluster.serve(**limits)
+    restarted.wait_for("New limits of the table 'replay': samples_per_insert 16 -> 32")
+    cluster.wait_until(lambda: cluster.inserted() >= before + 190)
+    status = cluster.status()
+    assert status["samples_per_insert"] == 32 and status["rows_gone"] == 0
+
+
+def test_learner_and_collectors_die(tmp_path):
+    """With n-step rows, whose windows are open when the collector dies."""
+    n_step = ("gin_configs/n_step.gin",)
+    with Cluster(tmp_path, gin_files=n_step, **{"PolicySource.oldest": 3}) as cluster:
+        server = cluster.serve()
+        learner = cluster.learn()
+        collector = cluster.collect("a")
         cluster.wait_until(lambda: _newest_checkpoint(tmp_path) > 0)
-        learner.send_signal(signal.SIGSTOP)
-        _wait_until_it_waits(cluster, "collector a")
-        rows, before = cluster.inserted(), memory(collector)
-        collector.wait_for("so far.")
-        collector.wait_for("old, more than PolicySource.oldest=3")
-        assert cluster.inserted() == rows and memory(collector) < before + 5_000_000
-        assert "room in the replay at localhost" in cluster.process("collector a")["waiting_for"]
-        learner.send_signal(signal.SIGCONT)
-        collector.wait_for("going on")
-        collector.wait_for("A new policy again")
-        cluster.wait_until(lambda: cluster.inserted() > rows + 500)
-
-        learner.kill()
-        learner.wait()
-        _wait_until_it_waits(cluster, "collector a")
-        rows = cluster.inserted()
-        step = _resumed_step(cluster.learn())
-        assert 500 <= step <= rows
-        cluster.wait_until(lambda: cluster.inserted() > rows + 500 and cluster.updates() > step)
-        assert (
-            cluster.board()["rows_gone"] == 0
-            and cluster.board()["rows"]["kept"] == cluster.inserted() > rows
-        )
+        _check_paused_learner(cluster, learner, collector)
+        learner = _check_killed_learner(cluster, learner)
         assert collector.poll() is None
-
-
-def test_a_replay_server_that_dies_comes_back_with_its_last_checkpoint_and_everybody_reconnects(
-    tmp_path,
-):
-    with Cluster(tmp_path, **{"replay_server.checkpoint_period": 4}) as cluster:
-        server, learner, collector = cluster.serve(), cluster.learn(), cluster.collect("a")
-        saved = cluster.wait_until(
-            lambda: cluster.board().get("checkpoint", {}).get("rows", 0) > 500 and cluster.board()
-        )
-        cluster.wait_until(lambda: cluster.inserted() > saved["rows"]["inserted"])
-        server.kill()
-        server.wait()
-        newest = _newest_checkpoint(tmp_path)
-        learner.wait_for("Waiting for rows from the replay servers")
-        again = cluster.serve()
-        again.wait_for("Serving")
-        line = next(
-            line for line in again.output.splitlines() if line.startswith("Resuming with the ")
-        )
-        kept, gone = (
-            int(line.split(word)[0].split()[-1].replace(",", ""))
-            for word in (" rows inserted until", " rows inserted later")
-        )
-        assert kept >= 500 and gone > 0 and cluster.board()["rows_gone"] == gone
-        updates = cluster.updates()
-        cluster.wait_until(
-            lambda: cluster.inserted() > kept + 500 and cluster.updates() > updates + 500
-        )
-        cluster.wait_until(
-            lambda: _newest_checkpoint(tmp_path) > newest + 500
-        )  # lost rows stay counted as steps
-        assert _newest_checkpoint(tmp_path) <= cluster.inserted() + gone
-        assert learner.poll() is None and collector.poll() is None
-        assert cluster.board()["rows"]["kept"] == cluster.board()["rows"]["inserted"]
-
-
-def test_a_collector_that_dies_does_no_harm_and_a_new_one_joins_with_the_current_policy(tmp_path):
-    """With n-step rows, whose windows are still open when it dies."""
-    with Cluster(tmp_path, gin_files=("gin_configs/n_step.gin",)) as cluster:
-        cluster.serve()
-        learner, dying, staying = (
-            cluster.learn(),
-            cluster.collect("dying"),
-            cluster.collect("staying"),
-        )
-        cluster.wait_until(
-            lambda: (
-                cluster.updates() > 100 and cluster.process("collector dying").get("policy_updates")
-            )
-        )
-        dying.kill()
-        rows = cluster.inserted()
-        cluster.wait_until(lambda: cluster.inserted() > rows + 500)
-        cluster.collect("new")
-        joined = cluster.wait_until(lambda: cluster.process("collector new"))
-        updates = cluster.wait_until(lambda: cluster.process("collector new").get("policy_updates"))
-        assert joined["policy_updates"] is None or joined["policy_updates"] > 100
-        assert updates > 100
-        rows = cluster.inserted()
-        cluster.wait_until(lambda: cluster.inserted() > rows + 500)
+        staying = cluster.collect("staying")
+        cluster.wait_until(lambda: cluster.heartbeat("collector staying"))
+        _check_killed_collector(cluster, collector)
         assert learner.poll() is None and staying.poll() is None
         assert staying.end() == learner.end() == 128 + signal.SIGINT
+        _check_other_limits(cluster, server)
+        assert cluster._processes[-2].poll() is None  # the new collector
     with (tmp_path / "collectors/new/episodes.csv").open() as file:
         assert all(int(row["policy_updates"]) > 100 for row in csv.DictReader(file))
     with (tmp_path / "metrics.csv").open() as file:
         assert all(np.isfinite(float(row["critic_loss"])) for row in csv.DictReader(file))
 
 
-def test_processes_exit_when_the_server_is_gone_or_a_signal_comes(
-    tmp_path,
-):
-    with Cluster(tmp_path, **{"Patience.limit_s": 30}) as cluster:
+def _check_killed_server(cluster, server, learner):
+    """It resumes from its checkpoint, and all processes reconnect; returns the new server."""
+    saved = cluster.wait_until(
+        lambda: cluster.status().get("checkpoint", {}).get("rows", 0) > 500 and cluster.status()
+    )
+    cluster.wait_until(lambda: cluster.inserted() > saved["rows"]["inserted"])
+    server.kill()
+    server.wait()
+    newest = _newest_checkpoint(cluster.folder)
+    learner.wait_for("Waiting for rows from the replay servers")
+    restarted = cluster.serve()
+    restarted.wait_for("Serving")
+    (line,) = (line for line in restarted.lines if line.startswith("Resuming with the "))
+    kept = _number_before(line, " rows inserted until")
+    gone = _number_before(line, " rows inserted later")
+    assert kept >= 500 and gone > 0
+    assert cluster.wait_until(cluster.status)["rows_gone"] == gone
+    cluster.wait_until(lambda: cluster.inserted() > kept + 500)
+    updates = cluster.wait_until(cluster.updates)
+    cluster.wait_until(lambda: cluster.updates() > updates + 500)
+    # Lost rows stay counted as environment steps.
+    cluster.wait_until(lambda: _newest_checkpoint(cluster.folder) > newest + 500)
+    assert _newest_checkpoint(cluster.folder) <= cluster.inserted() + gone
+    rows = cluster.wait_until(cluster.status)["rows"]
+    assert rows["kept"] == rows["inserted"]
+    return restarted
+
+
+def test_server_dies_and_later_stays_away(tmp_path):
+    """Processes then exit after the timeout, or at a signal."""
+    settings = {"replay_server.checkpoint_period": 4, "Patience.limit_s": 60}
+    with Cluster(tmp_path, **settings) as cluster:
         server = cluster.serve()
-        server.wait_for("Serving")
-        learner, collector, stopped = cluster.learn(), cluster.collect("a"), cluster.collect("b")
-        evaluator, stopped_evaluator = cluster.follow(), cluster.follow()
-        cluster.wait_until(lambda: cluster.updates() > 100 and cluster.process("evaluator"))
+        learner = cluster.learn()
+        collector = cluster.collect("a")
+        server = _check_killed_server(cluster, server, learner)
+        assert learner.poll() is None and collector.poll() is None
+        stopped = cluster.collect("b")
+        evaluator = cluster.evaluate()
+        stopped_evaluator = cluster.evaluate()
+        cluster.wait_until(
+            lambda: cluster.heartbeat("evaluator") and cluster.heartbeat("collector b")
+        )
         for process in (evaluator, stopped_evaluator):
             process.wait_for("Evaluating")
         server.kill()
         for process in (stopped, stopped_evaluator):
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 128 + signal.SIGTERM, process.output
-            assert "Rerun the same command to resume" in process.output
+            assert process.wait(120) == 128 + signal.SIGTERM, process.output
+            assert "Rerun the same command to resume." in process.output
         for process, what in (
             (learner, "rows from the replay servers"),
             (collector, "room in the replay at localhost"),
             (evaluator, "a new policy"),
         ):
-            assert process.wait(90) == 1
-            lines = process.output.strip().splitlines()
-            assert any(line.startswith("Waited 30 s for " + what) for line in lines), process.output
+            assert process.wait(300) == 1
+            waited = f"Waited 60 s for {what}"
+            assert any(line.startswith(waited) for line in process.lines), process.output
         others = (learner, collector, stopped, evaluator, stopped_evaluator)
         assert all("Traceback" not in process.output for process in others)
         assert _newest_checkpoint(tmp_path) > 0
-
-
-def test_a_server_restarted_with_other_limits_has_the_new_ones(tmp_path):
-    with Cluster(tmp_path) as cluster:
-        server, collector = cluster.serve(), cluster.collect("a")
-        cluster.wait_until(lambda: cluster.process("collector a").get("waiting_for"))
-        before = cluster.board()
-        assert server.end() == 128 + signal.SIGINT
-        again = cluster.serve(**{"train.updates_per_step": 2.0, "held_ratio.tolerance_rows": 400})
-        again.wait_for("New limits of the table 'replay': samples_per_insert 16 -> 32")
-        cluster.wait_until(lambda: cluster.inserted() >= before["rows"]["inserted"] + 190)
-        assert cluster.board()["samples_per_insert"] == 32 and cluster.board()["rows_gone"] == 0
-        assert collector.poll() is None
