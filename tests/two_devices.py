@@ -39,10 +39,10 @@ _renorm = _part(torsos.batch_renorm_torso, warm_up=3)
 
 
 def _networks(torso=torsos.mlp_torso, members=2, **settings):
-    critic = _part(make_critic, hidden_units=(16,), torso=torso, ensemble_size=members, **settings)
+    settings = {"hidden_units": (16,), "torso": torso, **settings}
     return {
-        "actor": _part(make_actor, hidden_units=(16,), torso=torso, **settings),
-        "critic": critic,
+        "actor": _part(make_actor, **settings),
+        "critic": _part(make_critic, ensemble_size=members, **settings),
     }
 
 
@@ -86,9 +86,7 @@ def _mirrored(spec, devices=2, **settings):
 
 def _strategy(devices=None):
     """Returns the strategy that is current while a state is built."""
-    return mirrored_state(
-        None, 0, 0.99, state=lambda *_: tf.distribute.get_strategy(), devices=devices
-    )
+    return mirrored_state(None, 0, 0.99, lambda *_: tf.distribute.get_strategy(), devices=devices)
 
 
 def _make(state, replaced, updates):
@@ -98,16 +96,14 @@ def _make(state, replaced, updates):
 
     def sample(rows):
         normal = state.generator.normal
-        ends = tf.cast(tf.range(rows) % 3 != 0, tf.float32)
-        fields = [
-            normal([rows, 3]),
-            tf.tanh(normal([rows, 2])),
-            normal([rows]),
-            ends,
-            normal([rows, 3]),
-        ]
         return WeightedTransition(
-            *fields, tf.exp(normal([rows])), tf.cast(tf.range(rows), tf.uint64)
+            observation=normal([rows, 3]),
+            action=tf.tanh(normal([rows, 2])),
+            reward=normal([rows]),
+            discount=tf.cast(tf.range(rows) % 3 != 0, tf.float32),
+            next_observation=normal([rows, 3]),
+            weight=tf.exp(normal([rows])),
+            key=tf.cast(tf.range(rows), tf.uint64),
         )
 
     def record(rows, td_error):
@@ -248,8 +244,7 @@ def test_settings_that_replicas_cannot_share_raise(spec):
     with pytest.raises(ConfigurationError, match=r"train.batch_size=7 must be a multiple of 2"):
         make_update(state, None, None, batch_size=7)
     with pytest.raises(
-        ConfigurationError,
-        match=r"jit_compile=True does not work with train.state=@mirrored_state",
+        ConfigurationError, match="jit_compile=True does not work with train.state=@mirrored_state"
     ):
         make_update(state, None, None, batch_size=8, jit_compile=True)
     with pytest.raises(
@@ -295,10 +290,7 @@ def test_a_mirrored_run_trains_resumes_and_exports(tmp_path):
 
     gin.parse_config_file(str(tmp_path / "whole" / "config.gin"))
     training = Training()
-
-    def make_state(spec):
-        return TrainState(spec, training.seed, training.discount)
-
+    make_state = training.make_acting_state
     restored = restoring.restore(tmp_path / "whole", training.environment, make_state)
     assert restored.state.strategy is None
     assert int(restored.state.updates) == 50

@@ -69,8 +69,8 @@ def adam(
 def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimizer:
     """Creates the slots of `optimizer` for `variables` and returns it.
 
-    A step on zero gradients is Keras' public way to make slots: moments of zero stay zero. Weight
-    decay is undone.
+    A step on zero gradients is Keras' public way to create slots: moments of zero stay zero. The
+    weight decay of that step is undone.
     """
     before = [tf.identity(variable) for variable in variables]
 
@@ -95,8 +95,10 @@ def minimize(
     Args:
       loss: f() returns the loss per row [B], and a second value for the caller.
       optimizer: holds slots for `variables`.
-      variables: what to differentiate by. Nothing else is watched, so no other gradient is
+      variables: differentiated by and changed. Nothing else is watched, so no other gradient is
         computed.
+      transform: f(gradients, variables) returns the gradients to apply; None applies them as they
+        are.
 
     Returns: {"loss", "gradient_norm"} (scalars; the norm before clipping), and the second value of
       `loss`.
@@ -110,6 +112,6 @@ def minimize(
     pairs = zip(applied, variables, strict=True)
     if devices.replicas() == 1:
         optimizer.apply_gradients(pairs)
-    else:  # they are averaged already; Keras would add them up
+    else:  # the gradients are averaged already; Keras would sum them
         optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
     return {"loss": mean, "gradient_norm": tf.linalg.global_norm(gradients)}, extra

@@ -1,8 +1,8 @@
 """The compiled update: batches and the steps on each, all in one function.
 
-The steps are traced into one function and are not functions themselves: TensorFlow 2.15 optimizes a
-graph that calls one function several times less well, which costs a sixth of the speed. No
-autograph: nothing here branches on a tensor, and errors keep their own words.
+The steps are traced into one function instead of being functions themselves: TensorFlow 2.15
+optimizes a graph less well if it calls one function several times, which costs a sixth of the
+speed. Autograph is off: nothing here branches on a tensor, and error messages stay as they are.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from sac_tf.types import Metrics, Transition
 
 
 class Update(NamedTuple):
-    """A compiled update: `run()` does `updates_per_call` of them, returns the metrics of the
+    """A compiled update: `run()` does `updates_per_call` updates and returns the metrics of the
     last."""
 
     run: Callable[[], Metrics]
@@ -62,11 +62,11 @@ def make_update(
 
     Args:
       state: changed in place by each call.
-      sample: gives the transitions of all updates of a call.
-      update_priorities: gets the TD errors of a call.
+      sample: returns the transitions of all updates of a call.
+      update_priorities: called with these transitions and their TD errors.
       batch_size: B of one update, on all devices together.
       updates_per_call: critic updates of one call, unrolled: more of them take longer to compile
-        and run a little faster.
+        and run slightly faster.
       steps: takes the steps.
       jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); one device only.
 
@@ -94,7 +94,7 @@ def make_update(
         state.updates.assign_add(updates_per_call)
         return metrics
 
-    # Traced now, so that a setting that cannot work is refused before the first step.
+    # Traced here, so that a setting that cannot work raises before the first step.
     names = run.get_concrete_function().structured_outputs
     return Update(run, updates_per_call, batch_size, tuple(sorted(names)))
 

@@ -25,7 +25,7 @@ class WeightedTransition(NamedTuple):
 
     Attributes:
       weight: float32 [B], importance weights in (0, 1].
-      key: uint64 [B], Reverb's names of the rows.
+      key: uint64 [B], Reverb's identifiers of the rows.
     """
 
     observation: Nest
@@ -44,9 +44,9 @@ class PrioritizedSampler:
 
     alpha is `Prioritized.priority_exponent` of the table. A new row has the largest priority seen
     so far. A thread writes priorities during the run, and batches are drawn ahead, so a draw may
-    use priorities that are some calls of the update old; the weights are exact all the same,
-    because they use the probabilities of that draw. Reverb's draws have no seed: runs are not
-    repeatable.
+    use priorities from some calls of the update before; the weights are exact nevertheless,
+    because they use the probabilities of that draw. Reverb's draws have no seed, so runs are not
+    reproducible.
     """
 
     reads_queue = False
@@ -67,10 +67,9 @@ class PrioritizedSampler:
 
         Args:
           addresses, packer, capacity, generator, feed: see `MakeSampler`.
-          expected_rows: beta grows linearly to 1, which it reaches when this number of rows was
-            added.
+          expected_rows: beta grows linearly and reaches 1 when this number of rows was added.
           initial_beta: exponent of the importance weights at the start; 0 makes all weights 1.
-          epsilon: keeps rows with a TD error of 0 in use.
+          epsilon: added to |Q - y|, so that rows with a TD error of 0 are still drawn.
 
         Raises:
           ConfigurationError: a number out of range, or several servers.
@@ -102,7 +101,7 @@ class PrioritizedSampler:
         """Waits until Reverb has the priorities of all updates so far, and sets beta.
 
         Raises:
-          RunError: Reverb did not take them within `TIMEOUT_S`.
+          RunError: a priority was not written within `TIMEOUT_S`.
         """
         writing = self._writing
         self._writing = []
@@ -122,7 +121,7 @@ class PrioritizedSampler:
         return WeightedTransition(*transition, weight, info.key)
 
     def update_priorities(self, batch: WeightedTransition, td_error: tf.Tensor) -> None:
-        """Hands TD errors to the thread that writes priorities."""
+        """Passes TD errors to the thread that writes priorities."""
         tf.numpy_function(self._hand_over, [batch.key, td_error], [])
 
     def save(self, folder: Path) -> None:
@@ -138,7 +137,7 @@ class PrioritizedSampler:
         self._writing.append(self._writer.submit(self._write, key, td_error))
 
     def _write(self, key: np.ndarray, td_error: np.ndarray) -> None:
-        is_finite = np.isfinite(td_error)  # the learner stops the run because of the others
+        is_finite = np.isfinite(td_error)  # the learner stops the run at any other
         priority = td_error[is_finite].astype(np.float64) + self._epsilon
         updates = dict(zip(key[is_finite].tolist(), priority.tolist(), strict=True))
         self._client.mutate_priorities(REPLAY_TABLE, updates)
@@ -151,7 +150,7 @@ def importance_weights(probability: tf.Tensor, table_size: tf.Tensor, beta: tf.T
 
     Args:
       probability: P of each row when it was drawn, float64 [B].
-      table_size: N, rows of the table then, int64 [B].
+      table_size: N, rows of the table at that time, int64 [B].
       beta: scalar, float64; 1 corrects the draws in full.
 
     Returns: float32 [B].

@@ -69,8 +69,8 @@ class BatchReader:
             if setting is not None:
                 raise ConfigurationError(
                     f"{setting} has no effect: {name} keeps its own copy of the rows, from which "
-                    f"it "
-                    "draws uniformly and drops the oldest; use BatchReader.sampler=@ReverbSampler."
+                    "it draws uniformly and drops the oldest; use "
+                    "BatchReader.sampler=@ReverbSampler."
                 )
         is_prioritized = tables.is_prioritized(table)
         if is_prioritized and not self.sampler.writes_priorities:
