@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tf_agents.specs import BoundedTensorSpec
-from tf_agents.trajectories import time_step as ts
-from tf_agents.trajectories import trajectory
+from tf_agents.trajectories import time_step, trajectory
 
 from sac_tf.agents import pools
 from sac_tf.agents.mirrored import mirrored_state
@@ -110,7 +109,9 @@ def _make(state, replaced, updates):
         tf.numpy_function(lambda *arrays: calls.append(arrays), [rows.reward, td_error], [])
 
     ordered = _part(steps.sac_steps, **replaced)
-    update = make_update(state, sample, record, 6, updates_per_call=updates, steps=ordered)
+    update = make_update(
+        state, sample, record, batch_size=6, updates_per_call=updates, steps=ordered
+    )
     return update, calls
 
 
@@ -136,10 +137,9 @@ def _assert_close(one, two):
 
 def _copies(state):
     """Returns the values of each network variable on both devices."""
-    networks = [state.actor, state.critic]
-    if state.target_critic is not None:
-        networks.append(state.target_critic)
-    return [variable.values for network in networks for variable in network.variables]
+    networks = [state.actor, state.critic, state.target_critic]
+    made = [network for network in networks if network is not None]
+    return [variable.values for network in made for variable in network.variables]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -189,9 +189,8 @@ def test_observation_statistics_and_actions_equal_one_device(spec, tmp_path):
     one = _one_device(spec, **settings)
     two = _mirrored(spec, **settings)
     for state in (one, two):
-        make_observer([state.actor, state.critic, state.target_critic])(
-            np.float32([[1, 2, 3], [4, 5, 9]])
-        )
+        observe = make_observer([state.actor, state.critic, state.target_critic])
+        observe(np.float32([[1, 2, 3], [4, 5, 9]]))
     _assert_close(_numbers(one, tmp_path), _numbers(two, tmp_path))
     assert all(np.array_equal(*values) for values in _copies(two))
     observation = np.float32([[1, 2, 3], [0, 0, 0]])
@@ -204,9 +203,8 @@ def test_observation_statistics_and_actions_equal_one_device(spec, tmp_path):
 
 def test_each_replica_draws_its_own_dropout_masks(spec):
     state = _mirrored(spec, **_networks(_part(torsos.droq_torso, rate=0.5)))
-    q = tf.function(
-        lambda: state.strategy.run(lambda: state.critic([tf.ones([5, 3]), tf.ones([5, 2])]))
-    )()
+    inputs = [tf.ones([5, 3]), tf.ones([5, 2])]
+    q = tf.function(lambda: state.strategy.run(lambda: state.critic(inputs)))()
     assert np.abs(q.values[0] - q.values[1]).min(axis=1).max() > 1e-4
 
 
@@ -220,7 +218,7 @@ def test_replicas_of_the_tf_agents_agent_sum_their_shares(spec):
             optimizer = tf.compat.v1.train.GradientDescentOptimizer(0.1)
             action = BoundedTensorSpec([2], tf.float32, -1, 1)
             agent = SacAgent(
-                ts.time_step_spec(spec.observation), action, critic_optimizer=optimizer
+                time_step.time_step_spec(spec.observation), action, critic_optimizer=optimizer
             )
         ones = tf.ones([4, 2])
         rows = trajectory.mid(tf.ones([4, 2, 3]), tf.zeros([4, 2, 2]), (), ones, 0 * ones)

@@ -35,7 +35,9 @@ def mirrored_state(
         raise ConfigurationError(
             f"mirrored_state.devices={devices} exceeds the available devices: {', '.join(names)}."
         )
-    # TensorFlow's all-reduce on CPUs mixes up two strategies of one process, and aborts.
-    reduction = None if names[0].startswith("GPU") else tf.distribute.ReductionToOneDevice()
+    reduction = None
+    if names[0].startswith("CPU"):
+        # TensorFlow's all-reduce on CPUs mixes up two strategies of one process, and aborts.
+        reduction = tf.distribute.ReductionToOneDevice()
     with tf.distribute.MirroredStrategy(names[:devices], reduction).scope():
         return state(spec, seed, discount)

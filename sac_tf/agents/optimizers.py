@@ -1,7 +1,7 @@
 """Optimizers whose slots exist before the first step, and so before a checkpoint is restored."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import gin
 import tensorflow as tf
@@ -59,11 +59,17 @@ def adam(
         require_number(
             "adam.global_clipnorm", global_clipnorm, lambda x: x > 0, "a number above 0 or None"
         )
-    settings = (learning_rate, beta_1, beta_2, epsilon)
-    clipping = {} if global_clipnorm is None else {"global_clipnorm": global_clipnorm}
+    settings: dict[str, Any] = {
+        "learning_rate": learning_rate,
+        "beta_1": beta_1,
+        "beta_2": beta_2,
+        "epsilon": epsilon,
+    }
+    if global_clipnorm is not None:
+        settings["global_clipnorm"] = global_clipnorm
     if weight_decay:
-        return AdamW(weight_decay, *settings, **clipping)
-    return tf.keras.optimizers.legacy.Adam(*settings, **clipping)
+        return AdamW(weight_decay, **settings)
+    return tf.keras.optimizers.legacy.Adam(**settings)
 
 
 def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimizer:
@@ -108,7 +114,9 @@ def minimize(
         row_losses, extra = loss()
         mean = tf.reduce_mean(row_losses)
     gradients = devices.average(tape.gradient(mean, variables))
-    applied = gradients if transform is None else transform(gradients, variables)
+    applied = gradients
+    if transform is not None:
+        applied = transform(gradients, variables)
     pairs = zip(applied, variables, strict=True)
     if devices.replicas() == 1:
         optimizer.apply_gradients(pairs)

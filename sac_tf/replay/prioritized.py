@@ -87,7 +87,14 @@ class PrioritizedSampler:
             "a number from 0 to 1",
         )
         require_number("PrioritizedSampler.epsilon", epsilon, lambda e: e > 0, "a number above 0")
-        self._source = ReverbSampler(addresses, packer, capacity, expected_rows, generator, feed)
+        self._source = ReverbSampler(
+            addresses,
+            packer,
+            capacity,
+            expected_rows=expected_rows,
+            generator=generator,
+            feed=feed,
+        )
         self._client = reverb.Client(addresses[0])
         self._expected_rows = expected_rows
         self._initial_beta = initial_beta

@@ -66,7 +66,9 @@ def setting_of_sampling(table: reverb.reverb_types.TableInfo) -> str | None:
     limiter = table.rate_limiter_info
     if limiter.max_diff < UNLIMITED:
         return "tables.rate_limiter"
-    return None if limiter.min_size_to_sample == 1 else "tables.minimum_size"
+    if limiter.min_size_to_sample > 1:
+        return "tables.minimum_size"
+    return None
 
 
 @gin.configurable("tables")

@@ -96,6 +96,8 @@ class NStepRows:
         windows[:, self._discount] = reach * row[self._discount]
         windows[:, self._successor] = row[self._successor]
         windows = np.concatenate([windows, row[np.newaxis]])
-        complete = len(windows) if ended else max(0, len(windows) - self._n + 1)
+        complete = max(0, len(windows) - self._n + 1)
+        if ended:
+            complete = len(windows)
         self._open[copy] = windows[complete:]
         return windows[:complete]
