@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tf_agents.specs import BoundedTensorSpec
-from tf_agents.trajectories import time_step as ts
-from tf_agents.trajectories import trajectory
+from tf_agents.trajectories import time_step, trajectory
 
 from sac_tf.agents import pools
 from sac_tf.agents.mirrored import mirrored_state
@@ -39,10 +38,10 @@ _renorm = _part(torsos.batch_renorm_torso, warm_up=3)
 
 
 def _networks(torso=torsos.mlp_torso, members=2, **settings):
-    critic = _part(make_critic, hidden_units=(16,), torso=torso, ensemble_size=members, **settings)
+    settings = {"hidden_units": (16,), "torso": torso, **settings}
     return {
-        "actor": _part(make_actor, hidden_units=(16,), torso=torso, **settings),
-        "critic": critic,
+        "actor": _part(make_actor, **settings),
+        "critic": _part(make_critic, ensemble_size=members, **settings),
     }
 
 
@@ -86,9 +85,7 @@ def _mirrored(spec, devices=2, **settings):
 
 def _strategy(devices=None):
     """Returns the strategy that is current while a state is built."""
-    return mirrored_state(
-        None, 0, 0.99, state=lambda *_: tf.distribute.get_strategy(), devices=devices
-    )
+    return mirrored_state(None, 0, 0.99, lambda *_: tf.distribute.get_strategy(), devices=devices)
 
 
 def _make(state, replaced, updates):
@@ -98,23 +95,23 @@ def _make(state, replaced, updates):
 
     def sample(rows):
         normal = state.generator.normal
-        ends = tf.cast(tf.range(rows) % 3 != 0, tf.float32)
-        fields = [
-            normal([rows, 3]),
-            tf.tanh(normal([rows, 2])),
-            normal([rows]),
-            ends,
-            normal([rows, 3]),
-        ]
         return WeightedTransition(
-            *fields, tf.exp(normal([rows])), tf.cast(tf.range(rows), tf.uint64)
+            observation=normal([rows, 3]),
+            action=tf.tanh(normal([rows, 2])),
+            reward=normal([rows]),
+            discount=tf.cast(tf.range(rows) % 3 != 0, tf.float32),
+            next_observation=normal([rows, 3]),
+            weight=tf.exp(normal([rows])),
+            key=tf.cast(tf.range(rows), tf.uint64),
         )
 
     def record(rows, td_error):
         tf.numpy_function(lambda *arrays: calls.append(arrays), [rows.reward, td_error], [])
 
     ordered = _part(steps.sac_steps, **replaced)
-    update = make_update(state, sample, record, 6, updates_per_call=updates, steps=ordered)
+    update = make_update(
+        state, sample, record, batch_size=6, updates_per_call=updates, steps=ordered
+    )
     return update, calls
 
 
@@ -140,10 +137,9 @@ def _assert_close(one, two):
 
 def _copies(state):
     """Returns the values of each network variable on both devices."""
-    networks = [state.actor, state.critic]
-    if state.target_critic is not None:
-        networks.append(state.target_critic)
-    return [variable.values for network in networks for variable in network.variables]
+    networks = [state.actor, state.critic, state.target_critic]
+    made = [network for network in networks if network is not None]
+    return [variable.values for network in made for variable in network.variables]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -193,9 +189,8 @@ def test_observation_statistics_and_actions_equal_one_device(spec, tmp_path):
     one = _one_device(spec, **settings)
     two = _mirrored(spec, **settings)
     for state in (one, two):
-        make_observer([state.actor, state.critic, state.target_critic])(
-            np.float32([[1, 2, 3], [4, 5, 9]])
-        )
+        observe = make_observer([state.actor, state.critic, state.target_critic])
+        observe(np.float32([[1, 2, 3], [4, 5, 9]]))
     _assert_close(_numbers(one, tmp_path), _numbers(two, tmp_path))
     assert all(np.array_equal(*values) for values in _copies(two))
     observation = np.float32([[1, 2, 3], [0, 0, 0]])
@@ -208,9 +203,8 @@ def test_observation_statistics_and_actions_equal_one_device(spec, tmp_path):
 
 def test_each_replica_draws_its_own_dropout_masks(spec):
     state = _mirrored(spec, **_networks(_part(torsos.droq_torso, rate=0.5)))
-    q = tf.function(
-        lambda: state.strategy.run(lambda: state.critic([tf.ones([5, 3]), tf.ones([5, 2])]))
-    )()
+    inputs = [tf.ones([5, 3]), tf.ones([5, 2])]
+    q = tf.function(lambda: state.strategy.run(lambda: state.critic(inputs)))()
     assert np.abs(q.values[0] - q.values[1]).min(axis=1).max() > 1e-4
 
 
@@ -224,7 +218,7 @@ def test_replicas_of_the_tf_agents_agent_sum_their_shares(spec):
             optimizer = tf.compat.v1.train.GradientDescentOptimizer(0.1)
             action = BoundedTensorSpec([2], tf.float32, -1, 1)
             agent = SacAgent(
-                ts.time_step_spec(spec.observation), action, critic_optimizer=optimizer
+                time_step.time_step_spec(spec.observation), action, critic_optimizer=optimizer
             )
         ones = tf.ones([4, 2])
         rows = trajectory.mid(tf.ones([4, 2, 3]), tf.zeros([4, 2, 2]), (), ones, 0 * ones)
@@ -248,8 +242,7 @@ def test_settings_that_replicas_cannot_share_raise(spec):
     with pytest.raises(ConfigurationError, match=r"train.batch_size=7 must be a multiple of 2"):
         make_update(state, None, None, batch_size=7)
     with pytest.raises(
-        ConfigurationError,
-        match=r"jit_compile=True does not work with train.state=@mirrored_state",
+        ConfigurationError, match="jit_compile=True does not work with train.state=@mirrored_state"
     ):
         make_update(state, None, None, batch_size=8, jit_compile=True)
     with pytest.raises(
@@ -295,10 +288,7 @@ def test_a_mirrored_run_trains_resumes_and_exports(tmp_path):
 
     gin.parse_config_file(str(tmp_path / "whole" / "config.gin"))
     training = Training()
-
-    def make_state(spec):
-        return TrainState(spec, training.seed, training.discount)
-
+    make_state = training.make_acting_state
     restored = restoring.restore(tmp_path / "whole", training.environment, make_state)
     assert restored.state.strategy is None
     assert int(restored.state.updates) == 50

@@ -23,7 +23,8 @@ def mirrored_state(
     Args:
       spec, seed, discount: of the state.
       state: builds it.
-      devices: how many, the first ones; None takes all. They are GPUs, or CPUs if there is no GPU.
+      devices: number of devices, in TensorFlow's order; None uses all. They are GPUs, or CPUs if
+        there is no GPU.
 
     Raises:
       ConfigurationError: fewer devices are available.
@@ -34,7 +35,9 @@ def mirrored_state(
         raise ConfigurationError(
             f"mirrored_state.devices={devices} exceeds the available devices: {', '.join(names)}."
         )
-    # TensorFlow's ring of CPUs confuses two strategies of one process, and aborts.
-    reduction = None if names[0].startswith("GPU") else tf.distribute.ReductionToOneDevice()
+    reduction = None
+    if names[0].startswith("CPU"):
+        # TensorFlow's all-reduce on CPUs mixes up two strategies of one process, and aborts.
+        reduction = tf.distribute.ReductionToOneDevice()
     with tf.distribute.MirroredStrategy(names[:devices], reduction).scope():
         return state(spec, seed, discount)

@@ -1,7 +1,7 @@
 """Optimizers whose slots exist before the first step, and so before a checkpoint is restored."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import gin
 import tensorflow as tf
@@ -49,28 +49,24 @@ def adam(
       ConfigurationError: a number out of range.
     """
     require_learning_rate("adam.learning_rate", learning_rate)
-    require_number(
-        "adam.weight_decay",
-        weight_decay,
-        lambda decay: 0 <= decay < 1,
-        "a number from 0 to below 1",
-    )
+    below_one = (lambda decay: 0 <= decay < 1, "a number from 0 to below 1")
+    require_number("adam.weight_decay", weight_decay, *below_one)
+    settings: dict[str, Any] = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
     if global_clipnorm is not None:
-        require_number(
-            "adam.global_clipnorm", global_clipnorm, lambda x: x > 0, "a number above 0 or None"
+        positive = (lambda norm: norm > 0, "a number above 0 or None")
+        settings["global_clipnorm"] = require_number(
+            "adam.global_clipnorm", global_clipnorm, *positive
         )
-    settings = (learning_rate, beta_1, beta_2, epsilon)
-    clipping = {} if global_clipnorm is None else {"global_clipnorm": global_clipnorm}
     if weight_decay:
-        return AdamW(weight_decay, *settings, **clipping)
-    return tf.keras.optimizers.legacy.Adam(*settings, **clipping)
+        return AdamW(weight_decay, learning_rate, **settings)
+    return tf.keras.optimizers.legacy.Adam(learning_rate, **settings)
 
 
 def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimizer:
     """Creates the slots of `optimizer` for `variables` and returns it.
 
-    A step on zero gradients is Keras' public way to make slots: moments of zero stay zero. Weight
-    decay is undone.
+    A step on zero gradients is Keras' public way to create slots: moments of zero stay zero. The
+    weight decay of that step is undone.
     """
     before = [tf.identity(variable) for variable in variables]
 
@@ -95,8 +91,10 @@ def minimize(
     Args:
       loss: f() returns the loss per row [B], and a second value for the caller.
       optimizer: holds slots for `variables`.
-      variables: what to differentiate by. Nothing else is watched, so no other gradient is
+      variables: differentiated by and changed. Nothing else is watched, so no other gradient is
         computed.
+      transform: f(gradients, variables) returns the gradients to apply; None applies them as they
+        are.
 
     Returns: {"loss", "gradient_norm"} (scalars; the norm before clipping), and the second value of
       `loss`.
@@ -106,10 +104,12 @@ def minimize(
         row_losses, extra = loss()
         mean = tf.reduce_mean(row_losses)
     gradients = devices.average(tape.gradient(mean, variables))
-    applied = gradients if transform is None else transform(gradients, variables)
+    applied = gradients
+    if transform is not None:
+        applied = transform(gradients, variables)
     pairs = zip(applied, variables, strict=True)
     if devices.replicas() == 1:
         optimizer.apply_gradients(pairs)
-    else:  # they are averaged already; Keras would add them up
+    else:  # the gradients are averaged already; Keras would sum them
         optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
     return {"loss": mean, "gradient_norm": tf.linalg.global_norm(gradients)}, extra

@@ -1,5 +1,5 @@
-"""Learning rates that depend on the steps an optimizer has taken. The step number is saved with the
-optimizer."""
+"""Learning-rate schedules: functions of the steps that an optimizer has taken. The step number is
+saved with the optimizer."""
 
 from typing import TypeAlias
 
@@ -24,9 +24,9 @@ def require_learning_rate(name: str, value: float | Schedule) -> float | Schedul
 @gin.configurable
 def linear_warmup(learning_rate: float = 3e-4, warmup_steps: int = 2000) -> Schedule:
     """Returns the schedule that rises from 0 at the first step to `learning_rate` at step
-    `warmup_steps` and stays.
+    `warmup_steps`, and is constant afterwards.
 
-    So the very first step moves nothing, as in SERL, whose number of steps is the default.
+    The first step changes nothing, as in SERL, whose `warmup_steps` is the default.
 
     Raises:
       ConfigurationError: a number out of range.
@@ -43,14 +43,14 @@ def cosine_decay(
     warmup_steps: int = 0,
     final_fraction: float = 0.0,
 ) -> Schedule:
-    """Returns the schedule that rises linearly to `learning_rate` and then falls along half a
+    """Returns the schedule that rises linearly to `learning_rate` and then decays along half a
     cosine (1608.03983).
 
     Args:
-      learning_rate: the highest.
-      decay_steps: length of the fall, after the warm-up.
-      warmup_steps: length of the rise; 0 begins with `learning_rate`.
-      final_fraction: of `learning_rate`, where the fall ends and the rate stays.
+      learning_rate: the peak.
+      decay_steps: optimizer steps of the decay, after the warm-up.
+      warmup_steps: optimizer steps of the warm-up; 0 starts at `learning_rate`.
+      final_fraction: the rate after the decay, as a fraction of `learning_rate`.
 
     Raises:
       ConfigurationError: a number out of range.

@@ -1,8 +1,8 @@
 """The compiled update: batches and the steps on each, all in one function.
 
-The steps are traced into one function and are not functions themselves: TensorFlow 2.15 optimizes a
-graph that calls one function several times less well, which costs a sixth of the speed. No
-autograph: nothing here branches on a tensor, and errors keep their own words.
+The steps are traced into one function instead of being functions themselves: TensorFlow 2.15
+optimizes a graph less well if it calls one function several times, which costs a sixth of the
+speed. Autograph is off: nothing here branches on a tensor, and error messages stay as they are.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from sac_tf.types import Metrics, Transition
 
 
 class Update(NamedTuple):
-    """A compiled update: `run()` does `updates_per_call` of them, returns the metrics of the
+    """A compiled update: `run()` does `updates_per_call` updates and returns the metrics of the
     last."""
 
     run: Callable[[], Metrics]
@@ -86,7 +86,7 @@ def make_update(
         state.updates.assign_add(updates_per_call)
         return metrics
 
-    # Traced now, so that a setting that cannot work is refused before the first step.
+    # Traced here, so that a setting that cannot work raises before the first step.
     names = run.get_concrete_function().structured_outputs
     return Update(run, updates_per_call, batch_size, tuple(sorted(names)))
 

@@ -25,7 +25,7 @@ class WeightedTransition(NamedTuple):
 
     Attributes:
       weight: float32 [B], importance weights in (0, 1].
-      key: uint64 [B], Reverb's names of the rows.
+      key: uint64 [B], Reverb's identifiers of the rows.
     """
 
     observation: Nest
@@ -74,7 +74,14 @@ class PrioritizedSampler:
         zero_to_one = (lambda beta: 0 <= beta <= 1, "a number from 0 to 1")
         require_number("PrioritizedSampler.initial_beta", initial_beta, *zero_to_one)
         require_number("PrioritizedSampler.epsilon", epsilon, lambda e: e > 0, "a number above 0")
-        self._source = ReverbSampler(addresses, packer, capacity, expected_rows, generator, feed)
+        self._source = ReverbSampler(
+            addresses,
+            packer,
+            capacity,
+            expected_rows=expected_rows,
+            generator=generator,
+            feed=feed,
+        )
         self._client = reverb.Client(addresses[0])
         self._expected_rows = expected_rows
         self._initial_beta = initial_beta
@@ -88,7 +95,7 @@ class PrioritizedSampler:
         """Waits until Reverb has the priorities of all updates so far, and sets beta.
 
         Raises:
-          RunError: Reverb did not take them within `TIMEOUT_S`.
+          RunError: a priority was not written within `TIMEOUT_S`.
         """
         writing = self._writing
         self._writing = []
@@ -108,7 +115,7 @@ class PrioritizedSampler:
         return WeightedTransition(*transition, weight, info.key)
 
     def update_priorities(self, batch: WeightedTransition, td_error: tf.Tensor) -> None:
-        """Hands TD errors to the thread that writes priorities."""
+        """Passes TD errors to the thread that writes priorities."""
         tf.numpy_function(self._hand_over, [batch.key, td_error], [])
 
     def save(self, folder: Path) -> None:
@@ -124,7 +131,7 @@ class PrioritizedSampler:
         self._writing.append(self._writer.submit(self._write, key, td_error))
 
     def _write(self, key: np.ndarray, td_error: np.ndarray) -> None:
-        is_finite = np.isfinite(td_error)  # the learner stops the run because of the others
+        is_finite = np.isfinite(td_error)  # the learner stops the run at any other
         priority = td_error[is_finite].astype(np.float64) + self._epsilon
         updates = dict(zip(key[is_finite].tolist(), priority.tolist(), strict=True))
         self._client.mutate_priorities(REPLAY_TABLE, updates)
@@ -146,7 +153,7 @@ def importance_weights(probability: tf.Tensor, table_size: tf.Tensor, beta: tf.T
 
     Args:
       probability: P of each row when it was drawn, float64 [B].
-      table_size: N, rows of the table then, int64 [B].
+      table_size: N, rows of the table at that time, int64 [B].
       beta: scalar, float64; 1 corrects the draws in full.
 
     Returns: float32 [B].

@@ -77,7 +77,7 @@ class Sampler(Protocol):
     def new_priority(self) -> float: ...
 
     def synchronize(self, rows_added: int) -> None:
-        """Makes the next draws reflect a replay to which `rows_added` rows were ever added.
+        """Makes the next draws use all of the `rows_added` rows that were ever added.
 
         Raises:
           RunError: Reverb did not answer in time.
@@ -103,7 +103,7 @@ class MakeSampler(Protocol):
       addresses: of the servers.
       packer: of the task.
       capacity: rows that the servers keep.
-      expected_rows: rows that will be added in all.
+      expected_rows: rows that will be added in total.
       generator: for draws, if the sampler can use it.
       feed: how the update gets the batches of Reverb's own samplers.
     """

@@ -49,10 +49,16 @@ class BatchReader:
             distributed run.
           rewards: f(discount) builds the reward scale.
         """
-        make = sampler
-        if make is None:
-            make = ResidentSampler if feed is fetched_ahead else ReverbSampler
-        self.sampler = make(addresses, packer, capacity, expected_rows, generator, feed)
+        if sampler is None:
+            sampler = ResidentSampler if feed is fetched_ahead else ReverbSampler
+        self.sampler = sampler(
+            addresses,
+            packer,
+            capacity,
+            expected_rows=expected_rows,
+            generator=generator,
+            feed=feed,
+        )
         self.rewards = rewards(discount)
 
     def sample(self, number: int) -> Transition:
@@ -69,8 +75,8 @@ class BatchReader:
             if setting is not None:
                 raise ConfigurationError(
                     f"{setting} has no effect: {name} keeps its own copy of the rows, from which "
-                    f"it "
-                    "draws uniformly and drops the oldest; use BatchReader.sampler=@ReverbSampler."
+                    "it draws uniformly and drops the oldest; use "
+                    "BatchReader.sampler=@ReverbSampler."
                 )
         is_prioritized = tables.is_prioritized(table)
         if is_prioritized and not self.sampler.writes_priorities:

@@ -23,7 +23,7 @@ _ROWS_ADDED = "rows_added.txt"
 
 @gin.configurable
 class Replay:
-    """Stores transitions, returns batches, and is the same after a checkpoint.
+    """Stores transitions and samples batches; a restored replay equals the saved one.
 
     Args:
       spec: of the task.
@@ -110,7 +110,7 @@ class Replay:
         self._reader.rewards.update(transition)
 
     def add_rows(self, rows: np.ndarray) -> None:
-        """Adds packed rows [n, W] as they are: those that another replay saved, for example."""
+        """Adds packed rows [n, W] as they are, for example those that another replay saved."""
         self._writer.add_rows(rows, priority=self._reader.sampler.new_priority)
 
     def sample(self, number: int) -> Transition:
@@ -122,8 +122,8 @@ class Replay:
         self._reader.sampler.update_priorities(batch, td_error)
 
     def refresh(self) -> None:
-        """Makes added rows available to `sample`, in whole blocks: single rows would take more
-        memory and time."""
+        """Makes added rows available to `sample`, in whole blocks, which cost less memory and time
+        than single rows."""
         if self.rows_added == self._writer.unpublished:
             self._writer.publish()
         self._reader.sampler.synchronize(self.rows_added - self._writer.unpublished)
@@ -161,7 +161,7 @@ class Replay:
 def saved_rows(folder: Path) -> list[np.ndarray] | None:
     """Returns the rows that a `Replay` saved in `folder`, oldest first.
 
-    Returns: arrays [n, W] that stay on disk until they are read; None if the sampler kept no copy:
+    Returns: arrays [n, W] that are read from disk on access; None if the sampler kept no copy:
       Reverb itself does not list the rows of a table in order.
     """
     if not (folder / ROWS_FILE).exists():

@@ -30,7 +30,9 @@ class FixedRewardScale:
         """Nothing to do: the scale is constant."""
 
     def apply(self, batch: Transition) -> Transition:
-        return batch if self._scale == 1 else batch._replace(reward=self._scale * batch.reward)
+        if self._scale == 1:
+            return batch
+        return batch._replace(reward=self._scale * batch.reward)
 
     def save(self, folder: Path) -> None:
         """Nothing to write."""

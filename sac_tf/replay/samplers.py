@@ -19,7 +19,7 @@ _IO_ROWS = 65_536
 
 
 def fetched_ahead(dataset: tf.data.Dataset) -> Iterator:
-    """The `Feed` of one process: the next batch is fetched while the last one is learned from."""
+    """The `Feed` of one process: fetches the next batch while the update uses the present one."""
     return iter(dataset.prefetch(1))
 
 
@@ -28,8 +28,8 @@ class ResidentSampler:
     """A `Sampler` that draws uniformly from a ring of rows in TensorFlow memory, which reads each
     row once from Reverb's queue. The default in one process.
 
-    A batch costs one gather, whatever the update ratio. The draws come from the run's own
-    generator, so the same seed gives the same batches.
+    A batch costs one gather, at any UTD ratio. The draws use the generator of the run, so the same
+    seed gives the same batches.
     """
 
     reads_queue = True
@@ -54,8 +54,7 @@ class ResidentSampler:
         if feed is not fetched_ahead or len(addresses) > 1:
             raise ConfigurationError(
                 "BatchReader.sampler=@ResidentSampler keeps a copy of every row, which a "
-                "distributed "
-                "learner never receives; use @ReverbSampler there."
+                "distributed learner never receives; use @ReverbSampler there."
             )
         self._packer = packer
         self._generator = generator
@@ -76,7 +75,7 @@ class ResidentSampler:
 
     @property
     def rows_received(self) -> int:
-        """Rows ever put in the ring."""
+        """Rows received so far, also those that newer rows replaced."""
         return int(self._count)
 
     def synchronize(self, rows_added: int) -> None:
@@ -97,7 +96,7 @@ class ResidentSampler:
         """Nothing to do: uniform draws do not depend on TD errors."""
 
     def save(self, folder: Path) -> None:
-        """Writes the filled part of the ring to `folder`, a block at a time."""
+        """Writes the filled part of the ring into `folder`, block by block."""
         size = min(self.rows_received, self._capacity)
         shape = (size, self._rows.shape[1])
         file = np.lib.format.open_memmap(folder / ROWS_FILE, "w+", np.float32, shape)
@@ -128,7 +127,7 @@ class ResidentSampler:
 class ReverbSampler:
     """A `Sampler` that draws by Reverb's own sampler, from one server or evenly from several.
 
-    Its draws have no seed, so runs are not repeatable. The default in a distributed run.
+    Its draws have no seed, so runs are not reproducible. The default in a distributed run.
     """
 
     reads_queue = False
@@ -174,7 +173,7 @@ class ReverbSampler:
         return self._packer.unpack(drawn.data[COLUMN]), drawn.info
 
     def _batches(self, number: int) -> tf.data.Dataset:
-        """Batches of `number` rows, an even part of each from every server."""
+        """Returns batches of `number` rows, an even share of each from every server."""
         ends = np.linspace(0, number, len(self._sources) + 1).astype(int)
         parts = [
             source.batch(int(rows), drop_remainder=True)

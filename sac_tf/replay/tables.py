@@ -17,7 +17,7 @@ QUEUE_TABLE = "queue"
 """Blocks of rows [n, W] in order, each read once, by a sampler that keeps its own copy."""
 COLUMN = "row"
 UNLIMITED = 1e300
-"""A limiter whose `max_diff` is larger holds no ratio."""
+"""A rate limiter whose `max_diff` is at least this does not limit samples per insert."""
 _LAST_PORT = 65_535
 TIMEOUT_S = 60
 """Timeout of every request to Reverb, in seconds."""
@@ -57,8 +57,8 @@ def is_prioritized(table: reverb.reverb_types.TableInfo) -> bool:
 
 
 def setting_of_sampling(table: reverb.reverb_types.TableInfo) -> str | None:
-    """Returns the first setting of the replay table that only matters where the table itself is
-    sampled, or None if there are only defaults and priorities."""
+    """Returns the first setting that has an effect only where the replay table itself is sampled;
+    None if there are only defaults and priorities."""
     if not (is_prioritized(table) or table.sampler_options.HasField("uniform")):
         return "tables.sampler"
     if not table.remover_options.HasField("fifo"):
@@ -66,7 +66,9 @@ def setting_of_sampling(table: reverb.reverb_types.TableInfo) -> str | None:
     limiter = table.rate_limiter_info
     if limiter.max_diff < UNLIMITED:
         return "tables.rate_limiter"
-    return None if limiter.min_size_to_sample == 1 else "tables.minimum_size"
+    if limiter.min_size_to_sample > 1:
+        return "tables.minimum_size"
+    return None
 
 
 @gin.configurable("tables")
@@ -78,12 +80,12 @@ def make_tables(
     remover: Callable[[], object] = Fifo,
     rate_limiter: Callable[..., reverb.rate_limiters.RateLimiter] = reverb.rate_limiters.MinSize,
 ) -> list[reverb.Table]:
-    """Returns the replay table and the queue next to it.
+    """Returns the replay table and the queue.
 
     Args:
       width: W, columns of a row.
       capacity: rows kept in the replay table.
-      minimum_size: rows before the replay table gives its first sample; called into `rate_limiter`.
+      minimum_size: rows in the replay table before it is first sampled.
       sampler, remover: Reverb selectors of the replay table.
       rate_limiter: f(min_size_to_sample=minimum_size) of the replay table. One process that both
         inserts and samples needs one that never blocks inserts.
@@ -118,10 +120,10 @@ class ReplayServer:
 
         Args:
           tables: what to serve; a checkpoint restores its own rows and its own rate limiters.
-          staging: a folder for Reverb to write into before a checkpoint is moved to its place;
-            emptied here.
+          staging: a folder that Reverb writes checkpoints into before they are moved; emptied
+            here.
           restore_from: a folder that `checkpoint` wrote, or None.
-          port: to listen on; None takes a free one.
+          port: to listen on; None chooses a free one.
           checkpointer: f(path=, fallback_checkpoint_path=).
 
         Raises:
@@ -146,8 +148,8 @@ class ReplayServer:
         return int(self.client.server_info(timeout=TIMEOUT_S)[REPLAY_TABLE].current_size)
 
     def checkpoint(self, destination: Path) -> None:
-        """Writes all tables to the new folder `destination`, or raises OSError. Requests wait
-        meanwhile."""
+        """Writes all tables to the new folder `destination`, or raises OSError. Other requests wait
+        until it is done."""
         try:
             written = self.client.checkpoint()
         except RuntimeError as error:

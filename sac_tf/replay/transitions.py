@@ -11,11 +11,15 @@ from sac_tf.types import Nest, Step, Transition
 
 
 def to_transition(observation: Nest, action: np.ndarray, step: Step) -> Transition:
-    """Returns the E rows of one joint step: nest [E, ...], action [E, A] in [-1, 1] and what they
-    led to.
+    """Returns the E transitions of one joint step.
 
-    `discount` is 0 only where the task itself ended. Truncation keeps 1: the value of a state does
-    not drop because a clock ran out (Pardo et al., 1712.00378).
+    `discount` is 0 only where the task itself ended. Truncation keeps 1: a time limit does not
+    change the value of a state (Pardo et al., 1712.00378).
+
+    Args:
+      observation: nest of [E, ...].
+      action: [E, A] in [-1, 1].
+      step: the result of `action`.
     """
     discount = 1.0 - step.terminated.astype(np.float32)
     return Transition(observation, action, step.reward, discount, step.successor)
@@ -26,7 +30,7 @@ class OneStepRows:
     """A `RowTransform` that stores each transition as it is."""
 
     def __init__(self, columns: Transition, discount: float):
-        """Takes where the fields of a row lie."""
+        """Takes the positions of the fields in a row."""
         del discount
         self._width = tree.flatten(columns)[-1].stop
 
@@ -45,18 +49,18 @@ class NStepRows:
 
     The row that starts at s_t holds R = sum_k gamma^k r_(t+k), the discount gamma^(m-1) and the
     successor s_(t+m), so that the one-step target R + gamma * discount * V(s_(t+m)) is the m-step
-    target. m is n, or fewer where the episode ends before: a truncated one bootstraps from its last
-    successor, a terminated one has discount 0. There is one row for each transition, up to n - 1
-    steps late. The rewards are those of the policy that collected: no off-policy correction.
+    target. m is n, or less where the episode ends before: a truncated one bootstraps from its last
+    successor, a terminated one has discount 0. There is one row for each transition, with a delay
+    of up to n - 1 steps. There is no off-policy correction.
     """
 
     def __init__(self, columns: Transition, discount: float, n: int = 3):
-        """Takes where the fields of a row lie.
+        """Starts without open windows.
 
         Args:
-          columns: `Transition` of slices.
+          columns: positions of the fields in a row, a `Transition` of slices.
           discount: gamma, of one environment step.
-          n: transitions in a row, at most.
+          n: maximum number of transitions in a row.
 
         Raises:
           ConfigurationError: a number out of range.
@@ -92,6 +96,8 @@ class NStepRows:
         windows[:, self._discount] = reach * row[self._discount]
         windows[:, self._successor] = row[self._successor]
         windows = np.concatenate([windows, row[np.newaxis]])
-        complete = len(windows) if ended else max(0, len(windows) - self._n + 1)
+        complete = max(0, len(windows) - self._n + 1)
+        if ended:
+            complete = len(windows)
         self._open[copy] = windows[complete:]
         return windows[:complete]

@@ -14,13 +14,13 @@ from sac_tf.replay.transitions import OneStepRows
 from sac_tf.types import Transition
 
 BLOCK_ROWS = 16
-"""Rows that Reverb stores as one piece of memory and that the queue hands on together."""
+"""Rows of a chunk of Reverb's memory, and of an item of the queue."""
 _PENDING_ITEMS = 8 * BLOCK_ROWS
-"""Items on their way to the server at most; more wait for it."""
+"""Maximum number of items that the server has not confirmed."""
 
 
 def wait_once(attempt: Callable[[float], bool], what: str) -> bool:
-    """The `Wait` of one process, where no other process could make room.
+    """The `Wait` of one process, where no other process removes rows.
 
     Raises:
       RunError: the attempt failed for `TIMEOUT_S`.
@@ -53,7 +53,7 @@ class TransitionWriter:
           clients: of the servers, which get blocks of rows in turn.
           with_queue: whether rows are also written to the queue, for samplers that read every row
             once.
-          wait: used while a rate limiter, or a server that is gone, does not accept rows.
+          wait: used while a rate limiter or an unreachable server does not accept rows.
           discount: of one environment step.
           rows: builds the transform from transitions to rows.
         """
@@ -65,7 +65,7 @@ class TransitionWriter:
 
     @property
     def unpublished(self) -> int:
-        """Rows that no sampler can see yet."""
+        """Rows that no sampler can draw yet."""
         return sum(stream.unpublished for stream in self._streams)
 
     def add(
@@ -91,13 +91,13 @@ class TransitionWriter:
         self.add_rows(self._rows.add(rows, ended), priority)
 
     def add_rows(self, rows: np.ndarray, priority: float = 1.0) -> None:
-        """Adds packed rows [n, W] as they are, those that another replay saved for example. Raises
+        """Adds packed rows [n, W] as they are, for example those that another replay saved. Raises
         as `wait`."""
         for row in rows:
             stream = self._streams[self._next]
             stream.append(row, priority)
             if not stream.unpublished:
-                self._next = (self._next + 1) % len(self._streams)
+                self._advance()
         self.rows_added += len(rows)
 
     def add_unfinished(self, priority: float = 1.0) -> None:
@@ -107,19 +107,24 @@ class TransitionWriter:
     def publish(self) -> None:
         """Sends all added rows, also those of unfinished blocks, and waits until the servers
         confirm them. Raises as `wait`."""
-        begun = self._streams[self._next].unpublished > 0
+        has_begun_block = self._streams[self._next].unpublished > 0
         for stream in self._streams:
-            stream.send(0)
-        self._next = (self._next + begun) % len(self._streams)
+            stream.send(may_be_pending=0)
+        if has_begun_block:
+            self._advance()
 
     def close(self) -> None:
         for stream in self._streams:
             stream.close()
 
+    def _advance(self) -> None:
+        """Continues with the next server."""
+        self._next = (self._next + 1) % len(self._streams)
+
 
 class _Stream:
-    """A stream of rows to one server: single rows to its replay table and, in order, blocks of rows
-    to its queue."""
+    """Writes rows to one server: single rows to its replay table, and blocks of rows in order to
+    its queue."""
 
     def __init__(self, client: reverb.Client, with_queue: bool, wait: Wait):
         self._writer = client.trajectory_writer(num_keep_alive_refs=BLOCK_ROWS)
@@ -137,7 +142,7 @@ class _Stream:
         self._writer.create_item(REPLAY_TABLE, priority, {COLUMN: self._writer.history[COLUMN][-1]})
         self.unpublished += 1
         if self.unpublished == BLOCK_ROWS:
-            self.send(_PENDING_ITEMS)
+            self.send(may_be_pending=_PENDING_ITEMS)
 
     def send(self, may_be_pending: int) -> None:
         """Sends the rows of the current block; returns when the server has confirmed all but

@@ -45,7 +45,7 @@ def _make(spec, name, seed):
 
     ordered = functools.partial(steps.sac_steps, critic_step=critic_step)
     update = make_update(
-        state, sample, lambda batch, td_error: None, 8, updates_per_call=1, steps=ordered
+        state, sample, lambda batch, td_error: None, batch_size=8, updates_per_call=1, steps=ordered
     )
     return state, update
 

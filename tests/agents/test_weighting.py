@@ -58,14 +58,13 @@ def _alpha(state, batch):
 def take(request, spec, tmp_path):
     """Returns a function of a batch that takes a step, always from the same state; it returns the
     loss, and the weights after the step."""
-    state = TrainState(
-        spec,
-        0,
-        0.99,
-        actor=functools.partial(make_actor, hidden_units=(8,)),
-        critic=functools.partial(make_critic, hidden_units=(8,)),
-        **({"target_critic": None} if request.param is _crossq else {}),
-    )
+    settings = {
+        "actor": functools.partial(make_actor, hidden_units=(8,)),
+        "critic": functools.partial(make_critic, hidden_units=(8,)),
+    }
+    if request.param is _crossq:
+        settings["target_critic"] = None
+    state = TrainState(spec, 0, 0.99, **settings)
     checkpoint = tf.train.Checkpoint(state=state)
     path = checkpoint.write(str(tmp_path / "state"))
 

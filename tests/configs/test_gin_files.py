@@ -118,7 +118,7 @@ def test_a_variant_before_or_after_the_task(variant, task):
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(map(_name_of, pair)))
-def test_a_pair_composes_or_is_refused_in_both_orders(pair):
+def test_a_pair_composes_or_raises_in_both_orders(pair):
     orders = [pair, pair[::-1]]
     refusals = [_refusal(files) for files in orders]
     if refusals == [None, None]:
@@ -150,7 +150,7 @@ def test_the_binding_named_in_the_message_decides(pair):
     assert {name: _effective(name) for name in expected} == expected
 
 
-def test_two_tasks_are_refused():
+def test_two_tasks_raise():
     with pytest.raises(ConfigurationError, match="ant.gin sets train.environment = 'Ant-v5' and"):
         _read(*TASKS[:2])
 

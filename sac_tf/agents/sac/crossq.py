@@ -23,12 +23,12 @@ def crossq_step(
     loss: losses.CriticLoss = losses.critic_loss,
     minimize: Minimize = optimizers.minimize,
 ) -> tuple[Metrics, tf.Tensor]:
-    """Moves every critic towards a target from the critics themselves, both taken from one pass
-    over 2B rows (1902.05605, figure 2).
+    """Moves every critic towards a TD target of the critics themselves; Q values and target come
+    from one pass over 2B rows (1902.05605, figure 2).
 
-    The pass in training mode over (s, a) and (s', a') together lets batch normalization see the
-    rows of both. No gradient flows through the half of (s', a'). The policy that draws a' uses its
-    moving statistics.
+    The pass over (s, a) and (s', a') is in training mode, so batch normalization uses the
+    statistics of both. No gradient flows through the half of (s', a'). The policy that draws a'
+    uses its moving statistics.
 
     Args and result: as for `steps.critic_step`.
 

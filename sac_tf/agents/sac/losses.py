@@ -92,12 +92,11 @@ def actor_loss(log_prob: tf.Tensor, q: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor
 def alpha_loss(
     parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float
 ) -> tf.Tensor:
-    """J_alpha = -alpha (log pi + H_target), the with its gradient flowing into the parameter
-    (1812.05905, eq. 18).
+    """J_alpha = -alpha (log pi + H_target), the dual objective of `Temperature` (1812.05905,
+    eq. 18). Its gradient flows through alpha into the parameter.
 
     Args:
-      parameter: of the temperature, scalar; see `Temperature`, of whose dual problem this is the
-        objective.
+      parameter: of the temperature, scalar.
       alpha: the temperature, scalar, a function of `parameter`.
       log_prob: [B], treated as a constant.
       target_entropy: H_target, usually -A.
@@ -112,8 +111,8 @@ def alpha_loss(
 def log_alpha_loss(
     parameter: tf.Tensor, alpha: tf.Tensor, log_prob: tf.Tensor, target_entropy: float
 ) -> tf.Tensor:
-    """J = -x (log pi + H_target), x the parameter: the authors' later code, whose step size does
-    not shrink with alpha.
+    """J = -x (log pi + H_target), x the parameter, as in the authors' later code: the step size
+    does not shrink with alpha.
 
     With the exponential parametrization, x is log alpha. Arguments and result as for `alpha_loss`.
     """

@@ -1,5 +1,4 @@
-"""The train state of Soft Actor-Critic: everything that learning changes, and what a checkpoint
-holds."""
+"""The train state of Soft Actor-Critic: everything that learning changes and a checkpoint saves."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -56,14 +55,13 @@ class TrainState(tf.Module):
       target_critic: as `critic`: equal to it at the start, then its Polyak average; or None.
       log_alpha: scalar variable, the parameter of the temperature: its logarithm, unless
         `Temperature.parametrization` is another one.
-      actor_optimizer, critic_optimizer, alpha_optimizer: with slots already made.
-      generator: draws for updates.
-      exploration_generator: draws for collecting, so that neither disturbs the other.
+      actor_optimizer, critic_optimizer, alpha_optimizer: their slots exist.
+      generator: random numbers of updates.
+      exploration_generator: random numbers of exploration, independent of those of updates.
       updates: int64 scalar, critic updates done.
       discount: of one environment step.
       target_entropy: H_target in nats.
-      strategy: that of `mirrored_state`, on whose replicas alone steps can change the variables;
-        None on one device.
+      strategy: of `mirrored_state`, on whose replicas the steps must run; None on one device.
     """
 
     def __init__(

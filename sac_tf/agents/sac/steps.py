@@ -57,7 +57,7 @@ def critic_step(
       batch: B transitions.
       tau: Polyak rate of the target critics, in (0, 1].
       target_period: calls between two updates of the target critics.
-      pool: what the TD target takes of the target critics.
+      pool: from the Q values of the target critics to those of the TD target.
       value: `losses.soft_value` or `hard_value`.
       loss: of the Q values.
       minimize: takes the gradient step.
@@ -192,14 +192,15 @@ def sac_steps(
     actor_step: ActorStep = actor_step,
     alpha_step: AlphaStep | None = alpha_step,
 ) -> tuple[Metrics, tf.Tensor]:
-    """Takes a critic step on each batch, and the actor and temperature steps that follow them.
+    """Takes a critic step on each batch, and actor and temperature steps between them.
 
     Args:
       state, batches: changed in place, and K batches of B rows.
       critic_steps_per_actor_step: critic steps before each turn of actor and temperature.
       actor_steps: actor and temperature steps in a turn; set equal to
         `critic_steps_per_actor_step` to compensate for the delay, as CleanRL does.
-      actor_batch: the batch of a turn: `last_batch`, or `whole_batch` of all critic steps before.
+      actor_batch: the batch of such an update: `last_batch`, or `whole_batch` of all critic steps
+        since the last.
       critic_step, actor_step: the steps.
       alpha_step: None keeps the temperature at `Temperature.initial_alpha`.
 
