@@ -1,5 +1,7 @@
 """Periods in environment steps."""
 
+import itertools
+
 import pytest
 
 from sac_tf.runs.periods import is_due
@@ -24,5 +26,5 @@ def test_a_multiple_that_is_reached_or_crossed_is_due(before, now, expected):
 
 def test_a_run_counts_each_multiple_once():
     steps = range(0, 101, 3)
-    due = [now for before, now in zip(steps, steps[1:], strict=False) if is_due(10, before, now)]
+    due = [now for before, now in itertools.pairwise(steps) if is_due(10, before, now)]
     assert due == [12, 21, 30, 42, 51, 60, 72, 81, 90]
