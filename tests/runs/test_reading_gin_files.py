@@ -56,7 +56,6 @@ def test_a_file_may_override_the_files_that_it_includes(write):
     base = write("base.gin", "train.seed = 1", "train.discount = 0.5")
     derived = write("derived.gin", f"include '{base}'", "train.seed = 2")
     assert gin_files.bindings_in(derived) == {"train.seed": "2", "train.discount": "0.5"}
-    assert gin_files.included_files(derived) == [base]
     gin_files.read([derived], ["train.environment = 'Toy-v0'"])
     assert Training().seed == 2
 
