@@ -18,7 +18,7 @@ def test_one_seed_determines_independent_seeds():
 def test_layers_get_different_repeatable_seeds():
     first = list(itertools.islice(seeds.initializer_seeds(3), 100))
     assert first == list(itertools.islice(seeds.initializer_seeds(3), 100))
-    assert len(set(first)) == 100 and min(first) >= 0 and max(first) < 2**31
+    assert len(set(first)) == 100 and all(0 <= seed < 2**31 for seed in first)
     assert first[0] != next(seeds.initializer_seeds(4))
 
 

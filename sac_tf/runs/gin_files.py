@@ -40,15 +40,6 @@ def bindings_in(file: str) -> dict[str, str]:
     return _bindings(Path(file).read_text())
 
 
-def included_files(file: str) -> list[str]:
-    """Returns the files that `file` includes directly."""
-    return [
-        statement.filename
-        for statement in _parse(Path(file).read_text())
-        if isinstance(statement, config_parser.IncludeStatement)
-    ]
-
-
 class _AsText(config_parser.ParserDelegate):
     """Keeps references and macros as text."""
 
@@ -66,13 +57,9 @@ class _Text(str):
         return str(self)
 
 
-def _parse(text: str) -> config_parser.ConfigParser:
-    return config_parser.ConfigParser(text, _AsText())
-
-
 def _bindings(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for statement in _parse(text):
+    for statement in config_parser.ConfigParser(text, _AsText()):
         if isinstance(statement, config_parser.IncludeStatement):
             found |= bindings_in(statement.filename)
         elif isinstance(statement, config_parser.BindingStatement):

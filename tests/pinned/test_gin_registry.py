@@ -33,12 +33,12 @@ def toy_sail(area, wind=2):
     _refuse_call()
 
 
-toy_rear_wheel = InScope("rear", toy_wheel)
+rear_wheel = InScope("rear", toy_wheel)
 
 
 @gin.configurable
 class ToyCar:
-    def __init__(self, doors=4, motor=toy_motor, rear=toy_rear_wheel, extras=()):
+    def __init__(self, doors=4, motor=toy_motor, rear=rear_wheel, extras=()):
         _refuse_call()
 
 

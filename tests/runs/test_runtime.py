@@ -45,7 +45,7 @@ def test_slow_bfloat16_products_are_refused(monkeypatch):
         runtime.set_runtime(bfloat16_products=True)
 
 
-def test_other_thread_counts_after_an_operation_are_refused():
+def test_thread_counts_that_come_too_late_are_refused():
     tf.constant(1.0)
     with pytest.raises(ConfigurationError, match=r"set_runtime.intra_op=3 .* come too late"):
         runtime.set_runtime(intra_op=3)

@@ -1,0 +1,184 @@
+"""gin files of a run: their order, contradictions between them, and errors in one sentence."""
+
+import gin
+import pytest
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.runs import gin_files
+from sac_tf.training.train import Training
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Returns a function that writes a gin file below `tmp_path` and returns its path."""
+
+    def write_file(name, *lines):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    return write_file
+
+
+def _refusal(files, bindings=()):
+    gin.clear_config()
+    with pytest.raises(ConfigurationError) as caught:
+        gin_files.read(files, bindings)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_files_are_read_from_general_to_special(write):
+    base = write("sac.gin", "train.seed = 1", "train.discount = 0.1", "train.batch_size = 1")
+    task = write("tasks/toy.gin", "train.environment = 'Toy-v0'", "train.seed = 2")
+    first = write("first.gin", "train.discount = 0.3", "train.batch_size = 3")
+    gin_files.read([first, task, base], ["train.batch_size = 4"])
+    training = Training()
+    assert training.seed == 2
+    assert training.discount == 0.3
+    assert training.batch_size == 4
+
+
+def test_other_files_are_read_in_the_order_given(write, monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        gin, "parse_config_files_and_bindings", lambda files, bindings: given.extend(files)
+    )
+    names = [write(name) for name in ("b.gin", "tasks/y.gin", "a.gin", "sac.gin", "tasks/x.gin")]
+    b, y, a, base, x = names
+    gin_files.read(names, [])
+    assert given == [base, y, x, b, a]
+
+
+def test_a_file_may_override_the_files_that_it_includes(write):
+    base = write("base.gin", "train.seed = 1", "train.discount = 0.5")
+    derived = write("derived.gin", f"include '{base}'", "train.seed = 2")
+    assert gin_files.bindings_in(derived) == {"train.seed": "2", "train.discount": "0.5"}
+    gin_files.read([derived], ["train.environment = 'Toy-v0'"])
+    assert Training().seed == 2
+
+
+def test_bindings_are_read_as_text(write):
+    file = write(
+        "all.gin",
+        "SIZE = 3",
+        "actor/adam.learning_rate = @cosine_decay()",
+        "TrainState.actor_optimizer = @actor/adam",
+        "critic.ensemble_size = %SIZE",
+        "critic.hidden_units = (1_000, %SIZE)",
+    )
+    assert gin_files.bindings_in(file) == {
+        "SIZE": "3",
+        "actor/adam.learning_rate": "@cosine_decay()",
+        "TrainState.actor_optimizer": "@actor/adam",
+        "critic.ensemble_size": "%SIZE",
+        "critic.hidden_units": "(1000, %SIZE)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "name"),
+    [
+        ("train.seed = 1", "train.seed = 2", "train.seed"),
+        (
+            "actor/adam.learning_rate = 1e-3",
+            "adam.learning_rate = 1e-4",
+            "actor/adam.learning_rate",
+        ),
+        (
+            "adam.learning_rate = 1e-4",
+            "actor/adam.learning_rate = 1e-3",
+            "actor/adam.learning_rate",
+        ),
+        ("critic.torso = @droq_torso", "critic.torso = @mlp_torso", "critic.torso"),
+        ("SEED = 1", "SEED = 2", "SEED"),
+    ],
+)
+def test_contradictory_files_are_refused(write, here, there, name):
+    first = write("first.gin", here)
+    second = write("second.gin", there)
+    message = _refusal([first, second])
+    assert message == (
+        f"{first} sets {_written(here)} and {second} sets {_written(there)}; leave out one of the "
+        f"files, or decide with --gin_bindings='{name} = ...'."
+    )
+
+
+def _written(binding):
+    """Returns a binding as it is printed."""
+    return binding.replace("1e-3", "0.001").replace("1e-4", "0.0001")
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ("train.seed = 1", "train.seed = 1"),
+        ("train.total_steps = 1_000", "train.total_steps = 1000"),
+        ("actor/adam.learning_rate = 1e-3", "critic/adam.learning_rate = 1e-4"),
+        ("actor.hidden_units = (8,)", "critic.hidden_units = (16,)"),
+    ],
+)
+def test_files_that_agree_are_read(write, here, there):
+    gin_files.read([write("first.gin", here), write("second.gin", there)], [])
+
+
+def test_a_binding_decides_a_contradiction(write):
+    first = write("first.gin", "actor/adam.learning_rate = 1e-3", "train.seed = 1")
+    second = write("second.gin", "adam.learning_rate = 1e-4", "train.seed = 2")
+    decided = ["actor/adam.learning_rate = 1e-2", "train.seed = 3"]
+    gin_files.read([first, second], decided)
+    with gin.config_scope("actor"):
+        assert gin.get_bindings("adam") == {"learning_rate": 1e-2}
+    assert "train.seed = 1" in _refusal([first, second], decided[:1])
+
+
+def test_a_binding_without_the_scope_decides_nothing(write):
+    first = write("first.gin", "actor/adam.learning_rate = 1e-3")
+    second = write("second.gin", "adam.learning_rate = 1e-4")
+    assert "actor/adam" in _refusal([first, second], ["adam.learning_rate = 1e-2"])
+
+
+def test_contradictions_in_included_files_are_found(write):
+    base = write("base.gin", "train.seed = 1")
+    derived = write("derived.gin", f"include '{base}'")
+    message = _refusal([derived, write("other.gin", "train.seed = 2")])
+    assert f"{derived} sets train.seed = 1" in message
+
+
+def test_two_tasks_are_refused():
+    tasks = [f"gin_configs/tasks/{name}.gin" for name in ("ant", "pendulum")]
+    message = _refusal(tasks)
+    assert message.startswith("gin_configs/tasks/ant.gin sets train.environment = 'Ant-v5' and")
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    assert _refusal([str(tmp_path)]) == f"--gin_file={tmp_path} does not exist."
+    assert _refusal(["nowhere.gin"]) == "--gin_file=nowhere.gin does not exist."
+
+
+@pytest.mark.parametrize(
+    ("binding", "words"),
+    [
+        ("train.sed = 1", "doesn't have a parameter named 'sed'"),
+        ("trane.seed = 1", "No configurable matching 'trane'"),
+        ("critic.torso = @no_torso", "No configurable matching reference '@no_torso'"),
+        ("train.seed = ", "Unable to parse value"),
+        ("train.seed = x", "malformed"),
+        ("import sac_tf.nowhere", "No module named 'sac_tf.nowhere'"),
+        ("include 'nowhere.gin'", "nowhere.gin"),
+    ],
+)
+def test_errors_of_gin_are_one_sentence(write, binding, words):
+    for files, bindings in (([], [binding]), ([write("wrong.gin", binding)], [])):
+        message = _refusal(files, bindings)
+        assert message.startswith("gin cannot use this configuration: ") and words in message
+
+
+def test_an_error_without_words_names_its_type(monkeypatch):
+    def fail(*_):
+        raise KeyError
+
+    monkeypatch.setattr(gin, "parse_config_files_and_bindings", fail)
+    assert _refusal([]) == "gin cannot use this configuration: KeyError"
