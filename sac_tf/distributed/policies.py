@@ -80,10 +80,7 @@ class PolicySource:
         Raises:
           ConfigurationError: a number out of range, or a policy for another actor.
         """
-        require_number("PolicySource.period", period, *_IS_POSITIVE)
-        require_number("PolicySource.oldest", oldest, *_IS_POSITIVE)
-        if period_steps is not None:
-            require_count("PolicySource.period_steps", period_steps)
+        _check_settings(period, period_steps, oldest)
         self._client = client
         self._actor = actor
         self._say = say
@@ -176,3 +173,10 @@ class PolicySource:
         if self._fetched is not None:
             age = f"The policy is {self.age:.0f} s old"
         self._say(f"{age}, more than PolicySource.oldest={self._oldest:g}.")
+
+
+def _check_settings(period: float, period_steps: int | None, oldest: float) -> None:
+    require_number("PolicySource.period", period, *_IS_POSITIVE)
+    require_number("PolicySource.oldest", oldest, *_IS_POSITIVE)
+    if period_steps is not None:
+        require_count("PolicySource.period_steps", period_steps)

@@ -199,13 +199,21 @@ def test_full_disk_is_one_sentence(tmp_path):
 
 
 def test_quickstart_learns(tmp_path):
-    """The uniform policy of Pendulum returns about -1,200; a good one -100 to -200."""
+    """With the shipped file, and a larger learning rate for half of its steps.
+
+    The uniform policy of Pendulum returns about -1,200; a good one -100 to -200. Seeds 0 to 2
+    return -150, -227 and -154 here.
+    """
+    bindings = ("train.total_steps=5_000", "train.batch_size=128", "adam.learning_rate=1e-3")
     code, _, err = run_program(
-        "train", f"--root_dir={tmp_path}", "--gin_file=gin_configs/tasks/pendulum.gin"
+        "train",
+        f"--root_dir={tmp_path}",
+        "--gin_file=gin_configs/tasks/pendulum.gin",
+        *(f"--gin_bindings={binding}" for binding in bindings),
     )
     assert code == 0, err
     step, mean_return = _evaluations(tmp_path)[-1]
-    assert step == 10_000 and mean_return >= -250
+    assert step == 5_000 and mean_return >= -250
     last = _metrics(tmp_path)[-1]
     assert float(last["critic_loss"]) > 0 and float(last["alpha"]) < 0.5
-    assert int(last["replay_size"]) == 10_000
+    assert int(last["replay_size"]) == 5_000

@@ -30,7 +30,7 @@ def _spec(folder):
 
 def test_final_policy_evaluates_like_its_checkpoint(run):
     root, expected = run
-    code, out, err = run_program("evaluate", f"--policy={root}/policy", "--episodes=3")
+    code, out, err = call_program("evaluate", f"--policy={root}/policy", "--episodes=3")
     assert (code, err) == (0, "") and f"policy of step 600 ({root}/policy)" in out
     assert _return(out) == expected
     spec = _spec(root / "policy")

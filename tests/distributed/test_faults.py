@@ -46,7 +46,7 @@ def _wait_until_it_waits(cluster, process) -> None:
 def _check_progress(cluster, updates=0) -> None:
     """Rows are inserted from now on, and the learner makes updates."""
     rows = cluster.inserted()
-    cluster.wait_until(lambda: cluster.inserted() > rows + 500 and cluster.updates() > updates)
+    cluster.wait_until(lambda: cluster.inserted() > rows + 200 and cluster.updates() > updates)
 
 
 def _check_paused_learner(cluster, learner, collector) -> None:
@@ -150,9 +150,9 @@ def _check_killed_server(cluster, server, learner):
     gone = _number_before(line, " rows inserted later")
     assert kept >= 500 and gone > 0
     assert cluster.wait_until(cluster.status)["rows_gone"] == gone
-    cluster.wait_until(lambda: cluster.inserted() > kept + 500)
+    cluster.wait_until(lambda: cluster.inserted() > kept + 200)
     updates = cluster.wait_until(cluster.updates)
-    cluster.wait_until(lambda: cluster.updates() > updates + 500)
+    cluster.wait_until(lambda: cluster.updates() > updates + 200)
     # Lost rows stay counted as environment steps.
     cluster.wait_until(lambda: _newest_checkpoint(cluster.folder) > newest + 500)
     assert _newest_checkpoint(cluster.folder) <= cluster.inserted() + gone
