@@ -54,7 +54,8 @@ def test_each_leaf_of_an_observation_has_its_own_statistics(nested_spec):
 def test_networks_share_statistics_that_no_step_changes(spec):
     state = TrainState(
         spec,
-        0,
+        seed=0,
+        discount=0.99,
         actor=functools.partial(make_actor, **SMALL),
         critic=functools.partial(make_critic, **SMALL),
     )
