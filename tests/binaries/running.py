@@ -43,7 +43,6 @@ def run_program(program, *arguments, **settings):
 
 def call_program(program, *arguments):
     """As `run_program`, in this process: it saves the seconds of importing TensorFlow."""
-    module = _import(program)
     argv = [program, *map(str, arguments)]
     out = io.StringIO()
     err = io.StringIO()
@@ -52,17 +51,31 @@ def call_program(program, *arguments):
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         mock.patch.object(launch, "divert_native_output"),
+        _imported(program) as module,
     ):
         code = launch.exit_code(lambda: module.main(flags.FLAGS(argv)[1:]))
     gin.clear_config()
     return code, out.getvalue(), err.getvalue()
 
 
-def _import(program):
-    """Imports a program without the flags of the others: they share names."""
-    for module, defined in flags.FLAGS.flags_by_module_dict().items():
-        if module.startswith("binaries."):
-            for flag in list(defined):
-                delattr(flags.FLAGS, flag.name)
-    sys.modules.pop(f"binaries.{program}", None)
-    return importlib.import_module(f"binaries.{program}")
+@contextlib.contextmanager
+def _imported(program):
+    """Imports a program without the flags of others, which share names and come back at the end."""
+    others = [
+        (module, flag)
+        for module, defined in flags.FLAGS.flags_by_module_dict().items()
+        if module.startswith(("binaries.", "examples.", "benchmarks."))
+        for flag in defined
+    ]
+    for _, flag in others:
+        delattr(flags.FLAGS, flag.name)
+    name = f"binaries.{program}"
+    sys.modules.pop(name, None)
+    try:
+        yield importlib.import_module(name)
+    finally:
+        for flag in list(flags.FLAGS.flags_by_module_dict().get(name, [])):
+            delattr(flags.FLAGS, flag.name)
+        for module, flag in others:
+            flags.FLAGS[flag.name] = flag
+            flags.FLAGS.register_flag_by_module(module, flag)

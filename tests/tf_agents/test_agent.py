@@ -13,7 +13,7 @@ from tf_agents.trajectories import trajectory
 
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.tf_agents import SacAgent
-from sac_tf.training.learner import Learner
+from sac_tf.training.evaluate import Evaluator
 from sac_tf.training.train import Training  # noqa: F401 (registers gin names)
 from tests.tf_agents.making import ACTION, OBSERVATION, TIME_STEP, make
 
@@ -247,13 +247,15 @@ def test_a_loss_that_is_not_finite_raises(agent, experience):
 def test_gin_names_do_not_conflict_with_those_of_tf_agents():
     """A process that has imported both libraries, as this one, can parse the shipped files."""
     gin.parse_config_file("gin_configs/tasks/pendulum.gin")
-    assert gin.query_parameter("train.learner").configurable.wrapped is Learner
+    assert gin.query_parameter("train.environment") == "Pendulum-v1"
+    gin.parse_config("train.log = @RunLog\ntrain.evaluator = @Evaluator")
+    assert gin.query_parameter("train.evaluator").configurable.wrapped is Evaluator
 
 
 def test_gin_configures_the_agent():
     gin.parse_config("sac_tf.tf_agents.SacAgent.gamma = 0.5")
     try:
         configured = gin.get_configurable("sac_tf.tf_agents.SacAgent")
-        assert configured(TIME_STEP, ACTION)._target_rule["gamma"] == 0.5
+        assert configured(TIME_STEP, ACTION).state.discount == 0.5
     finally:
         gin.clear_config()
