@@ -68,7 +68,7 @@ def test_configuration_has_the_settings_of_all_processes():
             [],
             "The binding of tables.rate_limiter has no effect",
         ),
-        (["train.replay = @Replay"], [], "The binding of train.replay has no effect"),
+        (["train.replay = @BatchReader"], [], "The binding of train.replay has no effect"),
         (["ReplayServer.port = 8000"], [], "The binding of ReplayServer.port has no effect"),
         (
             ["free_ratio.minimum_rows = 3"],
