@@ -23,7 +23,7 @@ _REFUSAL = re.compile(
 )
 
 
-def _name_of(path):
+def name_of(path):
     return Path(path).stem
 
 
@@ -75,7 +75,7 @@ def _composed(*files) -> dict[str, str]:
     return settings
 
 
-def _refusal(files, bindings=()) -> re.Match | None:
+def refusal_of(files, bindings=()) -> re.Match | None:
     """Returns the groups of the sentence that refuses `files`, or None if they compose."""
     try:
         _read(*files, bindings=bindings)
@@ -103,24 +103,24 @@ def test_sac_gin_changes_no_setting():
     assert _settings(SAC) == _defaults()
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=_name_of)
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
 def test_sac_gin_first_or_last_gives_the_variant(variant):
     assert _settings(variant) != _defaults()
     assert _settings(SAC, variant) == _settings(variant, SAC) == _settings(variant)
 
 
-@pytest.mark.parametrize("task", TASKS, ids=_name_of)
-@pytest.mark.parametrize("variant", VARIANTS, ids=_name_of)
+@pytest.mark.parametrize("task", TASKS, ids=name_of)
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
 def test_a_variant_before_or_after_the_task(variant, task):
     """Both orders give the settings of the task with the changes of the variant."""
     composed = _composed(task, variant)
     assert _settings(task, variant) == _settings(variant, task) == composed
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(map(_name_of, pair)))
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(map(name_of, pair)))
 def test_a_pair_composes_or_raises_in_both_orders(pair):
     orders = [pair, pair[::-1]]
-    refusals = [_refusal(files) for files in orders]
+    refusals = [refusal_of(files) for files in orders]
     if refusals == [None, None]:
         composed = _composed(*pair)
         bound = _bound(pair[0]) | _bound(pair[1])
@@ -137,12 +137,12 @@ def test_a_pair_composes_or_raises_in_both_orders(pair):
         assert mine.rpartition("/")[2] == theirs.rpartition("/")[2]
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(map(_name_of, pair)))
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(map(name_of, pair)))
 def test_the_binding_named_in_the_message_decides(pair):
     """In favor of the second file, until nothing is left to decide."""
     decided = {}
     expected = {}
-    while refusal := _refusal(pair, [f"{name} = {value}" for name, value in decided.items()]):
+    while refusal := refusal_of(pair, [f"{name} = {value}" for name, value in decided.items()]):
         _, mine, _, _, theirs, there, name = refusal.groups()
         assert name not in decided
         decided[name] = there
@@ -153,17 +153,3 @@ def test_the_binding_named_in_the_message_decides(pair):
 def test_two_tasks_raise():
     with pytest.raises(ConfigurationError, match="ant.gin sets train.environment = 'Ant-v5' and"):
         _read(*TASKS[:2])
-
-
-def test_the_documentation_lists_the_refused_pairs():
-    listed = re.findall(
-        r"^\| `(\w+)` and `(\w+)` \| (.*) \|$", Path("docs/variants.md").read_text(), re.M
-    )
-    expected = []
-    for pair in PAIRS:
-        refusal = _refusal(pair)
-        if refusal is not None:
-            names = sorted({refusal[2], refusal[5]}, key=len)
-            words = " and ".join(f"`{name}`" for name in names)
-            expected.append((*map(_name_of, pair), words))
-    assert listed == expected
