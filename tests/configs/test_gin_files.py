@@ -2,9 +2,6 @@
 
 import functools
 import inspect
-import itertools
-import re
-from pathlib import Path
 
 import gin
 import pytest
@@ -12,31 +9,12 @@ import pytest
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs import gin_files
 from sac_tf.training.train import Training
-
-SAC = "gin_configs/sac.gin"
-TASKS = sorted(map(str, Path("gin_configs/tasks").glob("*.gin")))
-VARIANTS = sorted(set(map(str, Path("gin_configs").glob("*.gin"))) - {SAC})
-PAIRS = list(itertools.combinations(VARIANTS, 2))
-_REFUSAL = re.compile(
-    r"(\S+) sets (\S+) = (\S.*) and (\S+) sets (\S+) = (\S.*); "
-    r"leave out one of the files, or decide with --gin_bindings='(\S+) = \.\.\.'\."
-)
-
-
-def name_of(path):
-    return Path(path).stem
-
-
-def _read(*files, bindings=()) -> None:
-    """Reads files; the environment is Pendulum-v1 unless a task is among them."""
-    environment = [] if set(files) & set(TASKS) else ["train.environment = 'Pendulum-v1'"]
-    gin.clear_config()
-    gin_files.read(files, [*environment, *bindings])
+from tests.configs.pairs import PAIRS, SAC, TASKS, VARIANTS, name_of, read, refusal_of
 
 
 def _settings(*files) -> dict[str, str]:
     """Returns all settings of a run."""
-    _read(*files)
+    read(*files)
     return Training().configuration().settings
 
 
@@ -53,7 +31,7 @@ def _defaults() -> dict[str, str]:
 @functools.cache
 def _bound(file) -> dict[str, str]:
     """Returns the values in gin of the bindings of a file that is read alone."""
-    _read(file)
+    read(file)
     return _in_gin(file)
 
 
@@ -73,15 +51,6 @@ def _composed(*files) -> dict[str, str]:
         changed, absent = _changes(file)
         settings = {name: settings[name] for name in settings.keys() - absent} | changed
     return settings
-
-
-def refusal_of(files, bindings=()) -> re.Match | None:
-    """Returns the groups of the sentence that refuses `files`, or None if they compose."""
-    try:
-        _read(*files, bindings=bindings)
-    except ConfigurationError as error:
-        return _REFUSAL.fullmatch(str(error)) or pytest.fail(f"another sentence: {error}")
-    return None
 
 
 def _effective(name) -> str:
@@ -152,4 +121,4 @@ def test_the_binding_named_in_the_message_decides(pair):
 
 def test_two_tasks_raise():
     with pytest.raises(ConfigurationError, match="ant.gin sets train.environment = 'Ant-v5' and"):
-        _read(*TASKS[:2])
+        read(*TASKS[:2])

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.configs.test_gin_files import PAIRS, name_of, refusal_of
+from tests.configs.pairs import PAIRS, name_of, refusal_of
 from tests.docs.source import ROOT
 
 

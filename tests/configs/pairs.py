@@ -1,0 +1,40 @@
+"""Pairs of variant files, and the sentence that refuses a pair."""
+
+import itertools
+import re
+from pathlib import Path
+
+import gin
+import pytest
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.runs import gin_files
+
+SAC = "gin_configs/sac.gin"
+TASKS = sorted(map(str, Path("gin_configs/tasks").glob("*.gin")))
+VARIANTS = sorted(set(map(str, Path("gin_configs").glob("*.gin"))) - {SAC})
+PAIRS = list(itertools.combinations(VARIANTS, 2))
+_REFUSAL = re.compile(
+    r"(\S+) sets (\S+) = (\S.*) and (\S+) sets (\S+) = (\S.*); "
+    r"leave out one of the files, or decide with --gin_bindings='(\S+) = \.\.\.'\."
+)
+
+
+def name_of(path):
+    return Path(path).stem
+
+
+def read(*files, bindings=()) -> None:
+    """Reads files; the environment is Pendulum-v1 unless a task is among them."""
+    environment = [] if set(files) & set(TASKS) else ["train.environment = 'Pendulum-v1'"]
+    gin.clear_config()
+    gin_files.read(files, [*environment, *bindings])
+
+
+def refusal_of(files, bindings=()) -> re.Match | None:
+    """Returns the groups of the sentence that refuses `files`, or None if they compose."""
+    try:
+        read(*files, bindings=bindings)
+    except ConfigurationError as error:
+        return _REFUSAL.fullmatch(str(error)) or pytest.fail(f"another sentence: {error}")
+    return None
