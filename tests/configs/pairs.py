@@ -7,6 +7,7 @@ from pathlib import Path
 import gin
 import pytest
 
+import sac_tf.training.train  # noqa: F401  (registers what the files name)
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs import gin_files
 
