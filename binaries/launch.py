@@ -85,12 +85,10 @@ def make_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
 
 
 def make_distributed(files: Sequence[str], bindings: Sequence[str]) -> "Training":
-    """As `make_training`, for a process of a distributed run."""
-    from sac_tf.distributed import settings
+    """Returns the settings of a distributed run; its programs check them when they start."""
+    import sac_tf.distributed.settings  # noqa: F401  (registers what the bindings name)
 
-    training = read_training(files, bindings)
-    settings.configuration_of(training)
-    return training
+    return read_training(files, bindings)
 
 
 def read_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
