@@ -8,7 +8,7 @@ inside the library; only environments and exported policies know the bounds of a
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +56,7 @@ class Step(NamedTuple):
       successor: nest of float32 [E, ...], the state reached, also where the episode ended.
       observation: nest of float32 [E, ...], to act on next: the first of a new episode where one
         ended.
+      info: E dicts, what each environment reported with the step.
     """
 
     reward: Any
@@ -63,6 +64,7 @@ class Step(NamedTuple):
     truncated: Any
     successor: Nest
     observation: Nest
+    info: Sequence[Mapping[str, Any]]
 
 
 class Episode(NamedTuple):

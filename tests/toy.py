@@ -35,7 +35,8 @@ class Counter(gymnasium.Env):
         is_over = self._step == LENGTH
         terminates = self._episode % 2 == 1
         reward = float(action[0])
-        return self._observation(), reward, is_over and terminates, is_over and not terminates, {}
+        info = {"is_success": is_over and terminates}
+        return self._observation(), reward, is_over and terminates, is_over and not terminates, info
 
     def _observation(self):
         return np.array([self._episode, self._step], np.float64)

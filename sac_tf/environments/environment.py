@@ -18,6 +18,10 @@ class Environment(Protocol):
     def num_environments(self) -> int:
         """E."""
 
+    @property
+    def max_episode_steps(self) -> int | None:
+        """The time limit of an episode; None if the task has none."""
+
     def reset(self, seed: int) -> Nest:
         """Starts an episode in each environment and returns the first observations, nest of float32
         [E, ...].

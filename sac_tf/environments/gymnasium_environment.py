@@ -1,6 +1,7 @@
 """Gymnasium environments as an `Environment`: float32 observations, actions in [-1, 1]."""
 
 import importlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -20,6 +21,7 @@ class _Result(NamedTuple):
     reward: float
     terminated: bool
     truncated: bool
+    info: Mapping[str, Any]
 
     @property
     def has_ended(self) -> bool:
@@ -73,6 +75,11 @@ class GymnasiumEnvironment:
     def num_environments(self) -> int:
         return len(self._environments)
 
+    @property
+    def max_episode_steps(self) -> int | None:
+        spec = self._environments[0].spec
+        return None if spec is None else spec.max_episode_steps
+
     def reset(self, seed: int) -> Nest:
         """Environment `i` is seeded with `seed + i`; see `Environment`."""
         observations = [
@@ -87,7 +94,7 @@ class GymnasiumEnvironment:
             self._step(environment, own)
             for environment, own in zip(self._environments, self._scale(action), strict=True)
         ]
-        successors, rewards, terminated, truncated = zip(*results, strict=True)
+        successors, rewards, terminated, truncated, infos = zip(*results, strict=True)
         successor = _stack(successors)
         observation = successor
         if any(result.has_ended for result in results):
@@ -102,6 +109,7 @@ class GymnasiumEnvironment:
             truncated=np.array(truncated, bool),
             successor=successor,
             observation=observation,
+            info=infos,
         )
 
     def render(self) -> np.ndarray:
@@ -126,7 +134,7 @@ class GymnasiumEnvironment:
 
     def _step(self, environment: gymnasium.Env, action: np.ndarray) -> _Result:
         try:
-            observation, reward, terminated, truncated, _ = environment.step(action)
+            observation, reward, terminated, truncated, info = environment.step(action)
         except Exception as error:
             raise self._failure("step", error) from error
         return _Result(
@@ -134,6 +142,7 @@ class GymnasiumEnvironment:
             self._one_number("reward", reward),
             bool(self._one_number("terminated", terminated)),
             bool(self._one_number("truncated", truncated)),
+            dict(info),
         )
 
     def _one_number(self, name: str, value: Any) -> float:

@@ -41,6 +41,18 @@ def test_successor_and_observation_differ_at_an_episode_end():
     assert step.truncated[0] and not step.terminated[0]
 
 
+def test_a_step_has_the_info_of_each_environment():
+    environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=2)
+    environment.reset(seed=0)
+    infos = [environment.step(np.zeros((2, 1), np.float32)).info for _ in range(toy.LENGTH)]
+    assert infos[-2:] == [({"is_success": False},) * 2, ({"is_success": True},) * 2]
+
+
+def test_the_time_limit_is_that_of_the_task():
+    assert GymnasiumEnvironment("Pendulum-v1").max_episode_steps == 200
+    assert GymnasiumEnvironment("tests.toy:Counter-v0").max_episode_steps is None
+
+
 def test_each_environment_is_seeded_once_with_its_own_seed():
     environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=2)
     environment.reset(seed=7)

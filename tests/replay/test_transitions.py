@@ -22,6 +22,7 @@ def test_discount_of_every_kind_of_step():
         truncated=np.array([False, False, True, True]),
         successor=np.float32([[1], [2], [3], [4]]),
         observation=np.float32([[1], [0], [0], [0]]),
+        info=[{}] * 4,
     )
     transition = to_transition(np.zeros((4, 1)), np.zeros((4, 1)), step)
     np.testing.assert_array_equal(transition.discount, [1, 0, 1, 0])
