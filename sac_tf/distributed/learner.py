@@ -129,7 +129,8 @@ class _Run:
         self._log.advance(progress.step - before, self._servers.finished_episodes())
         if is_due(self._log.period, before, progress.step):
             self._log.metrics(progress.step, metrics, self._servers.kept, self._learner.updates)
-        if is_due(self._training.checkpoint_period, before, progress.step):
+        is_checkpoint_due = is_due(self._training.checkpoint_period, before, progress.step)
+        if is_checkpoint_due and self._store.is_affordable():
             self._save()
 
     def _export(self) -> None:

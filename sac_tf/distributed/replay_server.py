@@ -139,7 +139,7 @@ class _Server:
         now = time.monotonic()
         noted = {"inserted": rows.inserted, "gone": self._status.content["rows_gone"]}
         files.write_at_once(self._folder / _ROWS_FILE, json.dumps(noted))
-        if now - self._saved_at > self._period:
+        if now - self._saved_at > self._period and self._store.is_affordable():
             self.save()
         if now - self._summarized_at > _SUMMARY_PERIOD_S:
             self._summarized_at = now

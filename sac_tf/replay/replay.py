@@ -133,11 +133,16 @@ class Replay:
         self._writer.publish()
         self._reader.sampler.synchronize(self.rows_added)
 
+    def end_episodes(self) -> None:
+        """Adds the rows that n-step windows hold back, and publishes all. The next transitions must
+        begin episodes."""
+        self._writer.add_unfinished(priority=self._reader.sampler.new_priority)
+        self.publish()
+
     def save(self, folder: Path) -> None:
         """Writes all rows to the new folder `folder`. The next transitions must begin episodes, as
         after a restart."""
-        self._writer.add_unfinished(priority=self._reader.sampler.new_priority)
-        self.publish()
+        self.end_episodes()
         folder.mkdir()
         (folder / _ROWS_ADDED).write_text(str(self.rows_added))
         self._server.checkpoint(folder / _REVERB)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,11 @@ import tensorflow as tf
 from sac_tf import files
 from sac_tf.errors import Diverged, RunError
 from sac_tf.runs import folder as names
+
+_CHEAP_S = 2.0
+"""Seconds; a checkpoint that takes less is never skipped."""
+_RATIO = 20
+"""Seconds from the end of a checkpoint to the next one, for each second that it took."""
 
 
 @dataclasses.dataclass
@@ -38,10 +44,26 @@ class Progress:
 class CheckpointStore:
     """Keeps the last checkpoints of a run, `step-000010000` and so on, in one folder."""
 
-    def __init__(self, folder: Path, keep: int = 2):
-        """Opens `folder`, which `save` creates if it does not exist."""
+    def __init__(self, folder: Path, keep: int = 2, clock: Callable[[], float] = time.monotonic):
+        """Opens `folder`, which `save` creates if it does not exist.
+
+        Args:
+          folder: of the checkpoints.
+          keep: number of checkpoints that are kept.
+          clock: returns seconds.
+        """
         self._folder = folder
         self._keep = keep
+        self._clock = clock
+        self._cost = 0.0
+        self._saved_at = 0.0
+
+    def is_affordable(self) -> bool:
+        """Returns whether a checkpoint now keeps the share of time that goes into checkpoints below
+        5%, if the next one takes as long as the last one. Checkpoints of less than two seconds
+        always are affordable, and so is the first one."""
+        elapsed = self._clock() - self._saved_at
+        return self._cost < _CHEAP_S or elapsed >= _RATIO * self._cost
 
     def save(self, step: int, write: Callable[[Path], None], prefix: str = "step") -> Path:
         """Saves a checkpoint, atomically.
@@ -54,6 +76,7 @@ class CheckpointStore:
 
         Returns: the finished checkpoint.
         """
+        started = self._clock()
         for left_over in self._folder.glob(".*-*.unfinished"):  # by a save that was killed
             shutil.rmtree(left_over)
 
@@ -66,6 +89,8 @@ class CheckpointStore:
         files.replace_folder(destination, write_with_manifest)
         for old in self._newest_first()[self._keep :]:
             shutil.rmtree(old)
+        self._saved_at = self._clock()
+        self._cost = self._saved_at - started
         return destination
 
     def latest(self) -> Path | None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.logs import RunLog, evaluated_return, say
-from sac_tf.runs.periods import is_due
+from sac_tf.runs.periods import CheckpointPeriods, is_due
 from sac_tf.runs.runtime import free_closed_runs, set_runtime
 from sac_tf.runs.session import Session, session
 from sac_tf.seeds import seed_at_step
@@ -30,27 +29,13 @@ from sac_tf.training.collecting import collect
 from sac_tf.training.evaluate import Evaluator
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.learner import Learner, save_run
+from sac_tf.training.outcome import Outcome
 from sac_tf.types import EnvironmentSpec, Episode, Evaluation, Nest, Transition
 
 _TRAINING = 0
 _EVALUATION = 1
 _EXPLORATION = 2
 """Streams of random numbers: training environments, evaluation environments, random actions."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """The result of `Training.run`.
-
-    Attributes:
-      step: environment steps done, over all restarts.
-      evaluation: the last one of this call; None if there was none.
-      stopped_by: the signal that interrupted the run; None if it completed.
-    """
-
-    step: int
-    evaluation: Evaluation | None
-    stopped_by: signal.Signals | None
 
 
 @gin.configurable("train")
@@ -65,6 +50,7 @@ class Training:
       random_steps: steps with uniformly random actions, before the policy acts and learning starts.
       evaluation_period: environment steps between two evaluations; there is always one at the end.
       checkpoint_period: environment steps between two checkpoints; there is always one at the end.
+        Each starts new episodes, and waits for the end of one in every environment.
       num_environments: training environments stepped together; each counts its own steps.
       seed: of weights, exploration, environments and batches.
       discount: gamma, of one environment step.
@@ -165,6 +151,7 @@ class _Run:
         self._environment: Environment = opened.open(
             GymnasiumEnvironment(settings.environment, settings.num_environments)
         )
+        self._periods = CheckpointPeriods(settings.checkpoint_period, self._environment, say)
         source = self._source(checkpoint)
         self._learner = self._make_learner(source, checkpoint)
         if source is not None:
@@ -225,9 +212,13 @@ class _Run:
         settings = self._settings
         progress = self._progress
         with saved_on_error(self._root_dir, self._save):
-            while progress.step < settings.total_steps and not self._opened.is_interrupted():
-                self._run_to_checkpoint()
-                self._save()
+            is_over = self._is_over()
+            while not is_over:
+                self._run_period()
+                self._learner.replay.end_episodes()
+                is_over = self._is_over()  # once: a signal may come at any moment
+                if is_over or self._store.is_affordable():
+                    self._save()
             if not self._opened.is_interrupted():
                 export_policy(
                     self._learner.state,
@@ -238,14 +229,18 @@ class _Run:
                 )
         return Outcome(progress.step, self._evaluation, self._opened.interrupts.received)
 
-    def _run_to_checkpoint(self) -> None:
-        """Collects and learns until a checkpoint is due.
+    def _is_over(self) -> bool:
+        return self._progress.step >= self._settings.total_steps or self._opened.is_interrupted()
+
+    def _run_period(self) -> None:
+        """Collects and learns to the end of a checkpoint period.
 
         Every checkpoint period starts with new episodes and its own seeds. So a resumed run does
         exactly what an uninterrupted run does, and no simulator state has to be saved.
         """
         settings = self._settings
         progress = self._progress
+        self._periods.begin(progress.step)
         metrics: dict[str, float] = {}
         for transition, episodes in self._experience():
             before = progress.step
@@ -260,9 +255,7 @@ class _Run:
             is_last = progress.step >= settings.total_steps
             if is_last or is_due(settings.evaluation_period, before, progress.step):
                 self._evaluate()
-            if is_last or is_due(settings.checkpoint_period, before, progress.step):
-                return
-            if self._opened.is_interrupted():
+            if self._periods.is_over(progress.step, ended) or self._is_over():
                 return
 
     def _experience(self) -> Iterator[tuple[Transition, list[Episode]]]:

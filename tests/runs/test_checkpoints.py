@@ -96,6 +96,23 @@ def test_files_of_a_killed_save_are_removed(store, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("cost", "elapsed", "expected"),
+    [(1.9, 0, True), (3, 59, False), (3, 60, True), (120, 2399, False), (120, 2401, True)],
+)
+def test_checkpoints_take_less_than_5_percent_of_the_time(tmp_path, cost, elapsed, expected):
+    now = [100.0]
+    store = CheckpointStore(tmp_path, clock=lambda: now[0])
+    assert store.is_affordable()
+
+    def write(folder):
+        now[0] += cost
+
+    store.save(1, write)
+    now[0] += elapsed
+    assert store.is_affordable() == expected
+
+
 def test_other_prefixes_are_not_resumed(store):
     good = store.save(1, _write("good"))
     assert store.save(2, _write("NaN"), prefix="diverged").name == "diverged-000000002"
