@@ -56,6 +56,36 @@ class UnevenEnds(Plain):
         return observation, reward, bool(self.np_random.random() < 0.02), truncated, info
 
 
+class _Raises(Plain):
+    """Raises in the step number `last` + 1 of all its instances."""
+
+    count = 0
+    last = 129
+    error: BaseException = RuntimeError("joint 3 is\nout of range")
+
+    def step(self, action):
+        type(self).count += 1
+        if type(self).count > self.last:
+            raise self.error
+        return super().step(action)
+
+
+class JointError(_Raises):
+    pass
+
+
+class ConnectionLost(_Raises):
+    error = ConnectionResetError(104, "Connection reset by peer")
+
+
+class SimulatorTimeout(_Raises):
+    error = TimeoutError("simulator did not answer within 5 s")
+
+
+class SimulatorExits(_Raises):
+    error = SystemExit(3)
+
+
 def _register(cls, limit):
     name = f"{cls.__name__}-v0"
     if name not in gymnasium.registry:
@@ -67,5 +97,9 @@ for _class, _limit in {
     LongEpisode: 1000,
     Endless: None,
     UnevenEnds: 150,
+    JointError: 50,
+    ConnectionLost: 50,
+    SimulatorTimeout: 50,
+    SimulatorExits: 50,
 }.items():
     _register(_class, _limit)

@@ -20,7 +20,7 @@ from sac_tf.pinned.reverb_checkpoint import adapt_checkpoint
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.tables import UNLIMITED, ReplayServer, make_tables
 from sac_tf.runs import folder as names
-from sac_tf.runs.checkpoints import CheckpointStore
+from sac_tf.runs.checkpoints import CannotSave, CheckpointStore
 from sac_tf.runs.logs import say
 from sac_tf.runs.session import session
 from sac_tf.training.train import Training
@@ -157,10 +157,8 @@ class _Server:
         self._status.withdraw()
         try:
             self._store.save(rows, lambda folder: self._server.checkpoint(folder / "reverb"))
-        except OSError as error:
-            say(
-                f"Cannot write a checkpoint in {self._folder} ({error}); the last one is unchanged."
-            )
+        except CannotSave as error:
+            say(str(error))
         else:
             self._status.content["checkpoint"] = {"rows": rows, "time": time.time()}
         self._status.publish()

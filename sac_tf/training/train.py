@@ -15,7 +15,7 @@ from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.replay.replay import Replay
 from sac_tf.runs import folder
-from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error
+from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.logs import RunLog, evaluated_return, say
 from sac_tf.runs.periods import CheckpointPeriods, is_due
@@ -211,7 +211,7 @@ class _Run:
         """Runs to the end, or to the first signal."""
         settings = self._settings
         progress = self._progress
-        with saved_on_error(self._root_dir, self._save):
+        with saved_on_error(self._save):
             is_over = self._is_over()
             while not is_over:
                 self._run_period()
@@ -220,13 +220,14 @@ class _Run:
                 if is_over or self._store.is_affordable():
                     self._save()
             if not self._opened.is_interrupted():
-                export_policy(
-                    self._learner.state,
-                    self._environment.spec,
-                    settings.environment,
-                    progress.step,
-                    self._root_dir,
-                )
+                with writing(self._root_dir):
+                    export_policy(
+                        self._learner.state,
+                        self._environment.spec,
+                        settings.environment,
+                        progress.step,
+                        self._root_dir,
+                    )
         return Outcome(progress.step, self._evaluation, self._opened.interrupts.received)
 
     def _is_over(self) -> bool:
@@ -251,7 +252,8 @@ class _Run:
             self._log.advance(settings.num_environments, episodes)
             if is_due(self._log.period, before, progress.step):
                 size = self._learner.replay.size
-                self._log.metrics(progress.step, metrics, size, self._learner.updates)
+                with writing(self._root_dir):
+                    self._log.metrics(progress.step, metrics, size, self._learner.updates)
             is_last = progress.step >= settings.total_steps
             if is_last or is_due(settings.evaluation_period, before, progress.step):
                 self._evaluate()
@@ -273,7 +275,8 @@ class _Run:
 
     def _evaluate(self) -> None:
         self._evaluation = self._evaluator.evaluate(self._seed(_EVALUATION))
-        self._log.evaluation(self._progress.step, self._evaluation)
+        with writing(self._root_dir):
+            self._log.evaluation(self._progress.step, self._evaluation)
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
