@@ -22,6 +22,7 @@ from sac_tf.replay.writer import TransitionWriter
 from sac_tf.runs import folder as names
 from sac_tf.runs.checkpoints import sentence_of
 from sac_tf.runs.configuration import Configuration
+from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import CsvLog, progress_bar, say
 from sac_tf.runs.session import Session, session
 from sac_tf.training.acting import exploring_actions, uniform_actions
@@ -52,7 +53,7 @@ def run(
       RunError: a server did not come back, or had no room, in time.
     """
     configuration = configuration_of(training)
-    with session(training.runtime) as opened:
+    with locked(folder), session(training.runtime) as opened:
         collector = _Collector(folder, addresses, collector_id, training, configuration, opened)
         collector.go()
         return None if collector.is_complete() else opened.interrupts.received

@@ -19,6 +19,7 @@ from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
+from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import RunLog
 from sac_tf.runs.periods import is_due
 from sac_tf.runs.session import Session, session
@@ -45,7 +46,7 @@ def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.S
     configuration = configuration_of(training)
     configuration.refuse_other(Path(root_dir))
     refuse_foreign(Path(root_dir) / folder.POLICY)
-    with session(training.runtime) as opened:
+    with locked(Path(root_dir)), session(training.runtime) as opened:
         _Run(Path(root_dir), addresses, training, configuration, opened).go()
         return opened.interrupts.received
 

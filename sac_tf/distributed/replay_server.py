@@ -21,6 +21,7 @@ from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.tables import UNLIMITED, ReplayServer, make_tables
 from sac_tf.runs import folder as names
 from sac_tf.runs.checkpoints import CannotSave, CheckpointStore
+from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import say
 from sac_tf.runs.session import session
 from sac_tf.training.train import Training
@@ -47,8 +48,8 @@ def run(root_dir: str, port: int, training: Training) -> signal.Signals | None:
     spec = spec_of(training.environment)
     description = RunDescription(describe_task(training.environment, spec), configuration.settings)
     tables = make_run_tables(RowPacker(spec).width, training)
-    with session(_no_runtime) as opened:
-        folder = Path(root_dir) / names.REPLAY_SERVER
+    folder = Path(root_dir) / names.REPLAY_SERVER
+    with locked(folder), session(_no_runtime) as opened:
         server = opened.open(_Server(folder, port, training.total_steps, description, tables))
         say(f"Serving {training.environment} on port {port}.")
         while not opened.is_interrupted():

@@ -17,6 +17,7 @@ from sac_tf.replay.replay import Replay
 from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
+from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import RunLog, evaluated_return, say
 from sac_tf.runs.periods import CheckpointPeriods, is_due
 from sac_tf.runs.runtime import free_closed_runs, set_runtime
@@ -108,7 +109,8 @@ class Training:
         """Trains in the folder `root_dir`, from its last checkpoint if it has one.
 
         Raises:
-          ConfigurationError: a setting that cannot work; nothing was run.
+          ConfigurationError: a setting that cannot work, or another process trains in the folder;
+            nothing was run.
           RunError: a failure while running; the message names the checkpoint that was saved.
         """
         path = Path(root_dir)
@@ -116,7 +118,7 @@ class Training:
         configuration.refuse_other(path)
         refuse_foreign(path / folder.POLICY)
         try:
-            with session(self.runtime) as opened:
+            with locked(path), session(self.runtime) as opened:
                 return _Run(self, path, configuration, opened).go()
         finally:
             free_closed_runs()

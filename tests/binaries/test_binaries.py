@@ -11,6 +11,7 @@ import pytest
 
 from binaries import launch
 from sac_tf.errors import RunError
+from sac_tf.runs.lock import locked
 from tests.binaries.running import SHORT, call_program, run_program, start_program
 
 
@@ -185,6 +186,22 @@ def test_sigterm_writes_a_checkpoint(tmp_path):
     assert process.returncode == 128 + signal.SIGTERM, err
     assert "Stopped by SIGTERM at step" in out.splitlines()[-1] and "Traceback" not in err
     assert "Rerun the same command to resume." in out.splitlines()[-1]
+
+
+def test_a_folder_in_use_is_read_and_not_trained_in(finished, tmp_path):
+    root = finished[0]
+    with locked(root):
+        code, out, err = call_program("train", f"--root_dir={root}", *SHORT)
+        assert (code, out) == (2, "") and err.startswith(f"{root} is in use by process ")
+        assert len(_lines(err)) == 1
+        for program, arguments in {
+            "evaluate": ["--root_dir={root}", "--episodes=1"],
+            "plot": ["{root}", "--output={tmp}/curve.png"],
+            "export_policy": ["--root_dir={root}", "--export_dir={tmp}/policy"],
+        }.items():
+            filled = [argument.format(root=root, tmp=tmp_path) for argument in arguments]
+            code, _, err = call_program(program, *filled)
+            assert code == 0, (program, err)
 
 
 def _raise(error, cause=None):

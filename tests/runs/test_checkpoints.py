@@ -191,7 +191,7 @@ def test_a_failure_to_save_does_not_hide_the_first_one(tmp_path):
     )
 
 
-def test_a_checkpoint_that_cannot_be_written_is_not_written_again(store, tmp_path):
+def test_a_checkpoint_that_failed_is_not_written_again(store, tmp_path):
     def fail(folder):
         raise OSError("disk full")
 
