@@ -56,6 +56,15 @@ class UnevenEnds(Plain):
         return observation, reward, bool(self.np_random.random() < 0.02), truncated, info
 
 
+class WideObservation(Plain):
+    """80 kB for an observation."""
+
+    observation_space = spaces.Box(-10, 10, (20_000,), np.float32)
+
+    def _observation(self):
+        return np.resize(self._position, 20_000)
+
+
 class _Raises(Plain):
     """Raises in the step number `last` + 1 of all its instances."""
 
@@ -97,6 +106,7 @@ for _class, _limit in {
     LongEpisode: 1000,
     Endless: None,
     UnevenEnds: 150,
+    WideObservation: 50,
     JointError: 50,
     ConnectionLost: 50,
     SimulatorTimeout: 50,

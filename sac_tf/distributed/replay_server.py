@@ -17,6 +17,7 @@ from sac_tf.distributed.settings import ReplayServerSettings, configuration_of
 from sac_tf.distributed.status import RunStatus, counts, one_line
 from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.pinned.reverb_checkpoint import adapt_checkpoint
+from sac_tf.replay.memory import require_memory
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.tables import UNLIMITED, ReplayServer, make_tables
 from sac_tf.runs import folder as names
@@ -67,7 +68,7 @@ def make_run_tables(width: int, training: Training) -> list[reverb.Table]:
       training: settings of the run.
 
     Raises:
-      ConfigurationError: a number out of range.
+      ConfigurationError: a number out of range, or rows that do not fit into memory.
     """
     settings = ReplayServerSettings()
     samples_per_insert = float(training.updates_per_step * training.batch_size)
@@ -76,7 +77,10 @@ def make_run_tables(width: int, training: Training) -> list[reverb.Table]:
     def limiter(min_size_to_sample: int) -> reverb.rate_limiters.RateLimiter:
         return settings.limits(samples_per_insert, max(min_size_to_sample, random_rows))
 
-    return [make_tables(width, rate_limiter=limiter)[0], *message_tables()]
+    replay = make_tables(width, rate_limiter=limiter)[0]
+    expected_rows = -(-training.total_steps // settings.servers)
+    require_memory(replay.info.max_size, expected_rows, width, copies=1)
+    return [replay, *message_tables()]
 
 
 def _no_runtime() -> None:
