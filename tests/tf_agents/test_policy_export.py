@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import absl.logging
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -74,6 +75,13 @@ def test_our_loader_gives_the_same_actions(exported):
         observation = observations(size, key=KEY)
         expected = _mean(state, observation)
         np.testing.assert_allclose(policy.act(observation), expected, atol=1e-6)
+
+
+def test_an_export_logs_nothing(tmp_path, caplog):
+    write(tmp_path / "policy", TF_AGENTS, key=KEY)
+    assert caplog.messages == []
+    absl.logging.warning("is not a valid tf.function parameter name")
+    assert len(caplog.messages) == 1  # only while exporting
 
 
 def test_a_key_that_tf_agents_cannot_name_raises(tmp_path):
