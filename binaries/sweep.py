@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
     with sweep.claim(root_dir) as lock:
         _refuse_bad_configurations([run for run in runs if run.seed == 0 and not run.is_finished()])
         active = sweep.Sweep(runs, _PARALLEL.value or len(os.sched_getaffinity(0)), lock)
-        with Interrupts() as interrupts:
+        with Interrupts(answers=False) as interrupts:
             active.run(interrupts)
     finished = [run for run in runs if run.is_finished()]
     if interrupts.received is not None:

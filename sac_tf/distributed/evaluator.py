@@ -10,8 +10,10 @@ from sac_tf.distributed.connection import Connection, RunDescription, describe_t
 from sac_tf.distributed.messages import Policy
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.settings import configuration_of
+from sac_tf.runs import folder as names
 from sac_tf.runs import task_spec
 from sac_tf.runs.configuration import Configuration
+from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import EvaluationLog, say
 from sac_tf.runs.periods import is_due
 from sac_tf.runs.session import Session, session
@@ -36,7 +38,8 @@ def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.S
       RunError: no new policy was published in time.
     """
     configuration = configuration_of(training)
-    with session(training.runtime) as opened:
+    folder = Path(root_dir) / names.EVALUATOR
+    with locked(folder), session(training.runtime) as opened:
         evaluator = _Evaluator(root_dir, addresses, training, configuration, opened)
         return None if evaluator.go() else opened.interrupts.received
 

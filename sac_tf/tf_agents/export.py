@@ -1,7 +1,11 @@
 """Exports a policy as a SavedModel of TF-Agents' `PolicySaver`."""
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
+import absl.logging
 import tensorflow as tf
 from tf_agents.policies import policy_saver, tf_policy
 from tf_agents.specs import tensor_spec
@@ -15,6 +19,11 @@ from sac_tf.serving.export_policy import Format
 from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.serving.signatures import encode, to_task_structure
 from sac_tf.types import EnvironmentSpec
+
+_EXPECTED_WARNINGS = (
+    "is not a valid tf.function parameter name",
+    "Could not serialize policy.distribution()",
+)
 
 
 class MeanActionPolicy(tf_policy.TFPolicy):
@@ -69,7 +78,24 @@ def _write_tf_agents(state: TrainState, description: PolicySpec, folder: Path) -
     `get_train_step` and TF-Agents' `policy_specs.pbtxt`. TensorFlow alone loads it too."""
     policy = MeanActionPolicy(state, description.spaces)
     step = tf.Variable(description.step, dtype=tf.int64)
-    policy_saver.PolicySaver(policy, train_step=step).save(str(folder))
+    with _without_expected_warnings():
+        policy_saver.PolicySaver(policy, train_step=step).save(str(folder))
+
+
+@contextlib.contextmanager
+def _without_expected_warnings() -> Iterator[None]:
+    """Drops what TF-Agents logs about every policy without a `distribution`, and TensorFlow about
+    every name of an input that it changes."""
+
+    def is_unexpected(record: logging.LogRecord) -> bool:
+        return not any(words in record.getMessage() for words in _EXPECTED_WARNINGS)
+
+    logger = absl.logging.get_absl_logger()
+    logger.addFilter(is_unexpected)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_unexpected)
 
 
 TF_AGENTS = Format("tf_agents", _write_tf_agents)

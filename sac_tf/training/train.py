@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from sac_tf.environments.factory import EnvironmentFactory, Task
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.replay.replay import Replay
 from sac_tf.runs import folder, task_spec
-from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error
+from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
+from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import RunLog, evaluated_return, say
-from sac_tf.runs.periods import is_due
+from sac_tf.runs.periods import CheckpointPeriods, is_due
 from sac_tf.runs.runtime import free_closed_runs, set_runtime
 from sac_tf.runs.session import Session, session
 from sac_tf.seeds import seed_at_step
@@ -31,27 +31,13 @@ from sac_tf.training.collecting import collect
 from sac_tf.training.evaluate import Evaluator
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.learner import Learner, save_run
+from sac_tf.training.outcome import Outcome
 from sac_tf.types import EnvironmentSpec, Episode, Evaluation, Nest, Transition
 
 _TRAINING = 0
 _EVALUATION = 1
 _EXPLORATION = 2
 """Streams of random numbers: training environments, evaluation environments, random actions."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """The result of `Training.run`.
-
-    Attributes:
-      step: environment steps done, over all restarts.
-      evaluation: the last one of this call; None if there was none.
-      stopped_by: the signal that interrupted the run; None if it completed.
-    """
-
-    step: int
-    evaluation: Evaluation | None
-    stopped_by: signal.Signals | None
 
 
 @gin.configurable("train")
@@ -67,6 +53,7 @@ class Training:
       random_steps: steps with uniformly random actions, before the policy acts and learning starts.
       evaluation_period: environment steps between two evaluations; there is always one at the end.
       checkpoint_period: environment steps between two checkpoints; there is always one at the end.
+        Each starts new episodes, and waits for the end of one in every environment.
       num_environments: training environments stepped together; each counts its own steps.
       seed: of weights, exploration, environments and batches.
       discount: gamma, of one environment step.
@@ -131,7 +118,8 @@ class Training:
         """Trains in the folder `root_dir`, from its last checkpoint if it has one.
 
         Raises:
-          ConfigurationError: a setting that cannot work; nothing was run.
+          ConfigurationError: a setting that cannot work, or another process trains in the folder;
+            nothing was run.
           RunError: a failure while running; the message names the checkpoint that was saved.
         """
         path = Path(root_dir)
@@ -139,7 +127,7 @@ class Training:
         configuration.refuse_other(path)
         refuse_foreign(path / folder.POLICY)
         try:
-            with session(self.runtime) as opened:
+            with locked(path), session(self.runtime) as opened:
                 return _Run(self, path, configuration, opened).go()
         finally:
             free_closed_runs()
@@ -190,6 +178,7 @@ class _Run:
         )
         spec = self._environment.spec
         task_spec.refuse_other(root_dir, settings.environment_factory.title, spec)
+        self._periods = CheckpointPeriods(settings.checkpoint_period, self._environment, say)
         source = self._source(checkpoint)
         self._learner = self._make_learner(source, checkpoint)
         if source is not None:
@@ -252,28 +241,37 @@ class _Run:
         """Runs to the end, or to the first signal."""
         settings = self._settings
         progress = self._progress
-        with saved_on_error(self._root_dir, self._save):
-            while progress.step < settings.total_steps and not self._opened.is_interrupted():
-                self._run_to_checkpoint()
-                self._save()
+        with saved_on_error(self._save):
+            is_over = self._is_over()
+            while not is_over:
+                self._run_period()
+                self._learner.replay.end_episodes()
+                is_over = self._is_over()  # once: a signal may come at any moment
+                if is_over or self._store.is_affordable():
+                    self._save()
             if not self._opened.is_interrupted():
-                export_policy(
-                    self._learner.state,
-                    self._environment.spec,
-                    settings.environment_factory,
-                    progress.step,
-                    self._root_dir,
-                )
+                with writing(self._root_dir):
+                    export_policy(
+                        self._learner.state,
+                        self._environment.spec,
+                        settings.environment_factory,
+                        progress.step,
+                        self._root_dir,
+                    )
         return Outcome(progress.step, self._evaluation, self._opened.interrupts.received)
 
-    def _run_to_checkpoint(self) -> None:
-        """Collects and learns until a checkpoint is due.
+    def _is_over(self) -> bool:
+        return self._progress.step >= self._settings.total_steps or self._opened.is_interrupted()
+
+    def _run_period(self) -> None:
+        """Collects and learns to the end of a checkpoint period.
 
         Every checkpoint period starts with new episodes and its own seeds. So a resumed run does
         exactly what an uninterrupted run does, and no simulator state has to be saved.
         """
         settings = self._settings
         progress = self._progress
+        self._periods.begin(progress.step)
         metrics: dict[str, float] = {}
         for transition, episodes in self._experience():
             before = progress.step
@@ -284,13 +282,12 @@ class _Run:
             self._log.advance(settings.num_environments, episodes)
             if is_due(self._log.period, before, progress.step):
                 size = self._learner.replay.size
-                self._log.metrics(progress.step, metrics, size, self._learner.updates)
+                with writing(self._root_dir):
+                    self._log.metrics(progress.step, metrics, size, self._learner.updates)
             is_last = progress.step >= settings.total_steps
             if is_last or is_due(settings.evaluation_period, before, progress.step):
                 self._evaluate()
-            if is_last or is_due(settings.checkpoint_period, before, progress.step):
-                return
-            if self._opened.is_interrupted():
+            if self._periods.is_over(progress.step, ended) or self._is_over():
                 return
 
     def _experience(self) -> Iterator[tuple[Transition, list[Episode]]]:
@@ -308,7 +305,8 @@ class _Run:
 
     def _evaluate(self) -> None:
         self._evaluation = self._evaluator.evaluate(self._seed(_EVALUATION))
-        self._log.evaluation(self._progress.step, self._evaluation)
+        with writing(self._root_dir):
+            self._log.evaluation(self._progress.step, self._evaluation)
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed

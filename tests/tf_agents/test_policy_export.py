@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import absl.logging
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -80,3 +81,10 @@ def test_keys_that_tf_agents_cannot_name_are_renamed(tmp_path):
     observation = observations(2, key="force 1")
     policy = loading.load(tmp_path / "policy")
     np.testing.assert_allclose(policy.act(observation), _mean(state, observation), atol=1e-6)
+
+
+def test_an_export_logs_nothing(tmp_path, caplog):
+    write(tmp_path / "policy", TF_AGENTS, key=KEY)
+    assert caplog.messages == []
+    absl.logging.warning("is not a valid tf.function parameter name")
+    assert len(caplog.messages) == 1  # only while exporting

@@ -86,3 +86,19 @@ def test_a_binding_that_nothing_uses_is_refused(tmp_path, binding, name):
     imported = "import sac_tf.agents.sac.crossq"
     message = _refusal(tmp_path, imported, binding, *others)
     assert message.startswith(f"The binding of {name} has no effect")
+
+
+@pytest.mark.parametrize("binding", ["target_entropy = 1.0", "target_entropy_factor = -1.0"])
+def test_a_target_entropy_that_no_policy_has_is_refused(tmp_path, binding):
+    """Unless the temperature is fixed, which needs no target."""
+    message = _refusal(tmp_path, f"Temperature.{binding}")
+    assert message == (
+        "Temperature.target_entropy=1 is above the largest entropy of a policy with 1 bounded "
+        "actions, 0.693; the usual target is -1."
+    )
+    fixed = small_training(
+        f"Temperature.{binding}", "sac_steps.alpha_step = None", total_steps=20, random_steps=20
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sac_tf.training.train.export", lambda *_: None)
+        assert fixed.run(str(tmp_path)).step == 20
