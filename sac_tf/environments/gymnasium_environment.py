@@ -1,7 +1,7 @@
 """Gymnasium environments as an `Environment`: float32 observations, actions in [-1, 1]."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -12,6 +12,9 @@ import tree
 from sac_tf.environments.environment import Environment
 from sac_tf.errors import ConfigurationError, RunError, require_count
 from sac_tf.types import EnvironmentSpec, Nest, Step
+
+_FRAMES_PER_SECOND = 30.0
+"""Of videos, where a task has no frame rate."""
 
 
 class _Result(NamedTuple):
@@ -30,6 +33,8 @@ class _Result(NamedTuple):
 
 class GymnasiumEnvironment:
     """An `Environment` of E copies of one Gymnasium environment."""
+
+    _last_frame: np.ndarray | None = None
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class GymnasiumEnvironment:
         """
         require_count("num_environments", num_environments)
         self._environment_id = environment_id
+        self._renders = render_mode is not None
         self._environments = [_make(environment_id, render_mode) for _ in range(num_environments)]
         self._action_space = _check_action_space(environment_id, self._environments[0].action_space)
         observation_space = self._environments[0].observation_space
@@ -80,6 +86,17 @@ class GymnasiumEnvironment:
         spec = self._environments[0].spec
         return None if spec is None else spec.max_episode_steps
 
+    @property
+    def frames_per_second(self) -> float:
+        """The task's `render_fps`, or else one frame for each `dt` seconds of MuJoCo, or else
+        30."""
+        environment = self._environments[0]
+        rate = (environment.metadata or {}).get("render_fps")
+        if not rate:
+            seconds = getattr(environment.unwrapped, "dt", None)
+            rate = 1 / seconds if isinstance(seconds, float) and seconds > 0 else None
+        return float(rate or _FRAMES_PER_SECOND)
+
     def reset(self, seed: int) -> Nest:
         """Environment `i` is seeded with `seed + i`; see `Environment`."""
         observations = [
@@ -94,6 +111,9 @@ class GymnasiumEnvironment:
             self._step(environment, own)
             for environment, own in zip(self._environments, self._scale(action), strict=True)
         ]
+        self._last_frame = None
+        if self._renders and results[0].has_ended:
+            self._last_frame = self.render()
         successors, rewards, terminated, truncated, infos = zip(*results, strict=True)
         successor = _stack(successors)
         observation = successor
@@ -114,12 +134,15 @@ class GymnasiumEnvironment:
 
     def render(self) -> np.ndarray:
         """Needs `render_mode="rgb_array"`; see `Environment`."""
-        frame = self._environments[0].render()
-        if not isinstance(frame, np.ndarray):
+        if self._last_frame is not None:
+            return self._last_frame
+        frame: Any = self._environments[0].render()
+        frames = frame if isinstance(frame, list | tuple) else [frame]
+        if not frames or not all(isinstance(one, np.ndarray) for one in frames):
             raise RunError(
                 "This environment does not render rgb_array frames, so no video can be recorded."
             )
-        return frame
+        return _side_by_side(frames)
 
     def close(self) -> None:
         for environment in self._environments:
@@ -222,6 +245,13 @@ def _observation_spec(environment_id: str, space: Any, path: str) -> Nest:
             f"{path or '/'}; it must be a float Box, or a Dict of them."
         )
     return tf.TensorSpec(space.shape, tf.float32, name=path.strip("/") or "observation")
+
+
+def _side_by_side(frames: Sequence[np.ndarray]) -> np.ndarray:
+    """Joins images, uint8 [height, width, 3] each, at the height of the highest one."""
+    height = max(len(frame) for frame in frames)
+    padded = [np.pad(frame, ((0, height - len(frame)), (0, 0), (0, 0))) for frame in frames]
+    return np.concatenate(padded, axis=1)
 
 
 def _copy(observation: Any) -> Nest:

@@ -18,16 +18,17 @@ from sac_tf.replay.replay import Replay
 from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error
 from sac_tf.runs.configuration import Configuration
-from sac_tf.runs.logs import RunLog, evaluated_return, say
+from sac_tf.runs.logs import RunLog, say
 from sac_tf.runs.periods import is_due
 from sac_tf.runs.runtime import free_closed_runs, set_runtime
 from sac_tf.runs.session import Session, session
 from sac_tf.seeds import seed_at_step
-from sac_tf.serving.export_policy import export, refuse_foreign
-from sac_tf.serving.policy_spec import PolicySpec
+from sac_tf.serving.export_policy import refuse_foreign
 from sac_tf.training.acting import exploring_actions, uniform_actions
 from sac_tf.training.collecting import collect
 from sac_tf.training.evaluate import Evaluator
+from sac_tf.training.evaluations import RunEvaluations
+from sac_tf.training.exporting import export_policy
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.learner import Learner, save_run
 from sac_tf.types import EnvironmentSpec, Episode, Evaluation, Nest, Transition
@@ -128,7 +129,8 @@ class Training:
         path = Path(root_dir)
         configuration = self.configuration()
         configuration.refuse_other(path)
-        refuse_foreign(path / folder.POLICY)
+        for name in (folder.POLICY, folder.BEST_POLICY):
+            refuse_foreign(path / name)
         try:
             with session(self.runtime) as opened:
                 return _Run(self, path, configuration, opened).go()
@@ -158,7 +160,6 @@ class _Run:
         self._settings = settings
         self._root_dir = root_dir
         self._opened = opened
-        self._evaluation: Evaluation | None = None
         self._store = CheckpointStore(root_dir / folder.CHECKPOINTS)
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
@@ -171,9 +172,12 @@ class _Run:
             say(source.apply(self._learner))
         state = self._learner.state
         self._explore = exploring_actions(state, self._environment.spec, settings.num_environments)
-        self._evaluator = opened.open(settings.evaluator(settings.environment, state))
+        self._evaluations = opened.open(
+            RunEvaluations(settings, root_dir, self._environment, state, opened.is_interrupted)
+        )
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
+        self._log.settings(configuration.settings)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
             self._log.resume(self._learner.updates, checkpoint)
@@ -225,6 +229,8 @@ class _Run:
         settings = self._settings
         progress = self._progress
         with saved_on_error(self._root_dir, self._save):
+            if self._evaluations.is_missing(progress.step):
+                self._evaluate()
             while progress.step < settings.total_steps and not self._opened.is_interrupted():
                 self._run_to_checkpoint()
                 self._save()
@@ -236,7 +242,7 @@ class _Run:
                     progress.step,
                     self._root_dir,
                 )
-        return Outcome(progress.step, self._evaluation, self._opened.interrupts.received)
+        return Outcome(progress.step, self._evaluations.last, self._opened.interrupts.received)
 
     def _run_to_checkpoint(self) -> None:
         """Collects and learns until a checkpoint is due.
@@ -260,6 +266,8 @@ class _Run:
             is_last = progress.step >= settings.total_steps
             if is_last or is_due(settings.evaluation_period, before, progress.step):
                 self._evaluate()
+                if self._evaluations.end_training_episodes:
+                    return
             if is_last or is_due(settings.checkpoint_period, before, progress.step):
                 return
             if self._opened.is_interrupted():
@@ -279,8 +287,7 @@ class _Run:
         return collect(self._environment, act, self._seed(_TRAINING))
 
     def _evaluate(self) -> None:
-        self._evaluation = self._evaluator.evaluate(self._seed(_EVALUATION))
-        self._log.evaluation(self._progress.step, self._evaluation)
+        self._evaluations.evaluate(self._progress.step, self._seed(_EVALUATION), self._log)
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
@@ -289,11 +296,3 @@ class _Run:
     def _seed(self, stream: int) -> int:
         """Returns the seed of `stream` at this step, the same in a resumed run."""
         return seed_at_step(self._settings.seed, stream, self._progress.step)
-
-
-def export_policy(
-    state: TrainState, spec: EnvironmentSpec, environment_id: str, step: int, root_dir: Path
-) -> None:
-    """Writes the final policy of a run into its folder, with its return at `step`."""
-    description = PolicySpec.of(environment_id, spec, step, evaluated_return(root_dir, step))
-    export(state, spec, description, root_dir / folder.POLICY)
