@@ -11,7 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from sac_tf import files
-from sac_tf.errors import Diverged, RunError
+from sac_tf.errors import ConfigurationError, Diverged, RunError
 from sac_tf.runs import folder as names
 
 
@@ -29,6 +29,15 @@ class Progress:
 
     def save(self, folder: Path) -> None:
         (folder / names.PROGRESS).write_text(json.dumps(dataclasses.asdict(self)))
+
+    def require_total(self, total_steps: int, num_environments: int) -> None:
+        """Raises ConfigurationError if the run has done more steps than `train.total_steps`; the
+        last step of environments that are stepped together may exceed it."""
+        if self.step >= total_steps + num_environments:
+            raise ConfigurationError(
+                f"train.total_steps={total_steps:,} is below the {self.step:,} steps that the run "
+                "has done; give at least that number."
+            )
 
     @classmethod
     def load(cls, folder: Path) -> "Progress":

@@ -163,6 +163,7 @@ class _Run:
         self._store = CheckpointStore(root_dir / folder.CHECKPOINTS)
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
+        self._progress.require_total(settings.total_steps, settings.num_environments)
         self._environment: Environment = opened.open(
             GymnasiumEnvironment(settings.environment, settings.num_environments)
         )
