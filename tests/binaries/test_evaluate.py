@@ -118,9 +118,11 @@ def test_a_signal_leaves_an_evaluation(reaching, tmp_path, monkeypatch):
     from tests import tasks
 
     step = tasks.Reaching.step
+    signals = iter([signal.SIGINT])
 
     def signaled(self, action):
-        os.kill(os.getpid(), signal.SIGINT)
+        for number in signals:
+            os.kill(os.getpid(), number)
         return step(self, action)
 
     monkeypatch.setattr(tasks.Reaching, "step", signaled)

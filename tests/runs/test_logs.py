@@ -180,3 +180,13 @@ def test_durations(seconds, text):
 def test_names_that_are_none_are_refused():
     with pytest.raises(ConfigurationError, match="EpisodeInfo.success_keys must be a sequence"):
         EpisodeInfo(success_keys="is_success")
+
+
+def test_the_bar_shows_how_many_episodes_are_evaluated(tmp_path, capsys):
+    log = _open(tmp_path)
+    log._bar.last_print_t = 0
+    log.evaluating(3, 10)
+    assert "evaluating 3 of 10" in capsys.readouterr().err
+    log.evaluating(4, 10)
+    assert capsys.readouterr().err == ""  # it was printed a moment ago
+    log.close()
