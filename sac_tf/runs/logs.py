@@ -193,11 +193,15 @@ class RunLog:
         if episodes:
             self._episodes += episodes
             self._recent += episodes
-            text = f"return {episodes[-1].total_reward:.1f}"
-            rate = self._info.success_rate(self._recent)
-            if rate is not None:
-                text += f", success {rate:.2f}"
-            self._bar.set_postfix_str(text, refresh=False)
+            self._show_episodes()
+
+    def _show_episodes(self) -> None:
+        """Shows the newest return, and the success rate of the newest episodes."""
+        text = f"return {self._recent[-1].total_reward:.1f}" if self._recent else ""
+        rate = self._info.success_rate(self._recent)
+        if rate is not None:
+            text += f", success {rate:.2f}"
+        self._bar.set_postfix_str(text, refresh=False)
 
     def evaluating(self, done: int, episodes: int) -> None:
         """Shows in the progress bar how many episodes of an evaluation have ended."""
@@ -254,6 +258,7 @@ class RunLog:
     def evaluation(self, step: int, result: Evaluation) -> None:
         """Writes a row of evaluations.csv and prints it."""
         assert self._evaluations is not None
+        self._show_episodes()
         self._evaluations.write(step, self.elapsed, result)
         say(f"step {step:,}: evaluation return {result}")
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,8 +85,9 @@ class BestPolicy:
         self._best = best
 
     def close(self) -> None:
-        """Exports the best policy if its export is older."""
-        if self._best is None or self._is_exported():
+        """Exports the best policy if its export is older; not after a second Ctrl-C."""
+        is_impatient = isinstance(sys.exc_info()[1], KeyboardInterrupt)
+        if self._best is None or is_impatient or self._is_exported():
             return
         state = self._make_state(self._spec)
         tf.train.Checkpoint(actor=state.actor).read(str(self._folder / _ACTOR)).assert_consumed()

@@ -3,8 +3,6 @@
 import csv
 
 import pytest
-import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs.checkpoints import Progress
@@ -12,6 +10,7 @@ from sac_tf.runs.episodes import EpisodeInfo
 from sac_tf.runs.logs import RunLog, evaluated_return, has_evaluation
 from sac_tf.runs.terminal import duration
 from sac_tf.types import Episode, Evaluation
+from tests.runs.curves import shown_curves, written_curve
 
 
 def _open(root_dir, metric_names=(), keys=(), total_steps=5000, **progress):
@@ -24,18 +23,6 @@ def _open(root_dir, metric_names=(), keys=(), total_steps=5000, **progress):
         period=1000,
         info=lambda: EpisodeInfo(keys=keys),
     )
-
-
-def _curves(root_dir):
-    """The curves that TensorBoard shows, {tag: [(step, value)]}, and its name of the run."""
-    (run,) = (root_dir / "tensorboard").iterdir()
-    events = EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload()
-    curves = {
-        tag: [(one.step, float(tf.make_ndarray(one.tensor_proto))) for one in events.Tensors(tag)]
-        for tag in events.Tags()["tensors"]
-        if tag != "settings"
-    }
-    return curves, run.name
 
 
 def _rows(path):
@@ -109,7 +96,7 @@ def test_success_and_numbers_of_episodes_have_columns(tmp_path):
     first, second = _rows(tmp_path / "evaluations.csv")
     assert (first["success_rate"], first["info_x"], first["info_y"]) == ("0.25", "7", "")
     assert (second["success_rate"], second["info_x"]) == ("", "")
-    curves, _ = _curves(tmp_path)
+    curves, _ = shown_curves(tmp_path)
     assert curves["evaluation/success_rate"] == [(1000, 0.25)]
     assert curves["episodes/info_x"] == [(1000, 4)]
 
@@ -147,14 +134,10 @@ def test_tensorboard_shows_the_rows_of_the_csv_files(tmp_path, cut):
         log.metrics(step, metrics, replay_size=step, updates=0)
         log.evaluation(step, Evaluation(-step - 0.5, 1.0, 10))
     log.close()
-    curves, name = _curves(root)
-    rows = _rows(root / "metrics.csv")
-    assert curves["losses/critic_loss"] == [
-        (int(row["step"]), float(row["critic_loss"])) for row in rows
-    ]
-    assert curves["evaluation/return_mean"] == [
-        (int(row["step"]), float(row["return_mean"])) for row in _rows(root / "evaluations.csv")
-    ]
+    curves, name = shown_curves(root)
+    assert curves["losses/critic_loss"] == written_curve(root / "metrics.csv", "critic_loss")
+    evaluations = written_curve(root / "evaluations.csv", "return_mean")
+    assert curves["evaluation/return_mean"] == evaluations
     assert [step for step, _ in curves["speed/steps_per_second"]] == [1000, 2000, 3000, 4000]
     assert set(curves) > {"replay/replay_size", "gradients/actor_gradient_norm"}
     assert name == "cheetah"
@@ -189,4 +172,7 @@ def test_the_bar_shows_how_many_episodes_are_evaluated(tmp_path, capsys):
     assert "evaluating 3 of 10" in capsys.readouterr().err
     log.evaluating(4, 10)
     assert capsys.readouterr().err == ""  # it was printed a moment ago
+    log.advance(1000, [Episode(2.0, 10, 0)])
+    log.evaluation(1000, Evaluation(1.0, 0.0, 2))
+    assert log._bar.postfix == "return 2.0"
     log.close()
