@@ -70,7 +70,8 @@ def checksums(root_dir: Path) -> dict[str, str]:
     with (root_dir / "evaluations.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             del row["wall_time"]
-            evaluations.append(sorted(row.items()))
+            # A column that has no values changes nothing, and COMMIT may not know it.
+            evaluations.append(sorted((name, value) for name, value in row.items() if value))
     return {
         "variables": _sha256(*sorted(map(_fingerprint, _variables(checkpoint)))),
         "rows": _sha256(rows),

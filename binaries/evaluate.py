@@ -1,9 +1,10 @@
 """Evaluates the mean action of a run's policy or of an exported one, and records a video.
 
 python -m binaries.evaluate --root_dir=runs/cheetah --episodes=10 --video=cheetah.mp4
-python -m binaries.evaluate --policy=runs/cheetah/policy
+python -m binaries.evaluate --policy=runs/cheetah/best_policy --output=episodes.csv
 """
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from binaries import launch
 if TYPE_CHECKING:
     from sac_tf.environments.environment import Environment
     from sac_tf.environments.factory import EnvironmentFactory
+    from sac_tf.runs.interrupts import Interrupts
+    from sac_tf.training.evaluate import Evaluator
     from sac_tf.types import Act, EnvironmentSpec
 
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.")
@@ -23,7 +26,14 @@ _POLICY = flags.DEFINE_string(
     "policy", None, "Folder of an exported policy, instead of --root_dir."
 )
 _EPISODES = flags.DEFINE_integer("episodes", 10, "Episodes to play.", lower_bound=1)
+_ENVIRONMENTS = flags.DEFINE_integer(
+    "environments",
+    None,
+    "Environments stepped together (default: Evaluator.environments of the run).",
+    lower_bound=1,
+)
 _VIDEO = flags.DEFINE_string("video", None, "Record the first episode as this .mp4 file.")
+_OUTPUT = flags.DEFINE_string("output", None, "Write the episodes to this .json or .csv file.")
 _SEED = 0  # of the first episode; the others count up
 
 
@@ -44,28 +54,120 @@ class _Policy(NamedTuple):
     act: "Callable[[int], Act]"
     in_task_units: bool
 
+    def make_environment(self, size: int, render_mode: str | None = None) -> "Environment":
+        """Returns environments of the task; raises ConfigurationError if it has changed."""
+        environment = self.factory.make(
+            size,
+            is_evaluation=True,
+            render_mode=render_mode,
+            in_task_units=self.in_task_units,
+        )
+        difference = self.spec.difference(environment.spec)
+        if difference is not None:
+            environment.close()
+            raise launch.ConfigurationError(
+                f"The policy does not fit {self.factory.title} as it is now: the policy has "
+                f"{difference}."
+            )
+        return environment
 
-def main(arguments: list[str]) -> None:
+
+def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
-    if (_ROOT_DIR.value is None) == (_POLICY.value is None):
-        raise launch.ConfigurationError("Give --root_dir or --policy, and not both.")
-    if _VIDEO.value and not _VIDEO.value.endswith(".mp4"):
-        raise launch.ConfigurationError(f"--video={_VIDEO.value} must end in .mp4.")
+    _check_flags()
+    if _VIDEO.value and not os.environ.get("DISPLAY"):
+        os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported
     if _POLICY.value is not None:
         policy = _exported(Path(_POLICY.value))
     else:
         policy = _of_run(str(_ROOT_DIR.value))
-    from sac_tf.training import evaluate, video
+    from sac_tf.runs.interrupts import Interrupts
 
-    print(policy.title)
-    environment = _make_environment(policy, _EPISODES.value)
-    played = evaluate.play(environment, policy.act(_EPISODES.value), _SEED)
-    print(f"Evaluation return {evaluate.summarize(played)}")
-    if _VIDEO.value:
-        path = Path(_VIDEO.value)
-        filmed = _make_environment(policy, 1, render_mode="rgb_array")
-        frames = video.record_video(filmed, policy.act(1), _SEED, path)
-        print(f"Video of {frames} frames in {path}")
+    print(policy.title, flush=True)
+    with Interrupts() as interrupts:
+        evaluator = _make_evaluator(policy, interrupts)
+        try:
+            is_done = _play(policy, evaluator)
+        finally:
+            evaluator.close()
+        if is_done and _VIDEO.value:
+            is_done = _film(policy, Path(_VIDEO.value), evaluator.max_steps, interrupts)
+    if interrupts.received is not None and not is_done:
+        print(f"Stopped by {interrupts.received.name} before all episodes were played.")
+        return 128 + interrupts.received
+    return 0
+
+
+def _check_flags() -> None:
+    if (_ROOT_DIR.value is None) == (_POLICY.value is None):
+        raise launch.ConfigurationError("Give --root_dir or --policy, and not both.")
+    if _VIDEO.value and not _VIDEO.value.endswith(".mp4"):
+        raise launch.ConfigurationError(f"--video={_VIDEO.value} must end in .mp4.")
+    if _OUTPUT.value and not _OUTPUT.value.endswith((".json", ".csv")):
+        raise launch.ConfigurationError(f"--output={_OUTPUT.value} must end in .json or .csv.")
+    for flag in (_VIDEO, _OUTPUT):
+        if flag.value and not Path(flag.value).absolute().parent.is_dir():
+            raise launch.ConfigurationError(
+                f"--{flag.name}={flag.value} cannot be written: its folder does not exist."
+            )
+
+
+def _make_evaluator(policy: _Policy, interrupts: "Interrupts") -> "Evaluator":
+    """Returns an evaluator with the settings of the run, if gin has read them."""
+    from sac_tf.training.evaluate import Evaluator
+
+    make: Callable[..., Evaluator] = Evaluator
+    if _ENVIRONMENTS.value is not None:
+        make = functools.partial(Evaluator, environments=_ENVIRONMENTS.value)
+    return make(
+        policy.make_environment,
+        policy.act,
+        training_environment=None,
+        is_interrupted=lambda: interrupts.received is not None,
+        episodes=_EPISODES.value,
+    )
+
+
+def _play(policy: _Policy, evaluator: "Evaluator") -> bool:
+    """Plays the episodes and prints them; returns False if a signal came before their end."""
+    from sac_tf.training import results
+
+    episodes = evaluator.play(_SEED)
+    if episodes is None:
+        return False
+    print("\n".join(results.lines(episodes, evaluator.info, _SEED)))
+    if _OUTPUT.value:
+        output = Path(_OUTPUT.value)
+        try:
+            results.write(output, policy.title, episodes, evaluator.info, _SEED)
+        except OSError as error:
+            raise launch.ConfigurationError(
+                f"--output={output} cannot be written ({error.strerror})."
+            ) from error
+        print(f"Episodes in {output}")
+    return True
+
+
+def _film(policy: _Policy, path: Path, max_steps: int | None, interrupts: "Interrupts") -> bool:
+    """Records a video; returns False if a signal came before its end."""
+    from sac_tf.training import video
+
+    environment = policy.make_environment(1, "rgb_array")
+    try:
+        frames = video.record_video(
+            environment,
+            policy.act(1),
+            _SEED,
+            path,
+            max_steps,
+            is_interrupted=lambda: interrupts.received is not None,
+        )
+    finally:
+        environment.close()
+    if interrupts.received is not None:
+        return False
+    print(f"Video of {frames} frames in {path}")
+    return True
 
 
 def _of_run(root_dir: str) -> _Policy:
@@ -94,26 +196,6 @@ def _exported(folder: Path) -> _Policy:
         act=lambda _: policy.act,
         in_task_units=True,
     )
-
-
-def _make_environment(
-    policy: _Policy, num_environments: int, render_mode: str | None = None
-) -> "Environment":
-    """Returns environments of the policy's task; raises ConfigurationError if it has changed."""
-    environment = policy.factory.make(
-        num_environments,
-        is_evaluation=True,
-        render_mode=render_mode,
-        in_task_units=policy.in_task_units,
-    )
-    difference = policy.spec.difference(environment.spec)
-    if difference is not None:
-        environment.close()
-        raise launch.ConfigurationError(
-            f"The policy does not fit {policy.factory.title} as it is now: the policy has "
-            f"{difference}."
-        )
-    return environment
 
 
 if __name__ == "__main__":

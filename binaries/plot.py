@@ -1,6 +1,7 @@
 """Draws learning curves: one line per run; runs that differ only by seed as their mean and range.
 
 python -m binaries.plot runs/cheetah-0 runs/cheetah-1 runs/hopper-0 --output=curves.png
+python -m binaries.plot runs/reach-0 runs/reach-1 --y=success_rate --output=success.png
 """
 
 from pathlib import Path
@@ -11,6 +12,9 @@ from binaries import launch
 
 _OUTPUT = flags.DEFINE_string(
     "output", None, "The picture to write (.png, .pdf or .svg).", required=True
+)
+_Y = flags.DEFINE_string(
+    "y", "return_mean", "Column of evaluations.csv to draw: success_rate, for example."
 )
 
 
@@ -24,12 +28,13 @@ def main(arguments: list[str]) -> None:
     from sac_tf.runs import plot
 
     try:
-        plot.draw(root_dirs, output)
+        plot.draw(root_dirs, output, _Y.value)
     except OSError as error:
         raise launch.ConfigurationError(
             f"--output={output} cannot be written ({error.strerror})."
         ) from error
-    print(f"Curves of {len(root_dirs)} runs in {output}")
+    runs = "Curve of 1 run" if len(root_dirs) == 1 else f"Curves of {len(root_dirs)} runs"
+    print(f"{runs} in {output}")
 
 
 if __name__ == "__main__":

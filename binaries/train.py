@@ -8,6 +8,7 @@ from pathlib import Path
 from absl import flags
 
 from binaries import launch
+from sac_tf.runs import folder
 
 _ROOT_DIR = flags.DEFINE_string(
     "root_dir", None, "Folder of the run; an interrupted run there is resumed.", required=True
@@ -30,19 +31,27 @@ def main(arguments: list[str]) -> int:
             "written. Rerun the same command to resume."
         )
         return 128 + outcome.stopped_by
-    plot.draw([root_dir], root_dir / "learning_curve.png")
-    print(_summary(root_dir, outcome.step, outcome.evaluation))
+    if plot.has_evaluations(root_dir):
+        plot.draw([root_dir], root_dir / folder.LEARNING_CURVE)
+        result = outcome.evaluation or "unchanged: the run was complete"
+        evaluated = [
+            f"Evaluation return {result}",
+            f"  curve        {root_dir}/{folder.LEARNING_CURVE}",
+            f"  best policy  {root_dir}/{folder.BEST_POLICY}",
+        ]
+    else:
+        evaluated = ["No evaluation (Evaluator.episodes = 0), so there is no learning curve."]
+    print(_summary(root_dir, outcome.step, evaluated))
     return 0
 
 
-def _summary(root_dir: Path, step: int, evaluation: object | None) -> str:
-    result = evaluation or "unchanged: the run was complete"
+def _summary(root_dir: Path, step: int, evaluated: list[str]) -> str:
     return "\n".join(
         [
-            f"Done: {step:,} steps. Evaluation return {result}",
-            f"  curve        {root_dir}/learning_curve.png",
-            f"  checkpoint   {root_dir}/checkpoints",
+            f"Done: {step:,} steps. {evaluated[0]}",
+            *evaluated[1:],
             f"  policy       {root_dir}/policy (a SavedModel: docs/serving.md)",
+            f"  checkpoint   {root_dir}/checkpoints",
             f"  metrics      {root_dir}/metrics.csv, {root_dir}/evaluations.csv",
             f"  TensorBoard  tensorboard --logdir={root_dir}/tensorboard",
             f"Next: python -m binaries.evaluate --root_dir={root_dir} "

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,11 @@ Metrics = dict[str, tf.Tensor]
 
 Act = Callable[[Nest], np.ndarray]
 """Observations (nest of [E, ...]) -> actions [E, A] in [-1, 1]."""
+
+Numbers = Mapping[str, float]
+"""Numbers by name."""
+
+_NONE: Numbers = MappingProxyType({})
 
 
 class Transition(NamedTuple):
@@ -74,22 +80,37 @@ class Episode(NamedTuple):
       total_reward: undiscounted return.
       length: in environment steps.
       copy: index of the environment that played it, of E.
+      info: every number that the environment reported, with its last value in the episode.
     """
 
     total_reward: float
     length: int
     copy: int
+    info: Numbers = _NONE
 
 
 class Evaluation(NamedTuple):
-    """Mean and standard deviation of the undiscounted returns of some episodes."""
+    """The result of some episodes.
+
+    Attributes:
+      return_mean, return_std: mean and standard deviation of the undiscounted returns.
+      episodes: their number.
+      success_rate: share of the episodes that succeeded, 0 to 1; None if the task does not report
+        success.
+      info: means over the episodes of the other numbers that were asked for.
+    """
 
     return_mean: float
     return_std: float
     episodes: int
+    success_rate: float | None = None
+    info: Numbers = _NONE
 
     def __str__(self) -> str:
-        return f"{self.return_mean:.1f} +- {self.return_std:.1f} over {self.episodes} episodes"
+        text = f"{self.return_mean:.1f} +- {self.return_std:.1f} over {self.episodes} episodes"
+        if self.success_rate is not None:
+            text += f", success rate {self.success_rate:.2f}"
+        return text
 
 
 class Leaf(NamedTuple):

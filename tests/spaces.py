@@ -16,7 +16,7 @@ def leaves(value):
     return [value]
 
 
-class Point(gymnasium.Env):
+class Base(gymnasium.Env):
     """Observes x, three numbers; the reward is -|x[0]|."""
 
     observation_space = spaces.Box(-10, 10, (3,), np.float32)
@@ -47,7 +47,7 @@ class Point(gymnasium.Env):
 
 
 def task(name, observation=None, action=None, see=None, reward=None):
-    """Registers a `Point` with other spaces, observations or rewards."""
+    """Registers a `Base` with other spaces, observations or rewards."""
     changes = {
         "observation_space": observation,
         "action_space": action,
@@ -55,7 +55,7 @@ def task(name, observation=None, action=None, see=None, reward=None):
         "reward": reward and staticmethod(reward),
     }
     members = {key: value for key, value in changes.items() if value is not None}
-    cls = type(name, (Point,), members)
+    cls = type(name, (Base,), members)
     gymnasium.register(f"{name}-v0", entry_point=cls, max_episode_steps=LENGTH)
 
 
@@ -182,7 +182,7 @@ task("RewardNone", reward=lambda r: None)
 task("RewardPair", reward=lambda r: np.array([r, r]))
 
 
-class Changing(Point):
+class Changing(Base):
     """From the third step on, one number less."""
 
     def reset(self, **arguments):
@@ -195,23 +195,23 @@ class Changing(Point):
         return (observation if self.steps < 3 else observation[:2]), *rest
 
 
-class ResetWithoutSeed(Point):
+class ResetWithoutSeed(Base):
     def reset(self):
         return super().reset()
 
 
-class OldReset(Point):
+class OldReset(Base):
     def reset(self, *, seed=None, options=None):
         return super().reset(seed=seed)[0]
 
 
-class OldStep(Point):
+class OldStep(Base):
     def step(self, action):
         observation, reward, terminated, _, info = super().step(action)
         return observation, reward, terminated, info
 
 
-class RaisesInClose(Point):
+class RaisesInClose(Base):
     closed = 0
 
     def close(self):
@@ -219,17 +219,17 @@ class RaisesInClose(Point):
         raise AttributeError("'NoneType' object has no attribute 'shutdown'")
 
 
-class NoRenderMode(Point):
+class NoRenderMode(Base):
     def __init__(self):
         self.render_mode = None
 
 
-class MissingAsset(Point):
+class MissingAsset(Base):
     def __init__(self, render_mode=None):
         raise FileNotFoundError(2, "No such file or directory", "robot.xml")
 
 
-class NeedsArgument(Point):
+class NeedsArgument(Base):
     """Multiplies what is observed."""
 
     def __init__(self, gain, render_mode=None):
@@ -241,7 +241,7 @@ class NeedsArgument(Point):
 
 
 for _class in (
-    Point,
+    Base,
     Changing,
     ResetWithoutSeed,
     OldReset,

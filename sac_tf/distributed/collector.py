@@ -195,6 +195,7 @@ class _Collector:
             "steps": self._steps,
             "last_return": None if self._last is None else self._last.total_reward,
             "last_length": None if self._last is None else self._last.length,
+            "last_info": {} if self._last is None else dict(self._last.info),
             "waiting_for": self._connection.patience.waiting_for,
             **self._policy_source.report,
         }

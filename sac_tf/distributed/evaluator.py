@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.distributed.connection import Connection, RunDescription, describe_task
 from sac_tf.distributed.messages import Policy
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.settings import configuration_of
+from sac_tf.errors import ConfigurationError
 from sac_tf.runs import folder as names
 from sac_tf.runs import task_spec
 from sac_tf.runs.configuration import Configuration
@@ -17,7 +19,11 @@ from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import EvaluationLog, say
 from sac_tf.runs.periods import is_due
 from sac_tf.runs.session import Session, session
+from sac_tf.training.acting import mean_actions
+from sac_tf.training.evaluate import Evaluator
+from sac_tf.training.exporting import BestPolicy
 from sac_tf.training.train import Training
+from sac_tf.types import EnvironmentSpec
 
 _SILENT_S = 60.0
 """Seconds before the wait for a new policy is printed."""
@@ -65,21 +71,51 @@ class _Evaluator:
         self._connection = opened.open(Connection(addresses, run, opened.is_interrupted))
         client = self._connection.clients[0]
         state = training.make_acting_state(spec)
-        self._evaluator = opened.open(
-            training.evaluator(training.make_evaluation_environment, state)
-        )
+        self._actor = state.actor
+        self._evaluator = self._make_evaluator(state, spec)
         self._policies = opened.open(PolicySource(client, state.actor, say, training.total_steps))
-        self._log = opened.open(EvaluationLog(Path(root_dir), math.inf))
+        info = self._evaluator.info
+        self._log = opened.open(EvaluationLog(Path(root_dir), math.inf, info))
+        self._best = opened.open(
+            BestPolicy(
+                Path(root_dir),
+                factory,
+                spec,
+                score=self._evaluator.score,
+                make_state=training.make_acting_state,
+            )
+        )
         self._connection.send_heartbeats("evaluator", self._report)
         say(f"Evaluating {factory.title}.")
+
+    def _make_evaluator(self, state: TrainState, spec: EnvironmentSpec) -> Evaluator:
+        training = self._training
+        evaluator = self._opened.open(
+            training.evaluator(
+                training.make_evaluation_environment,
+                lambda size: mean_actions(state, spec, size),
+                training_environment=None,
+                is_interrupted=self._opened.is_interrupted,
+            )
+        )
+        if evaluator.episodes == 0:
+            raise ConfigurationError(
+                "Evaluator.episodes = 0 leaves nothing to do here; do not start this program."
+            )
+        if evaluator.in_training_environment:
+            raise ConfigurationError(
+                "Evaluator.in_training_environment = True is for one process (binaries.train); "
+                "leave it out here."
+            )
+        return evaluator
 
     def go(self) -> bool:
         """Evaluates until the run is complete or a signal comes; returns whether it is complete."""
         while not self._opened.is_interrupted():
             policy = self._policies.policy
             if policy is not None and self._is_due(policy):
-                self._evaluate(policy)
-                if policy.is_last:
+                is_done = self._evaluate(policy)
+                if policy.is_last and is_done:
                     return True
             self._connection.patience(self._policies.wait, "a new policy", _SILENT_S)
         return False
@@ -89,12 +125,17 @@ class _Evaluator:
         is_trained = policy.updates > 0
         return policy.is_last or (is_trained and is_due(period, self._evaluated, policy.step))
 
-    def _evaluate(self, policy: Policy) -> None:
+    def _evaluate(self, policy: Policy) -> bool:
+        """Evaluates a policy; returns False if a signal ended the evaluation."""
+        evaluation = self._evaluator.evaluate(self._training.seed + policy.step)
+        if evaluation is None:
+            return False
         self._evaluated = policy.step
-        evaluation = self._evaluator.evaluate(self._training.seed + self._evaluated)
         self._last_return = evaluation.return_mean
         self._log.write(self._evaluated, policy.elapsed, evaluation)
         say(f"step {self._evaluated:,}: evaluation return {evaluation}")
+        self._best.offer(self._actor, policy.step, evaluation)
+        return True
 
     def _report(self) -> dict[str, Any]:
         return {

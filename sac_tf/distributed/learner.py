@@ -23,8 +23,9 @@ from sac_tf.runs.logs import RunLog
 from sac_tf.runs.periods import is_due
 from sac_tf.runs.session import Session, session
 from sac_tf.serving.export_policy import refuse_foreign
+from sac_tf.training.exporting import export_policy
 from sac_tf.training.learner import Learner
-from sac_tf.training.train import Training, export_policy, save_run
+from sac_tf.training.train import Training, save_run
 from sac_tf.types import EnvironmentSpec
 
 
@@ -82,6 +83,7 @@ class _Run:
         self._replay, self._learner = _make_learner(training, self._spec, clients, self._feeder)
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
+        self._log.settings(configuration.settings)
         task_spec.save(root_dir, self._spec)
         if checkpoint is not None:
             self._learner.restore(checkpoint)

@@ -51,7 +51,14 @@ class ServerProgress:
             is_collector = heartbeat["kind"] == "collector" and heartbeat["last_return"] is not None
             if is_collector and self._seen.get(process) != heartbeat["steps"]:
                 self._seen[process] = heartbeat["steps"]
-                episodes.append(Episode(heartbeat["last_return"], heartbeat["last_length"], 0))
+                episodes.append(
+                    Episode(
+                        total_reward=heartbeat["last_return"],
+                        length=heartbeat["last_length"],
+                        copy=0,
+                        info=heartbeat.get("last_info", {}),
+                    )
+                )
         return episodes
 
     def close(self) -> None:

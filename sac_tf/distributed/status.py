@@ -12,7 +12,7 @@ import tensorflow as tf
 from sac_tf.distributed.messages import HEARTBEAT_TABLE, STATUS_TABLE, receive, send
 from sac_tf.distributed.waiting import PeriodicCall
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
-from sac_tf.runs.logs import summarize
+from sac_tf.runs.tensorboard import write_scalars
 
 _HEARTBEAT_PERIOD_S = 2.0
 _HEARTBEAT_TIMEOUT_S = 30.0
@@ -115,13 +115,14 @@ class RunStatus:
         rows = self.content["rows"]
         heartbeats = self._processes.values()
         ages = [beat["policy_age"] for beat in heartbeats if beat.get("policy_age") is not None]
-        scalars = {f"rows_{name}": value for name, value in rows.items()}
+        scalars: dict[str, float] = {f"rows_{name}": value for name, value in rows.items()}
         scalars["inserted_per_second"] = self.content["inserted_per_second"]
         scalars["sampled_per_second"] = self.content["sampled_per_second"]
         scalars["collectors"] = sum(beat["kind"] == "collector" for beat in heartbeats)
         scalars["processes_waiting"] = sum(beat["waiting_for"] is not None for beat in heartbeats)
         scalars["oldest_policy_age"] = max(ages, default=0.0)
-        summarize(self._summary, rows["inserted"], "replay_server", scalars)
+        named = {f"replay_server/{name}": value for name, value in scalars.items()}
+        write_scalars(self._summary, rows["inserted"], named)
 
     def close(self) -> None:
         self._summary.close()

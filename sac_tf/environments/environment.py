@@ -22,6 +22,10 @@ class Environment(Protocol):
     def max_episode_steps(self) -> int | None:
         """The time limit of an episode; None if the task has none."""
 
+    @property
+    def frames_per_second(self) -> float:
+        """The frame rate at which a video of the task has the speed of the task."""
+
     def reset(self, seed: int) -> Nest:
         """Starts an episode in each environment and returns the first observations, nest of float32
         [E, ...].
@@ -41,7 +45,8 @@ class Environment(Protocol):
         """
 
     def render(self) -> np.ndarray:
-        """Returns an image of the first environment, uint8 [height, width, 3].
+        """Returns an image of the first environment, uint8 [height, width, 3], in the state that
+        its last step reached; at an episode end too, where a new episode has begun already.
 
         Raises:
           RunError: the environment does not render images.

@@ -91,6 +91,7 @@ class EnvironmentFactory:
             self.title,
             lambda: self._make_one(arguments),
             num_environments,
+            renders=render_mode is not None,
             in_task_units=in_task_units,
         )
 

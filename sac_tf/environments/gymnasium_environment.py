@@ -1,7 +1,7 @@
 """Gymnasium environments as an `Environment`: float32 observations, actions in [-1, 1]."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -15,6 +15,8 @@ from sac_tf.types import EnvironmentSpec, Nest, Step
 
 _RESET_RESULT = "(observation, info)"
 _STEP_RESULT = "(observation, reward, terminated, truncated, info)"
+_FRAMES_PER_SECOND = 30.0
+"""Of videos, where a task has no frame rate."""
 
 
 class _Result(NamedTuple):
@@ -34,11 +36,14 @@ class _Result(NamedTuple):
 class GymnasiumEnvironment:
     """An `Environment` of E copies of one Gymnasium environment."""
 
+    _last_frame: np.ndarray | None = None
+
     def __init__(
         self,
         title: str,
         make: Callable[[], gymnasium.Env],
         num_environments: int,
+        renders: bool = False,
         in_task_units: bool = False,
     ):
         """Makes the environments.
@@ -47,6 +52,7 @@ class GymnasiumEnvironment:
           title: of the task, for messages.
           make: returns one environment.
           num_environments: E.
+          renders: whether the environments render images.
           in_task_units: observations keep their categories as numbers, and `step` takes actions in
             the task's own structure and bounds, nest of [E, ...], as exported policies have them.
 
@@ -55,6 +61,7 @@ class GymnasiumEnvironment:
         """
         self._title = title
         self._environments: list[gymnasium.Env] = []
+        self._renders = renders
         self._in_task_units = in_task_units
         try:
             for _ in range(num_environments):
@@ -86,6 +93,17 @@ class GymnasiumEnvironment:
             environment = environment.env
         return None
 
+    @property
+    def frames_per_second(self) -> float:
+        """The task's `render_fps`, or else one frame for each `dt` seconds of MuJoCo, or else
+        30."""
+        environment = self._environments[0]
+        rate = (environment.metadata or {}).get("render_fps")
+        if not rate:
+            seconds = getattr(environment.unwrapped, "dt", None)
+            rate = 1 / seconds if isinstance(seconds, float) and seconds > 0 else None
+        return float(rate or _FRAMES_PER_SECOND)
+
     def reset(self, seed: int) -> Nest:
         """Environment `i` is seeded with `seed + i`; see `Environment`."""
         observations = [
@@ -101,6 +119,9 @@ class GymnasiumEnvironment:
             self._step(environment, own)
             for environment, own in zip(self._environments, actions, strict=True)
         ]
+        self._last_frame = None
+        if self._renders and results[0].has_ended:
+            self._last_frame = self.render()
         successors, rewards, terminated, truncated, infos = zip(*results, strict=True)
         successor = _stack(successors)
         observation = successor
@@ -121,12 +142,15 @@ class GymnasiumEnvironment:
 
     def render(self) -> np.ndarray:
         """Needs `render_mode="rgb_array"`; see `Environment`."""
-        frame = self._environments[0].render()
-        if not isinstance(frame, np.ndarray):
+        if self._last_frame is not None:
+            return self._last_frame
+        frame: Any = self._environments[0].render()
+        frames = frame if isinstance(frame, list | tuple) else [frame]
+        if not frames or not all(isinstance(one, np.ndarray) for one in frames):
             raise RunError(
                 "This environment does not render rgb_array frames, so no video can be recorded."
             )
-        return frame
+        return _side_by_side(frames)
 
     def close(self) -> None:
         """Closes each environment once; one that raises is reported, since all work is done."""
@@ -189,6 +213,13 @@ class GymnasiumEnvironment:
     def _wrong_result(self, call: str, result: Any, wanted: str) -> RunError:
         given = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
         return RunError(f"{self._title} returned {given} from {call}(), not {wanted}.")
+
+
+def _side_by_side(frames: Sequence[np.ndarray]) -> np.ndarray:
+    """Joins images, uint8 [height, width, 3] each, at the height of the highest one."""
+    height = max(len(frame) for frame in frames)
+    padded = [np.pad(frame, ((0, height - len(frame)), (0, 0), (0, 0))) for frame in frames]
+    return np.concatenate(padded, axis=1)
 
 
 def _stack(observations: Any) -> Nest:

@@ -44,6 +44,15 @@ class Progress:
     def save(self, folder: Path) -> None:
         (folder / names.PROGRESS).write_text(json.dumps(dataclasses.asdict(self)))
 
+    def require_total(self, total_steps: int, num_environments: int) -> None:
+        """Raises ConfigurationError if the run has done more steps than `train.total_steps`; the
+        last step of environments that are stepped together may exceed it."""
+        if self.step >= total_steps + num_environments:
+            raise ConfigurationError(
+                f"train.total_steps={total_steps:,} is below the {self.step:,} steps that the run "
+                "has done; give at least that number."
+            )
+
     @classmethod
     def load(cls, folder: Path) -> "Progress":
         return cls(**json.loads((folder / names.PROGRESS).read_text()))

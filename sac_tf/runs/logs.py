@@ -1,29 +1,41 @@
-"""Logs of a run: CSV files, TensorBoard, and the progress bar."""
+"""Logs of a run: CSV files, TensorBoard, and what the terminal shows."""
 
 import csv
 import io
 import math
-import sys
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import gin
 import numpy as np
-import tensorflow as tf
-from tqdm import tqdm
 
 from sac_tf import files
 from sac_tf.errors import require_count
 from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import Progress
+from sac_tf.runs.episodes import EpisodeInfo
+from sac_tf.runs.tensorboard import EventLog
+from sac_tf.runs.terminal import duration, progress_bar, say
 from sac_tf.types import Episode, Evaluation
 
-EVALUATION_COLUMNS = ("step", "wall_time", "return_mean", "return_std", "episodes")
-_FIRST_COLUMNS = ("step", "wall_time", "episode_return", "episode_length")
+_EVALUATION_COLUMNS = (
+    "step",
+    "wall_time",
+    "return_mean",
+    "return_std",
+    "episodes",
+    "success_rate",
+)
+_FIRST_COLUMNS = ("step", "wall_time", "episode_return", "episode_length", "episode_success")
 _LAST_COLUMNS = ("replay_size", "steps_per_second", "updates_per_second")
 """Columns of metrics.csv before and after the learner's metrics."""
+_RECENT_EPISODES = 20
+"""Episodes whose success rate the progress bar shows."""
+_SAY_DURATION_S = 60.0
+"""A shorter run is not worth an estimate."""
 
 
 class CsvLog:
@@ -55,56 +67,6 @@ def _formatted(value: float) -> float | str:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def say(text: str) -> None:
-    """Prints a line, above the progress bar if there is one."""
-    tqdm.write(text, file=sys.stdout)
-    sys.stdout.flush()
-
-
-def progress_bar(total: int | None, name: str, initial: int = 0) -> tqdm:
-    """Returns a progress bar; where stderr is not a terminal, it prints a line every ten seconds.
-
-    Args:
-      total: steps at the end; None if unknown.
-      name: shown before the bar.
-      initial: steps done before.
-    """
-    is_terminal = sys.stderr.isatty()
-    return tqdm(
-        total=total,
-        initial=initial,
-        unit="step",
-        desc=name,
-        dynamic_ncols=is_terminal,
-        mininterval=0.5 if is_terminal else 10.0,
-        file=sys.stderr if is_terminal else _Lines(sys.stderr),
-    )
-
-
-class _Lines(io.TextIOBase):
-    """A stream without cursor movement: each state of a progress bar becomes a line."""
-
-    def __init__(self, stream: TextIO):
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        line = text.strip("\r\n")
-        return self._stream.write(line + "\n") if line.strip() else 0
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-
-def summarize(
-    writer: tf.summary.SummaryWriter, step: int, group: str, values: dict[str, float]
-) -> None:
-    """Writes scalars `group/name` to TensorBoard and flushes."""
-    with writer.as_default(step=step):
-        for name, value in values.items():
-            tf.summary.scalar(f"{group}/{name}", value)
-    writer.flush()
-
-
 def evaluated_return(root_dir: Path, step: int) -> float | None:
     """Returns the mean return of a run's evaluation at `step`; None if evaluations.csv has none, or
     none that is finite."""
@@ -118,19 +80,38 @@ def evaluated_return(root_dir: Path, step: int) -> float | None:
     return found[-1] if found and math.isfinite(found[-1]) else None
 
 
+def has_evaluation(root_dir: Path, step: int) -> bool:
+    """Returns whether evaluations.csv of a run has a row of `step`."""
+    path = root_dir / folder.EVALUATIONS
+    if not path.exists():
+        return False
+    with path.open(newline="") as file:
+        return any(int(row["step"]) == step for row in csv.DictReader(file))
+
+
 class EvaluationLog:
     """Writes evaluations to evaluations.csv of a run and to TensorBoard."""
 
-    def __init__(self, root_dir: Path, step: float):
-        """Opens the files and drops rows after `step`, which a resumed run writes again."""
-        self._csv = CsvLog(root_dir / folder.EVALUATIONS, EVALUATION_COLUMNS, step)
-        self._tensorboard = tf.summary.create_file_writer(str(root_dir / folder.TENSORBOARD))
+    def __init__(self, root_dir: Path, step: float, info: EpisodeInfo):
+        """Opens the files and drops rows after `step`, which a resumed run writes again.
+
+        Args:
+          root_dir: of the run.
+          step: of its checkpoint.
+          info: what is read from the episodes.
+        """
+        columns = (*_EVALUATION_COLUMNS, *info.columns)
+        self._csv = CsvLog(root_dir / folder.EVALUATIONS, columns, step)
+        self._tensorboard = EventLog(root_dir, "evaluation", step)
 
     def write(self, step: int, wall_time: float, result: Evaluation) -> None:
         """Appends a row."""
-        self._csv.write(step=step, wall_time=wall_time, **result._asdict())
         scalars = {"return_mean": result.return_mean, "return_std": result.return_std}
-        summarize(self._tensorboard, step, "evaluation", scalars)
+        if result.success_rate is not None:
+            scalars["success_rate"] = result.success_rate
+        scalars |= result.info
+        self._csv.write(step=step, wall_time=wall_time, episodes=result.episodes, **scalars)
+        self._tensorboard.scalars(step, scalars, group="evaluation")
 
     def close(self) -> None:
         self._csv.close()
@@ -157,6 +138,7 @@ class RunLog:
         progress: Progress,
         with_evaluations: bool,
         period: int = 1000,
+        info: Callable[[], EpisodeInfo] = EpisodeInfo,
     ):
         """Opens the log files of a run.
 
@@ -167,20 +149,27 @@ class RunLog:
           progress: of the run; rows after its step are dropped.
           with_evaluations: False if another process evaluates and writes evaluations.csv.
           period: environment steps between two rows of metrics.
+          info: what is read from the episodes.
 
         Raises:
           ConfigurationError: a number out of range.
         """
         self.period = require_count("RunLog.period", period)
+        self._info = info()
         step = progress.step
-        columns = (*_FIRST_COLUMNS, *metric_names, *_LAST_COLUMNS)
+        columns = (*_FIRST_COLUMNS, *self._info.columns, *metric_names, *_LAST_COLUMNS)
         self._metrics = CsvLog(root_dir / folder.METRICS, columns, step)
-        self._evaluations = EvaluationLog(root_dir, step) if with_evaluations else None
-        self._tensorboard = tf.summary.create_file_writer(str(root_dir / folder.TENSORBOARD))
+        self._evaluations: EvaluationLog | None = None
+        if with_evaluations:
+            self._evaluations = EvaluationLog(root_dir, step, self._info)
+        self._tensorboard = EventLog(root_dir, "train", step)
+        self._total_steps = total_steps
         self._bar = progress_bar(total_steps, "train", step)
         self._started = time.monotonic() - progress.elapsed
         self._episodes: list[Episode] = []
+        self._recent: deque[Episode] = deque(maxlen=_RECENT_EPISODES)
         self._last = _Count(self.elapsed, step, 0)
+        self._rows_with_updates = 0
 
     @property
     def elapsed(self) -> float:
@@ -203,7 +192,27 @@ class RunLog:
         self._bar.update(steps)
         if episodes:
             self._episodes += episodes
-            self._bar.set_postfix_str(f"return {episodes[-1].total_reward:.1f}", refresh=False)
+            self._recent += episodes
+            self._show_episodes()
+
+    def _show_episodes(self) -> None:
+        """Shows the newest return, and the success rate of the newest episodes."""
+        text = f"return {self._recent[-1].total_reward:.1f}" if self._recent else ""
+        rate = self._info.success_rate(self._recent)
+        if rate is not None:
+            text += f", success {rate:.2f}"
+        self._bar.set_postfix_str(text, refresh=False)
+
+    def evaluating(self, done: int, episodes: int) -> None:
+        """Shows in the progress bar how many episodes of an evaluation have ended."""
+        self._bar.set_postfix_str(f"evaluating {done} of {episodes}", refresh=False)
+        if time.time() - self._bar.last_print_t >= self._bar.mininterval:
+            self._bar.refresh()
+            self._bar.last_print_t = time.time()
+
+    def settings(self, settings: Mapping[str, str]) -> None:
+        """Writes the settings of the run to TensorBoard."""
+        self._tensorboard.settings(settings)
 
     def metrics(self, step: int, metrics: dict[str, float], replay_size: int, updates: int) -> None:
         """Writes a row of metrics, with means over the episodes and speeds since the last row.
@@ -225,14 +234,31 @@ class RunLog:
             lengths = [episode.length for episode in self._episodes]
             row["episode_return"] = float(np.mean(returns))
             row["episode_length"] = float(np.mean(lengths))
+            success = self._info.success_rate(self._episodes)
+            if success is not None:
+                row["episode_success"] = success
+            row |= self._info.means(self._episodes)
+        self._say_duration(now)
         self._last = now
         self._episodes = []
         self._metrics.write(step=step, wall_time=now.elapsed, **row)
-        summarize(self._tensorboard, step, "train", row)
+        self._tensorboard.scalars(step, row)
+
+    def _say_duration(self, now: _Count) -> None:
+        """Prints once how long the rest of the run will take: after the second row with updates,
+        because the first one includes their compilation."""
+        self._rows_with_updates += now.updates > self._last.updates
+        if self._rows_with_updates != 2 or now.updates == self._last.updates:
+            return
+        speed = (now.step - self._last.step) / (now.elapsed - self._last.elapsed)
+        seconds = (self._total_steps - now.step) / speed
+        if seconds > _SAY_DURATION_S:
+            say(f"About {duration(seconds)} left, at {speed:.0f} steps per second.")
 
     def evaluation(self, step: int, result: Evaluation) -> None:
         """Writes a row of evaluations.csv and prints it."""
         assert self._evaluations is not None
+        self._show_episodes()
         self._evaluations.write(step, self.elapsed, result)
         say(f"step {step:,}: evaluation return {result}")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
@@ -16,23 +17,45 @@ from sac_tf.runs.configuration import read_settings
 Band: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Returns [runs, n] -> the lower and the upper edge of the shaded band, [n] each."""
 
+_NOT_DRAWN = ("step", "wall_time")
 _SEED = "train.seed"
 _TASK = "train.environment"
 
 
-def read_curve(root_dir: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Returns steps [n] and mean returns [n] from the evaluations of a run."""
+RETURN = "return_mean"
+"""The column of evaluations.csv that is drawn by default."""
+_AXES = {RETURN: "evaluation return (mean action)", "success_rate": "success rate (mean action)"}
+
+
+def has_evaluations(root_dir: Path) -> bool:
+    """Returns whether a run was evaluated at least once."""
+    path = root_dir / folder.EVALUATIONS
+    return path.exists() and len(path.read_text().splitlines()) > 1
+
+
+def read_curve(root_dir: Path, column: str = RETURN) -> tuple[np.ndarray, np.ndarray]:
+    """Returns steps [n] and the values of a column [n] from the evaluations of a run.
+
+    Raises:
+      ConfigurationError: there is no run, no evaluation, or no such value in each of them.
+    """
     path = root_dir / folder.EVALUATIONS
     if not path.exists():
         raise ConfigurationError(
             f"{root_dir} holds no {folder.EVALUATIONS}, so it is not the --root_dir of a run."
         )
     with path.open(newline="") as file:
-        rows = [(int(row["step"]), float(row["return_mean"])) for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
     if not rows:
         raise ConfigurationError(f"{path} has no evaluation yet; wait for the first one.")
-    steps, returns = zip(*rows, strict=True)
-    return np.array(steps), np.array(returns)
+    found = [(int(row["step"]), float(row[column])) for row in rows if row.get(column)]
+    if not found:
+        filled = [name for name, value in rows[-1].items() if value and name not in _NOT_DRAWN]
+        raise ConfigurationError(
+            f"{path} has no values of {column!r}; it has those of {', '.join(filled)}."
+        )
+    steps, values = zip(*found, strict=True)
+    return np.array(steps), np.array(values)
 
 
 def group_by_configuration(root_dirs: list[Path]) -> dict[str, list[Path]]:
@@ -62,49 +85,73 @@ def _settings_of(root_dir: Path) -> dict[str, str]:
     return read_settings(path)
 
 
-def read_curves(root_dirs: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the steps [n] at which all of the runs were evaluated, and their mean returns there,
-    [runs, n]."""
-    curves = [dict(zip(*read_curve(root_dir), strict=True)) for root_dir in root_dirs]
+def read_curves(root_dirs: Sequence[Path], column: str = RETURN) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the steps [n] at which all of the runs were evaluated, and their values of a column
+    there, [runs, n]."""
+    curves = [dict(zip(*read_curve(root_dir, column), strict=True)) for root_dir in root_dirs]
     steps = sorted(set.intersection(*(set(curve) for curve in curves)))
     return np.array(steps), np.array([[curve[step] for step in steps] for curve in curves])
 
 
-def draw(root_dirs: list[Path], output: Path) -> None:
-    """Plots the evaluation returns of runs over environment steps into an image file.
+def task_of(root_dir: Path) -> str:
+    """Returns the task of a run."""
+    return _settings_of(root_dir)[_TASK].strip("'")
+
+
+def draw(root_dirs: list[Path], output: Path, column: str = RETURN) -> None:
+    """Plots the evaluations of runs over environment steps into an image file.
 
     Runs that differ only by seed become one line, their mean, over the steps at which all of them
     were evaluated. The range between the lowest and the highest seed is shaded.
 
+    Args:
+      root_dirs: of the runs.
+      output: the file.
+      column: of evaluations.csv.
+
     Raises:
       ConfigurationError: a folder without a run, or a run without an evaluation.
     """
-    draw_groups(group_by_configuration(root_dirs), output, _range_of_seeds)
+    draw_groups(group_by_configuration(root_dirs), output, _range_of_seeds, column)
 
 
-def _range_of_seeds(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return returns.min(0), returns.max(0)
+def _range_of_seeds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return values.min(0), values.max(0)
 
 
-def draw_groups(groups: Mapping[str, Sequence[Path]], output: Path, band: Band) -> None:
-    """Plots the mean of each group of runs as a line, with a shaded band, into an image file.
+def draw_groups(
+    groups: Mapping[str, Sequence[Path]], output: Path, band: Band, column: str = RETURN
+) -> None:
+    """Plots the mean of each group of runs as a line, with a shaded band, into an image file; each
+    task has a panel.
 
     Args:
       groups: {label: runs}.
       output: the file.
       band: the edges of the shaded band.
+      column: of evaluations.csv.
     """
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
+    tasks: dict[str, dict[str, Sequence[Path]]] = {}
     for label, runs in groups.items():
-        steps, returns = read_curves(runs)
-        seeds = f" ({len(runs)} seeds)" if len(runs) > 1 else ""
-        (line,) = axes.plot(steps, returns.mean(0), marker="o", markersize=3, label=label + seeds)
-        if len(runs) > 1:
-            axes.fill_between(steps, *band(returns), color=line.get_color(), alpha=0.2, linewidth=0)
-    axes.set_xlabel("environment steps")
-    axes.set_ylabel("evaluation return (mean action)")
-    axes.xaxis.set_major_formatter(EngFormatter())
-    axes.grid(alpha=0.3)
-    axes.legend()
+        tasks.setdefault(task_of(runs[0]), {})[label] = runs
+    figure = Figure(figsize=(7 * len(tasks), 4.5), layout="constrained")
+    panels = figure.subplots(1, len(tasks), squeeze=False)[0]
+    for axes, (task, lines) in zip(panels, tasks.items(), strict=True):
+        for label, runs in lines.items():
+            _draw_line(axes, label, *read_curves(runs, column), band)
+        axes.set_title(task)
+        axes.set_xlabel("environment steps")
+        axes.set_ylabel(_AXES.get(column, column))
+        axes.xaxis.set_major_formatter(EngFormatter())
+        axes.grid(alpha=0.3)
+        axes.legend()
     figure.savefig(output, dpi=120)
+
+
+def _draw_line(axes: Axes, label: str, steps: np.ndarray, values: np.ndarray, band: Band) -> None:
+    """Draws the mean of values [runs, n], and their band."""
+    runs = len(values)
+    seeds = f" ({runs} seeds)" if runs > 1 else ""
+    (line,) = axes.plot(steps, values.mean(0), marker="o", markersize=3, label=label + seeds)
+    if runs > 1:
+        axes.fill_between(steps, *band(values), color=line.get_color(), alpha=0.2, linewidth=0)

@@ -1,6 +1,7 @@
 """Sweeps: training runs in parallel, each in its own process and folder, all of them resumable."""
 
 import contextlib
+import csv
 import ctypes
 import dataclasses
 import fcntl
@@ -19,7 +20,10 @@ from tqdm import tqdm
 
 from sac_tf import files
 from sac_tf.errors import ConfigurationError
+from sac_tf.runs import folder
+from sac_tf.runs.configuration import read_settings
 from sac_tf.runs.interrupts import Interrupts
+from sac_tf.runs.terminal import duration
 from sac_tf.sweeps.settings import SEED, Setting
 
 _LOG = "sweep.log"
@@ -154,11 +158,23 @@ class Sweep:
                     self._collect_ended(bar)
                     if interrupts.received is not None and not self._is_stopping:
                         self._stop(bar)
-                    progress = [f"{run.name} at {_step(run):,}" for run in self._active]
-                    bar.set_postfix_str("; ".join(progress))
+                    bar.set_postfix_str(self._progress(len(waiting)))
             finally:
                 for process in self._active.values():
                     process.kill()
+
+    def _progress(self, waiting: int) -> str:
+        """Returns where the active runs are, and how long the sweep will take, if all of them have
+        made updates: `waiting` runs are expected to take as long as these."""
+        rates = {run: _rate(run) for run in self._active}
+        parts = [f"{run.name} at {rate.step:,}" for run, rate in rates.items()]
+        known = [rate for rate in rates.values() if rate.steps_per_second > 0]
+        if known and len(known) == len(rates):
+            left = [(rate.total - rate.step) / rate.steps_per_second for rate in known]
+            whole = [rate.total / rate.steps_per_second for rate in known]
+            later = waiting * sum(whole) / len(whole) / self.parallel
+            parts.append(f"about {duration(max(left) + later)} left")
+        return "; ".join(parts)
 
     def _fill(self, waiting: list[Run]) -> None:
         """Moves runs from `waiting` to `_active` until enough run in parallel."""
@@ -226,13 +242,30 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else "no output"
 
 
-def _step(run: Run) -> int:
-    """Returns the environment step of the last row of metrics.csv, or 0 if there is none yet."""
-    path = run.root_dir / "metrics.csv"
-    if not path.exists():
-        return 0
-    lines = path.read_text().splitlines()
-    if not lines:
-        return 0
-    first_column = lines[-1].partition(",")[0]
-    return int(first_column) if first_column.isdigit() else 0
+class _Rate(NamedTuple):
+    """Where a run is.
+
+    Attributes:
+      step: of the last row of metrics.csv; 0 if there is none yet.
+      total: environment steps in all.
+      steps_per_second: of the last row; 0 before the first update, when steps are fast.
+    """
+
+    step: int = 0
+    total: int = 0
+    steps_per_second: float = 0.0
+
+
+def _rate(run: Run) -> _Rate:
+    path = run.root_dir / folder.METRICS
+    rows = list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+    if not rows:
+        return _Rate()
+    last = rows[-1]
+    try:
+        total = int(read_settings(run.root_dir / folder.CONFIGURATION)["train.total_steps"])
+        is_learning = float(last["updates_per_second"]) > 0
+        speed = float(last["steps_per_second"]) if is_learning else 0.0
+        return _Rate(int(last["step"]), total, speed)
+    except (OSError, KeyError, TypeError, ValueError):  # a row that is being written
+        return _Rate()

@@ -1,12 +1,13 @@
 """Collecting: generates transitions from an environment and an acting function."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from sac_tf.environments.environment import Environment
 from sac_tf.replay.transitions import to_transition
-from sac_tf.types import Act, Episode, Transition
+from sac_tf.types import Act, Episode, Numbers, Step, Transition
 
 
 def collect(
@@ -21,16 +22,54 @@ def collect(
       seed: of the first episodes.
     """
     observation = environment.reset(seed)
-    total_reward = np.zeros(environment.num_environments)
-    length = np.zeros(environment.num_environments, int)
+    tally = EpisodeTally(environment.num_environments)
     while True:
         action = act(observation)
         step = environment.step(action)
-        total_reward += step.reward
-        length += 1
-        ended = np.flatnonzero(step.terminated | step.truncated)
-        episodes = [Episode(float(total_reward[i]), int(length[i]), int(i)) for i in ended]
-        total_reward[ended] = 0
-        length[ended] = 0
-        yield to_transition(observation, action, step), episodes
+        yield to_transition(observation, action, step), tally.add(step)
         observation = step.observation
+
+
+class EpisodeTally:
+    """Return, length and reported numbers of the current episode of each of E environments."""
+
+    def __init__(self, num_environments: int):
+        """Starts with new episodes."""
+        self._total_reward = np.zeros(num_environments)
+        self._length = np.zeros(num_environments, int)
+        self._info: list[dict[str, Any]] = [{} for _ in range(num_environments)]
+
+    def add(self, step: Step) -> list[Episode]:
+        """Adds a joint step, and returns the episodes that ended with it."""
+        self._total_reward += step.reward
+        self._length += 1
+        for latest, info in zip(self._info, step.info, strict=True):
+            latest.update(info)
+        ended = np.flatnonzero(step.terminated | step.truncated)
+        return [self.end(int(copy)) for copy in ended]
+
+    def end(self, copy: int) -> Episode:
+        """Returns the current episode of an environment as it is now, and starts a new one."""
+        episode = Episode(
+            total_reward=float(self._total_reward[copy]),
+            length=int(self._length[copy]),
+            copy=copy,
+            info=_numbers(self._info[copy]),
+        )
+        self._total_reward[copy] = 0
+        self._length[copy] = 0
+        self._info[copy] = {}
+        return episode
+
+
+def _numbers(info: Mapping[str, Any]) -> Numbers:
+    """Returns the entries that are one number: Python's, NumPy's, or an array that holds one."""
+    numbers = {}
+    for key, value in info.items():
+        try:
+            array = np.asarray(value)
+        except ValueError:  # nested lists of different lengths
+            continue
+        if array.size == 1 and array.dtype.kind in "fiub":
+            numbers[key] = float(array.item())
+    return numbers

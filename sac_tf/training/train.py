@@ -19,20 +19,21 @@ from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.lock import locked
-from sac_tf.runs.logs import RunLog, evaluated_return, say
+from sac_tf.runs.logs import RunLog, say
 from sac_tf.runs.periods import CheckpointPeriods, is_due
 from sac_tf.runs.runtime import free_closed_runs, set_runtime
 from sac_tf.runs.session import Session, session
 from sac_tf.seeds import seed_at_step
-from sac_tf.serving.export_policy import export, refuse_foreign
-from sac_tf.serving.policy_spec import PolicySpec
+from sac_tf.serving.export_policy import refuse_foreign
 from sac_tf.training.acting import exploring_actions, uniform_actions
 from sac_tf.training.collecting import collect
 from sac_tf.training.evaluate import Evaluator
+from sac_tf.training.evaluations import RunEvaluations
+from sac_tf.training.exporting import export_policy
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.learner import Learner, save_run
 from sac_tf.training.outcome import Outcome
-from sac_tf.types import EnvironmentSpec, Episode, Evaluation, Nest, Transition
+from sac_tf.types import EnvironmentSpec, Episode, Nest, Transition
 
 _TRAINING = 0
 _EVALUATION = 1
@@ -125,7 +126,8 @@ class Training:
         path = Path(root_dir)
         configuration = self.configuration()
         configuration.refuse_other(path)
-        refuse_foreign(path / folder.POLICY)
+        for name in (folder.POLICY, folder.BEST_POLICY):
+            refuse_foreign(path / name)
         try:
             with locked(path), session(self.runtime) as opened:
                 return _Run(self, path, configuration, opened).go()
@@ -169,10 +171,10 @@ class _Run:
         self._settings = settings
         self._root_dir = root_dir
         self._opened = opened
-        self._evaluation: Evaluation | None = None
         self._store = CheckpointStore(root_dir / folder.CHECKPOINTS)
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
+        self._progress.require_total(settings.total_steps, settings.num_environments)
         self._environment: Environment = opened.open(
             settings.environment_factory.make(settings.num_environments)
         )
@@ -185,12 +187,13 @@ class _Run:
             say(source.apply(self._learner))
         state = self._learner.state
         self._explore = exploring_actions(state, spec, settings.num_environments)
-        self._evaluator = opened.open(
-            settings.evaluator(settings.make_evaluation_environment, state)
+        self._evaluations = opened.open(
+            RunEvaluations(settings, root_dir, self._environment, state, opened.is_interrupted)
         )
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
         task_spec.save(root_dir, spec)
+        self._log.settings(configuration.settings)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
             self._log.resume(self._learner.updates, checkpoint)
@@ -242,6 +245,8 @@ class _Run:
         settings = self._settings
         progress = self._progress
         with saved_on_error(self._save):
+            if self._evaluations.is_missing(progress.step):
+                self._evaluate()
             is_over = self._is_over()
             while not is_over:
                 self._run_period()
@@ -258,7 +263,7 @@ class _Run:
                         progress.step,
                         self._root_dir,
                     )
-        return Outcome(progress.step, self._evaluation, self._opened.interrupts.received)
+        return Outcome(progress.step, self._evaluations.last, self._opened.interrupts.received)
 
     def _is_over(self) -> bool:
         return self._progress.step >= self._settings.total_steps or self._opened.is_interrupted()
@@ -287,6 +292,8 @@ class _Run:
             is_last = progress.step >= settings.total_steps
             if is_last or is_due(settings.evaluation_period, before, progress.step):
                 self._evaluate()
+                if self._evaluations.end_training_episodes:
+                    return
             if self._periods.is_over(progress.step, ended) or self._is_over():
                 return
 
@@ -304,9 +311,7 @@ class _Run:
         return collect(self._environment, act, self._seed(_TRAINING))
 
     def _evaluate(self) -> None:
-        self._evaluation = self._evaluator.evaluate(self._seed(_EVALUATION))
-        with writing(self._root_dir):
-            self._log.evaluation(self._progress.step, self._evaluation)
+        self._evaluations.evaluate(self._progress.step, self._seed(_EVALUATION), self._log)
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
@@ -315,15 +320,3 @@ class _Run:
     def _seed(self, stream: int) -> int:
         """Returns the seed of `stream` at this step, the same in a resumed run."""
         return seed_at_step(self._settings.seed, stream, self._progress.step)
-
-
-def export_policy(
-    state: TrainState,
-    spec: EnvironmentSpec,
-    factory: EnvironmentFactory,
-    step: int,
-    root_dir: Path,
-) -> None:
-    """Writes the final policy of a run into its folder, with its return at `step`."""
-    description = PolicySpec(factory.as_json(), spec, step, evaluated_return(root_dir, step))
-    export(state, description, root_dir / folder.POLICY)

@@ -13,6 +13,7 @@ from binaries import launch
 from sac_tf.errors import RunError
 from sac_tf.runs.lock import locked
 from tests.binaries.running import SHORT, call_program, run_program, start_program
+from tests.runs.curves import shown_curves, written_curve
 
 
 def _evaluations(root):
@@ -158,7 +159,7 @@ def test_mistake_is_one_sentence(finished, tmp_path, program, arguments, words):
 
 
 def test_killed_run_resumes_before_a_damaged_checkpoint(finished, tmp_path):
-    """And ends with the numbers of the uninterrupted run."""
+    """And ends with the numbers of the uninterrupted run, in TensorBoard too."""
     root = tmp_path / "killed"
     process = start_program("train", f"--root_dir={root}", *SHORT)
     try:
@@ -174,6 +175,11 @@ def test_killed_run_resumes_before_a_damaged_checkpoint(finished, tmp_path):
     step = int(before.name.removeprefix("step-"))
     assert f"Resuming from step {step} ({before})." in out
     assert _evaluations(root) == _evaluations(finished[0])
+    curves, _ = shown_curves(root)
+    written = written_curve(root / "evaluations.csv", "return_mean")
+    assert dict(curves["evaluation/return_mean"]) == pytest.approx(dict(written), rel=1e-5)
+    steps = [step for step, _ in curves["losses/critic_loss"]]
+    assert steps == [step for step, _ in written_curve(root / "metrics.csv", "critic_loss")]
 
 
 def test_sigterm_writes_a_checkpoint(tmp_path):

@@ -48,7 +48,8 @@ def _check_learning(folder):
     metrics = _rows(folder / "metrics.csv")
     returns = [float(row["episode_return"]) for row in metrics if row["episode_return"]]
     assert returns and max(returns) < 0 and float(metrics[-1]["critic_loss"]) > 0
-    assert (folder / "policy" / "saved_model.pb").exists()
+    for policy in ("policy", "best_policy"):
+        assert (folder / policy / "saved_model.pb").exists()
     for tensorboard in ("tensorboard", "replay_server/tensorboard"):
         assert list((folder / tensorboard).iterdir())
 

@@ -20,13 +20,13 @@ def _first_step(factory, **arguments):
 
 
 def test_an_id_a_name_and_a_function_make_the_same_task():
-    expected = _first_step(EnvironmentFactory("tests.spaces:Point-v0"))
+    expected = _first_step(EnvironmentFactory("tests.spaces:Base-v0"))
     for task in ("tests.spaces:make_point", spaces.make_point, lambda: spaces.make_point()):
         np.testing.assert_array_equal(_first_step(EnvironmentFactory(task)), expected)
 
 
 def test_arguments_go_to_constructors_and_functions():
-    expected = 3 * _first_step(EnvironmentFactory("tests.spaces:Point-v0"))
+    expected = 3 * _first_step(EnvironmentFactory("tests.spaces:Base-v0"))
     for task in ("tests.spaces:NeedsArgument-v0", "tests.spaces:make_point", spaces.make_point):
         factory = EnvironmentFactory(task, arguments={"gain": 3})
         np.testing.assert_allclose(_first_step(factory), expected)
@@ -40,7 +40,7 @@ def test_evaluation_arguments_replace_those_of_training():
     np.testing.assert_allclose(_first_step(factory, is_evaluation=True), 3 * training)
 
 
-@pytest.mark.parametrize("task", ["tests.spaces:Point-v0", "tests.spaces:make_point"])
+@pytest.mark.parametrize("task", ["tests.spaces:Base-v0", "tests.spaces:make_point"])
 def test_a_time_limit_truncates(task):
     environment = EnvironmentFactory(task, max_episode_steps=3).make()
     assert environment.max_episode_steps == 3
@@ -52,21 +52,21 @@ def test_a_time_limit_truncates(task):
 
 
 def test_a_time_limit_inside_of_wrappers_is_found():
-    factory = EnvironmentFactory("tests.spaces:Point-v0", wrappers=["FlattenObservation"])
+    factory = EnvironmentFactory("tests.spaces:Base-v0", wrappers=["FlattenObservation"])
     assert factory.make().max_episode_steps == spaces.LENGTH
     assert EnvironmentFactory("tests.spaces:make_point").make().max_episode_steps == spaces.LENGTH
-    assert EnvironmentFactory("tests.spaces:Point").make().max_episode_steps is None
+    assert EnvironmentFactory("tests.spaces:Base").make().max_episode_steps is None
 
 
 def test_wrappers_are_applied_in_turn():
-    plain = _first_step(EnvironmentFactory("tests.spaces:Point-v0"))
+    plain = _first_step(EnvironmentFactory("tests.spaces:Base-v0"))
     wrappers = [
         ["tests.spaces:Scaled", {"gain": 2}],
         ("FrameStackObservation", {"stack_size": 2}),
         "FlattenObservation",
         functools.partial(spaces.Scaled, gain=0.5),
     ]
-    factory = EnvironmentFactory("tests.spaces:Point-v0", wrappers=wrappers)
+    factory = EnvironmentFactory("tests.spaces:Base-v0", wrappers=wrappers)
     environment = factory.make()
     assert environment.spec.observation.shape == (6,)
     environment.reset(seed=0)
@@ -112,7 +112,7 @@ def test_wrappers_are_applied_in_turn():
 )
 def test_what_cannot_be_made_is_one_sentence(settings, words):
     with pytest.raises(ConfigurationError, match=words) as caught:
-        EnvironmentFactory(**{"task": "tests.spaces:Point-v0", **settings}).make()
+        EnvironmentFactory(**{"task": "tests.spaces:Base-v0", **settings}).make()
     assert "\n" not in str(caught.value).partition("\n  In call to")[0]
 
 

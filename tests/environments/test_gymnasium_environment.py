@@ -187,7 +187,7 @@ def test_what_does_not_fit_the_spaces_is_one_sentence(name, message):
 
 @pytest.mark.parametrize("name", ["RewardVector", "RewardZeroD", "RewardInteger", "Lists"])
 def test_numbers_in_any_container_are_accepted(name):
-    plain = EnvironmentFactory("tests.spaces:Point-v0").make()
+    plain = EnvironmentFactory("tests.spaces:Base-v0").make()
     environment = EnvironmentFactory(f"tests.spaces:{name}-v0").make()
     np.testing.assert_array_equal(environment.reset(seed=3), plain.reset(seed=3))
     for action in ([[1.0]], [[-1.0]]):

@@ -1,5 +1,7 @@
 """Learning curves of runs, from their evaluations."""
 
+import struct
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,11 @@ def _run_folder(path, seed, returns, environment="Pendulum-v1"):
     rows = "".join(f"{1000 * (i + 1)},1,{value},0,10\n" for i, value in enumerate(returns))
     (path / "evaluations.csv").write_text("step,wall_time,return_mean,return_std,episodes\n" + rows)
     return path
+
+
+def _size(path):
+    """Width and height of a PNG file."""
+    return struct.unpack(">II", path.read_bytes()[16:24])
 
 
 def test_runs_that_differ_only_by_seed_are_one_line(tmp_path):
@@ -33,6 +40,9 @@ def test_runs_that_differ_only_by_seed_are_one_line(tmp_path):
     np.testing.assert_array_equal(steps, [1000, 2000])
     np.testing.assert_array_equal(returns, [1, 2])
     plot.draw([a, b, c], tmp_path / "curves.png")
+    assert _size(tmp_path / "curves.png")[0] == 2 * 7 * 120  # a panel for each task
+    plot.draw([a, b], tmp_path / "curve.png")
+    assert _size(tmp_path / "curve.png")[0] == 7 * 120
     assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 
@@ -49,3 +59,17 @@ def test_a_folder_without_a_curve_is_refused(tmp_path):
         plot.draw([tmp_path], tmp_path / "curves.png")
     with pytest.raises(ConfigurationError, match="has no evaluation yet"):
         plot.draw([_run_folder(tmp_path / "a", 0, [])], tmp_path / "curves.png")
+
+
+def test_another_column_is_drawn_where_it_has_values(tmp_path):
+    run = _run_folder(tmp_path / "a", 0, [1, 2])
+    with pytest.raises(ConfigurationError, match="no values of 'success_rate'; it has those of re"):
+        plot.draw([run], tmp_path / "success.png", "success_rate")
+    columns = "step,wall_time,return_mean,return_std,episodes,success_rate"
+    rows = "1000,1,5,0,10,\n2000,1,6,0,10,0.5\n"
+    (run / "evaluations.csv").write_text(f"{columns}\n{rows}")
+    steps, values = plot.read_curve(run, "success_rate")
+    np.testing.assert_array_equal(steps, [2000])
+    np.testing.assert_array_equal(values, [0.5])
+    plot.draw([run], tmp_path / "success.png", "success_rate")
+    assert _size(tmp_path / "success.png") == (7 * 120, 4.5 * 120)

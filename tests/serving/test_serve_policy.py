@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 from sac_tf.environments.factory import EnvironmentFactory
+from sac_tf.runs.episodes import EpisodeInfo
 from sac_tf.serving import export_policy
 from sac_tf.training.acting import mean_actions
-from sac_tf.training.evaluate import play, summarize
+from sac_tf.training.evaluate import play
 from tests.serving.exported import describe, make_state
 
 EXAMPLE = Path("examples/serve_policy.py").resolve()
@@ -41,7 +42,7 @@ def _export(environment_id: str, folder: Path) -> float:
     act = mean_actions(state, environment.spec, num_environments=1)
     episodes = play(environment, act, seed=0)
     environment.close()
-    return summarize(episodes).return_mean
+    return EpisodeInfo().summarize(episodes).return_mean
 
 
 def test_the_example_gets_the_same_return_without_sac_tf(tmp_path):

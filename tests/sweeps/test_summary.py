@@ -16,6 +16,7 @@ def _run(root_dir, evaluations):
     (root_dir / "evaluations.csv").write_text(
         "step,wall_time,return_mean,return_std,episodes\n" + rows
     )
+    (root_dir / "config.gin").write_text("train.environment = 'Hopper-v5'\n")
     return root_dir
 
 

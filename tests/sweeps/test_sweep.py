@@ -47,3 +47,26 @@ def test_a_second_sweep_in_the_same_folder_raises(tmp_path):
         pass
     with sweep.claim(tmp_path):
         pass
+
+
+def _metrics(run, step, updates_per_second):
+    run.root_dir.mkdir(parents=True, exist_ok=True)
+    (run.root_dir / "config.gin").write_text("train.total_steps = 10000\n")
+    (run.root_dir / "metrics.csv").write_text(
+        f"step,updates_per_second,steps_per_second\n{step},{updates_per_second},50\n"
+    )
+
+
+def test_the_time_left_is_shown_once_all_active_runs_learn(tmp_path):
+    first, second, *_ = _plan(tmp_path)
+    with sweep.claim(tmp_path) as lock:
+        active = sweep.Sweep([first, second], 2, lock)
+    active._active = {first: None, second: None}
+    assert active._progress(2) == "a_b/seed-0 at 0; e/seed-0 at 0"
+    _metrics(first, 4000, 50)
+    _metrics(second, 1000, 0)
+    assert active._progress(2) == "a_b/seed-0 at 4,000; e/seed-0 at 1,000"
+    _metrics(second, 1000, 50)
+    # (10,000 - 1,000) / 50 s, and two more runs of 10,000 / 50 s each on two cores.
+    assert active._progress(2).endswith("; about 7 minutes left")
+    assert active._progress(0).endswith("; about 3 minutes left")

@@ -60,7 +60,7 @@ def test_the_settings_of_the_run_are_in_its_folder(trained):
 
 
 def test_another_environment_in_the_folder_is_refused(trained):
-    settings = {**NUMBERS, "environment": "tests.spaces:Point-v0"}
+    settings = {**NUMBERS, "environment": "tests.spaces:Base-v0"}
     with pytest.raises(ConfigurationError, match="train.environment was 'tests.spaces:make_point'"):
         sac_tf.Training(**settings).run(str(trained))
 

@@ -63,7 +63,7 @@ def normalized(tmp_path_factory):
     """The folder of an uninterrupted run with normalized observations and rewards."""
     root = tmp_path_factory.mktemp("normalized")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sac_tf.training.train.export", lambda *_: None)
+        patch.setattr("sac_tf.training.exporting.export", lambda *_: None)
         _run(root, "normalized", total_steps=WHOLE)
     return root
 

@@ -1,0 +1,88 @@
+"""Evaluations of a training run: their environments, the missing ones, and the best policy."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sac_tf.agents.sac.state import TrainState
+from sac_tf.environments.environment import Environment
+from sac_tf.runs.checkpoints import writing
+from sac_tf.runs.logs import RunLog, has_evaluation
+from sac_tf.runs.periods import is_due
+from sac_tf.training.acting import mean_actions
+from sac_tf.training.exporting import BestPolicy
+from sac_tf.types import Evaluation
+
+if TYPE_CHECKING:
+    from sac_tf.training.train import Training
+
+
+class RunEvaluations:
+    """Evaluates the policy of a run in one process.
+
+    Attributes:
+      last: the last evaluation of this process; None if there was none.
+      end_training_episodes: whether an evaluation plays in the training environment, so that
+        training has to start new episodes after it.
+    """
+
+    def __init__(
+        self,
+        settings: "Training",
+        root_dir: Path,
+        environment: Environment,
+        state: TrainState,
+        is_interrupted: Callable[[], bool],
+    ):
+        """Makes the evaluation environments.
+
+        Args:
+          settings: of the run.
+          root_dir: its folder.
+          environment: in which it trains.
+          state: holds the policy.
+          is_interrupted: whether an evaluation should end.
+        """
+        self._settings = settings
+        self._root_dir = root_dir
+        self._actor = state.actor
+        spec = environment.spec
+        self._evaluator = settings.evaluator(
+            settings.make_evaluation_environment,
+            lambda size: mean_actions(state, spec, size),
+            training_environment=environment,
+            is_interrupted=is_interrupted,
+        )
+        self._best = BestPolicy(
+            root_dir,
+            settings.environment_factory,
+            spec,
+            score=self._evaluator.score,
+            make_state=settings.make_acting_state,
+        )
+        self.end_training_episodes = self._evaluator.in_training_environment
+        self.last: Evaluation | None = None
+
+    def evaluate(self, step: int, seed: int, log: RunLog) -> None:
+        """Evaluates the policy, logs the result and keeps the best policy; does nothing more if a
+        signal ends the evaluation."""
+        evaluation = self._evaluator.evaluate(seed, log.evaluating)
+        if evaluation is not None:
+            self.last = evaluation
+            with writing(self._root_dir):
+                log.evaluation(step, evaluation)
+                self._best.offer(self._actor, step, evaluation)
+
+    def is_missing(self, step: int) -> bool:
+        """Returns whether the evaluation that was due at `step` has no row in evaluations.csv: it
+        was interrupted, or it failed."""
+        settings = self._settings
+        is_last = step >= settings.total_steps
+        before = step - settings.num_environments
+        is_wanted = is_last or is_due(settings.evaluation_period, before, step)
+        return step > 0 and is_wanted and not has_evaluation(self._root_dir, step)
+
+    def close(self) -> None:
+        """Closes the environments, and exports the best policy."""
+        self._evaluator.close()
+        self._best.close()
