@@ -52,7 +52,7 @@ bazel-test: $(VENV)/.installed
 	@command -v bazel >/dev/null || { echo "bazel is not on PATH: Debian's package bazel-bootstrap has it." >&2; exit 2; }
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bazel test //...
 
-$(VENV)/.installed: requirements.txt
+$(VENV)/.installed: requirements.txt requirements-dev.txt
 	@$(call install,$(VENV),requirements.txt,800 MB,10 11)
 	@touch $@
 
