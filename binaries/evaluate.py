@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 
-from binaries import launch
+from . import launch
 
 if TYPE_CHECKING:
     from sac_tf.types import Act
 
-_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.")
-_POLICY = flags.DEFINE_string(
-    "policy", None, "Folder of an exported policy, instead of --root_dir."
-)
+_ROOT_DIR = launch.DEFINE_path("root_dir", None, "Folder of a run.")
+_POLICY = launch.DEFINE_path("policy", None, "Folder of an exported policy, instead of --root_dir.")
 _EPISODES = flags.DEFINE_integer("episodes", 10, "Episodes to play.", lower_bound=1)
-_VIDEO = flags.DEFINE_string("video", None, "Record the first episode as this .mp4 file.")
+_VIDEO = launch.DEFINE_path("video", None, "Record the first episode as this .mp4 file.")
 _SEED = 0  # of the first episode; the others count up
 
 
@@ -45,12 +43,9 @@ def main(arguments: list[str]) -> None:
     launch.refuse_arguments(arguments)
     if (_ROOT_DIR.value is None) == (_POLICY.value is None):
         raise launch.ConfigurationError("Give --root_dir or --policy, and not both.")
-    if _VIDEO.value and not _VIDEO.value.endswith(".mp4"):
+    if _VIDEO.value and _VIDEO.value.suffix != ".mp4":
         raise launch.ConfigurationError(f"--video={_VIDEO.value} must end in .mp4.")
-    if _POLICY.value is not None:
-        policy = _exported(Path(_POLICY.value))
-    else:
-        policy = _of_run(str(_ROOT_DIR.value))
+    policy = _of_run(_ROOT_DIR.value) if _POLICY.value is None else _exported(_POLICY.value)
     from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
     from sac_tf.training import evaluate, video
 
@@ -61,15 +56,14 @@ def main(arguments: list[str]) -> None:
     played = evaluate.play(environment, policy.act(_EPISODES.value), _SEED)
     print(f"Evaluation return {evaluate.summarize(played)}")
     if _VIDEO.value:
-        path = Path(_VIDEO.value)
         filmed = GymnasiumEnvironment(
             policy.environment_id, render_mode="rgb_array", scale_actions=policy.scale_actions
         )
-        frames = video.record_video(filmed, policy.act(1), _SEED, path)
-        print(f"Video of {frames} frames in {path}")
+        frames = video.record_video(filmed, policy.act(1), _SEED, _VIDEO.value)
+        print(f"Video of {frames} frames in {_VIDEO.value}")
 
 
-def _of_run(root_dir: str) -> _Policy:
+def _of_run(root_dir: Path) -> _Policy:
     run = launch.restore_run(root_dir)
     from sac_tf.training.acting import mean_actions
 
@@ -89,5 +83,10 @@ def _exported(folder: Path) -> _Policy:
     return _Policy(title, policy.spec.task, lambda _: policy.act, False)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -3,22 +3,20 @@
 python -m binaries.plot runs/cheetah-0 runs/cheetah-1 runs/hopper-0 --output=curves.png
 """
 
-from pathlib import Path
+from sac_tf import files
 
-from absl import flags
+from . import launch
 
-from binaries import launch
-
-_OUTPUT = flags.DEFINE_string(
+_OUTPUT = launch.DEFINE_path(
     "output", None, "The picture to write (.png, .pdf or .svg).", required=True
 )
 
 
 def main(arguments: list[str]) -> None:
-    root_dirs = [Path(argument) for argument in arguments]
+    root_dirs = [files.absolute(argument) for argument in arguments]
     if not root_dirs:
         raise launch.ConfigurationError("Name the folder of at least one run (see --help).")
-    output = Path(_OUTPUT.value)
+    output = _OUTPUT.value
     if output.suffix not in (".png", ".pdf", ".svg"):
         raise launch.ConfigurationError(f"--output={output} must end in .png, .pdf or .svg.")
     from sac_tf.runs import plot
@@ -32,5 +30,10 @@ def main(arguments: list[str]) -> None:
     print(f"Curves of {len(root_dirs)} runs in {output}")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -7,22 +7,20 @@ from pathlib import Path
 
 from absl import flags
 
-from binaries import launch
+from . import launch
 
-_ROOT_DIR = flags.DEFINE_string(
+_ROOT_DIR = launch.DEFINE_path(
     "root_dir", None, "Folder of the run; an interrupted run there is resumed.", required=True
 )
-_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file; repeat for several.")
+_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file, of your own or shipped")
 _GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable."
+    "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
-    from sac_tf.runs import plot
-
     outcome = launch.make_training(_GIN_FILE.value, _GIN_BINDINGS.value).run(str(root_dir))
     if outcome.stopped_by is not None:
         print(
@@ -30,6 +28,8 @@ def main(arguments: list[str]) -> int:
             "written. Rerun the same command to resume."
         )
         return 128 + outcome.stopped_by
+    from sac_tf.runs import plot
+
     plot.draw([root_dir], root_dir / "learning_curve.png")
     print(_summary(root_dir, outcome.step, outcome.evaluation))
     return 0
@@ -45,11 +45,16 @@ def _summary(root_dir: Path, step: int, evaluation: object | None) -> str:
             f"  policy       {root_dir}/policy (a SavedModel: docs/serving.md)",
             f"  metrics      {root_dir}/metrics.csv, {root_dir}/evaluations.csv",
             f"  TensorBoard  tensorboard --logdir={root_dir}/tensorboard",
-            f"Next: python -m binaries.evaluate --root_dir={root_dir} "
-            f"--video={root_dir}/policy.mp4",
+            launch.command(f"Next: python -m binaries.evaluate --root_dir={root_dir} ")
+            + f"--video={root_dir}/policy.mp4",
         ]
     )
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()
