@@ -1,4 +1,4 @@
-# make train | train-distributed | test | check | docs | lint-deploy | learning | bench | bazel-test
+# make train | train-distributed | test | check | wheel | docs | lint-deploy | learning | bench | bazel-test
 # | clean. Everything is installed in .venv*.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
 VENV := .venv
@@ -7,7 +7,7 @@ GIN_FILE ?= gin_configs/tasks/pendulum.gin
 PORT ?= 8000
 COLLECTORS ?= 2
 
-.PHONY: train train-distributed test check docs lint-deploy learning bench bazel-test clean
+.PHONY: train train-distributed test check wheel docs lint-deploy learning bench bazel-test clean
 
 train: ROOT_DIR ?= runs/quickstart
 train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
@@ -26,6 +26,11 @@ check: $(VENV)/.installed  ## lint, format, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+wheel: $(VENV)/.installed  ## the package, in build/dist
+	@rm -rf build/lib build/bdist* *.egg-info
+	@$(RUN) -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir build/dist .
+	@ls build/dist/*.whl
 
 docs: $(VENV)-docs/.installed  ## the documentation as a site in build/docs; a broken link or anchor is an error
 	@rm -rf build/docs_source && mkdir -p build/docs_source

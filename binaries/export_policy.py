@@ -3,6 +3,7 @@
 python -m binaries.export_policy --root_dir=runs/cheetah --export_dir=cheetah_policy
 """
 
+import importlib.util
 from typing import TYPE_CHECKING
 
 import gin
@@ -24,6 +25,10 @@ _FORMAT = flags.DEFINE_enum(
 
 def main(arguments: list[str]) -> None:
     launch.refuse_arguments(arguments)
+    if _FORMAT.value == "tf_agents" and importlib.util.find_spec("tf_agents") is None:
+        raise launch.ConfigurationError(
+            "--format=tf_agents needs TF-Agents: pip install 'sac_tf[tf-agents]'."
+        )
     root_dir = _ROOT_DIR.value
     folder = _EXPORT_DIR.value
     run = launch.restore_run(root_dir)

@@ -33,6 +33,7 @@ _GIN_TRACE = re.compile(r"In call to configurable '(\w+)'")
 """gin adds this to errors that a configurable raises."""
 
 
+_ANY_ENVIRONMENT = "train.environment = 'Pendulum-v1'"
 _COMMAND = re.compile(r"python -m binaries\.(\w+)")
 
 flags.disclaim_key_flags()  # a flag of DEFINE_path belongs to the program that defines it
@@ -131,6 +132,17 @@ def make_training(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training
     return training
 
 
+def print_config(gin_file: Sequence[str], bindings: Sequence[str]) -> None:
+    """Prints all settings of a run in one process; train.environment may be missing."""
+    divert_native_output(Path(os.devnull))
+    is_set = _binds_environment(gin_file, bindings)
+    training = make_training(gin_file, [*bindings, *([] if is_set else [_ANY_ENVIRONMENT])])
+    from sac_tf.runs import descriptions
+
+    unset = None if is_set else "train.environment"
+    print(descriptions.describe(training.configuration(), unset))
+
+
 def make_distributed(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training":
     """Returns the settings of a distributed run; its programs check them when they start."""
     gin_files.check(gin_file, bindings)
@@ -141,8 +153,7 @@ def make_distributed(gin_file: Sequence[str], bindings: Sequence[str]) -> "Train
 
 def read_training(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training":
     """As `make_training`, without the check for bindings that have no effect."""
-    bound = gin_files.check(gin_file, bindings)
-    if not any(f".{name}".endswith(".train.environment") for name in bound):
+    if not _binds_environment(gin_file, bindings):
         raise ConfigurationError("Give train.environment, by --gin_file or --gin_bindings.")
     import sac_tf.agents.mirrored  # noqa: F401  (registers a configurable)
     from sac_tf.training.train import Training
@@ -210,6 +221,12 @@ def divert_native_output(path: Path) -> None:
     warnings.stream = sys.stderr
     warnings.setFormatter(Formatter("%(levelname)s: %(message)s"))
     logging.set_verbosity(logging.WARNING)
+
+
+def _binds_environment(gin_file: Sequence[str], bindings: Sequence[str]) -> bool:
+    """Returns whether a task is given; raises ConfigurationError as `gin_files.check`."""
+    bound = gin_files.check(gin_file, bindings)
+    return any(f".{name}".endswith(".train.environment") for name in bound)
 
 
 def _help(module: str) -> str:

@@ -1,6 +1,7 @@
 """Trains a policy: starts or resumes the run in --root_dir.
 
 python -m binaries.train --root_dir=runs/cheetah --gin_file=gin_configs/tasks/half_cheetah.gin
+python -m binaries.train --print_config --gin_file=gin_configs/redq.gin   # lists all settings
 """
 
 from pathlib import Path
@@ -10,16 +11,26 @@ from absl import flags
 from . import launch
 
 _ROOT_DIR = launch.DEFINE_path(
-    "root_dir", None, "Folder of the run; an interrupted run there is resumed.", required=True
+    "root_dir", None, "Folder of the run; an interrupted run there is resumed."
 )
 _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file, of your own or shipped")
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
+_PRINT_CONFIG = flags.DEFINE_bool(
+    "print_config",
+    False,
+    "Print every setting with its value, default and description, as a gin file, and exit.",
+)
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
+    if _PRINT_CONFIG.value:
+        launch.print_config(_GIN_FILE.value, _GIN_BINDINGS.value)
+        return 0
+    if _ROOT_DIR.value is None:
+        raise launch.ConfigurationError("Give --root_dir, the folder of the run.")
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
     outcome = launch.make_training(_GIN_FILE.value, _GIN_BINDINGS.value).run(str(root_dir))
     if outcome.stopped_by is not None:

@@ -4,6 +4,7 @@ bindings."""
 import contextlib
 import io
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from sac_tf.errors import ConfigurationError
 _BASE_FILE = "sac.gin"
 _TASKS_FOLDER = "tasks"
 _FOLDER = "gin_configs"
+_IMPORT = re.compile(r"\s*(import|from)\s")
 _PACKAGE = Path(sac_tf.__file__).absolute().parent
 
 SHIPPED = next(
@@ -24,9 +26,6 @@ SHIPPED = next(
     _PACKAGE / _FOLDER,
 )
 """The folder of the shipped gin files: in the installed package, or next to it in a checkout."""
-
-_FOUND = "found: "
-"""Precedes the path of a file in what gin is given, so that gin reads it with `_open`."""
 
 
 def read(files: Sequence[str], bindings: Sequence[str]) -> None:
@@ -42,10 +41,11 @@ def read(files: Sequence[str], bindings: Sequence[str]) -> None:
         two files bind one setting to different values and no binding decides.
     """
     check(files, bindings)
-    paths = [f"{_FOUND}{file.path}" for file in _ordered(files)]
     with _gin_errors():
-        text = _with_found_includes("\n".join(bindings), None)
-        gin.parse_config_files_and_bindings(paths, text.split("\n"))
+        for file in _ordered(files):
+            _parse(file.path, file.path.read_text())
+        _parse(None, "\n".join(bindings))
+        gin.finalize()
 
 
 def check(files: Sequence[str], bindings: Sequence[str]) -> set[str]:
@@ -209,21 +209,24 @@ def _includes(path: Path | None, text: str) -> Iterator[tuple[int, Path]]:
             yield statement.location.line_num, _find_included(statement.filename, path)
 
 
-def _with_found_includes(text: str, path: Path | None) -> str:
-    """Returns a text whose includes lead gin to the files that were found."""
+def _parse(path: Path | None, text: str) -> None:
+    """Passes a text to gin up to its first include, then the included file, and so on: gin itself
+    would look for an included file in the working directory only.
+
+    Lines keep their numbers for gin's errors. Imports are repeated, because they hold for the rest
+    of the file.
+    """
     lines = text.split("\n")
-    for number, included in _includes(path, text):
-        lines[number - 1] = f"include {f'{_FOUND}{included}'!r}"
-    return "\n".join(lines)
-
-
-def _open(name: str) -> _Source:
-    """Opens a file that was found, for gin."""
-    path = Path(name.removeprefix(_FOUND))
-    return _Source(_with_found_includes(path.read_text(), path), path)
-
-
-gin.config.register_file_reader(_open, lambda name: name.startswith(_FOUND))
+    first = 0
+    for number, included in [*_includes(path, text), (len(lines) + 1, None)]:
+        part = [
+            line if first <= index or _IMPORT.match(line) else ""
+            for index, line in enumerate(lines[: number - 1])
+        ]
+        gin.parse_config(_Source("\n".join(part), path))
+        if included is not None:
+            _parse(included, included.read_text())
+        first = number
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ class Evaluator:
         Args:
           environment_id: the task.
           state: holds the policy.
-          episodes: of one evaluation.
+          episodes: number of episodes of one evaluation.
 
         Raises:
           ConfigurationError: a number out of range, or a task that cannot be made.

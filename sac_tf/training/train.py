@@ -66,7 +66,7 @@ class Training:
       evaluation_period: environment steps between two evaluations; there is always one at the end.
       checkpoint_period: environment steps between two checkpoints; there is always one at the end.
       num_environments: training environments stepped together; each counts its own steps.
-      seed: of weights, exploration, environments and batches.
+      seed: random seed of weights, exploration, environments and batches.
       discount: gamma, of one environment step.
       batch_size: transitions in the batch of one update, on all devices together.
       updates_per_step: critic updates per environment step (the UTD ratio).
@@ -75,7 +75,8 @@ class Training:
       state: builds the train state: `TrainState`, or `mirrored_state` on several devices.
       update: compiles the update.
       replay: builds the replay of one process.
-      evaluator, log: build these parts.
+      evaluator: builds what evaluates the policy.
+      log: builds the CSV files, TensorBoard and the progress bar.
       runtime: sets the TensorFlow runtime.
     """
 

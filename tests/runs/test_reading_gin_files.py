@@ -47,15 +47,11 @@ def test_files_are_read_from_general_to_special(write):
 
 def test_other_files_are_read_in_the_order_given(write, monkeypatch):
     given = []
-    monkeypatch.setattr(
-        gin,
-        "parse_config_files_and_bindings",
-        lambda files, bindings: given.extend(file.partition(": ")[2] for file in files),
-    )
+    monkeypatch.setattr(gin, "parse_config", lambda source: given.append(source))
     names = [write(name) for name in ("b.gin", "tasks/y.gin", "a.gin", "sac.gin", "tasks/x.gin")]
     b, y, a, base, x = names
     gin_files.read(names, [])
-    assert given == [base, y, x, b, a]
+    assert [source.name for source in given[:-1]] == [base, y, x, b, a]
 
 
 def test_a_file_may_override_the_files_that_it_includes(write):
@@ -244,6 +240,38 @@ def test_a_missing_include_is_named_with_its_file(tmp_path, write):
     )
 
 
+def test_statements_around_an_include_keep_their_order(write):
+    inner = write("inner.gin", "train.seed = 2", "train.discount = 0.2", "train.batch_size = 2")
+    outer = write(
+        "outer.gin",
+        "import sac_tf.replay.prioritized",
+        "train.environment = 'Toy-v0'",
+        "train.seed = 1",
+        "train.batch_size = (",
+        "    1)",
+        f"include '{inner}'  # overrides the seed",
+        "tables.sampler = @Prioritized",
+        "train.discount = 0.3",
+    )
+    gin_files.read([outer], [])
+    training = Training()
+    assert (training.seed, training.batch_size, training.discount) == (2, 2, 0.3)
+
+
+def test_dynamic_registration_holds_after_an_include(write):
+    inner = write("inner.gin", "train.seed = 2")
+    outer = write(
+        "outer.gin",
+        "from __gin__ import dynamic_registration",
+        "import textwrap",
+        f"include '{inner}'",
+        "textwrap.shorten.width = 7",
+    )
+    gin_files.read([outer], ["train.environment = 'Toy-v0'"])
+    assert gin.query_parameter("textwrap.shorten.width") == 7
+    assert Training().seed == 2
+
+
 def test_files_that_include_each_other_are_refused(write):
     first = write("first.gin", "include 'second.gin'")
     second = write("second.gin", "include 'first.gin'")
@@ -289,5 +317,5 @@ def test_an_error_without_words_names_its_type(monkeypatch):
     def fail(*_):
         raise KeyError
 
-    monkeypatch.setattr(gin, "parse_config_files_and_bindings", fail)
+    monkeypatch.setattr(gin, "parse_config", fail)
     assert _refusal([]) == "gin cannot use this configuration: KeyError"

@@ -26,11 +26,12 @@ def crossq_step(
     """Moves every critic towards a TD target of the critics themselves; Q values and target come
     from one pass over 2B rows (1902.05605, figure 2).
 
-    The pass over (s, a) and (s', a') is in training mode, so batch normalization uses the
-    statistics of both. No gradient flows through the half of (s', a'). The policy that draws a'
-    uses its moving statistics.
+    The pass is in training mode, so batch normalization uses the statistics of (s, a) and (s', a').
+    No gradient flows through the half of (s', a'), whose policy uses moving statistics.
 
-    Args and result: as for `steps.critic_step`.
+    Args: as for `steps.critic_step`, and so is the result.
+      pool: from the Q values of the critics to those of the TD target.
+      value: `losses.soft_value` or `hard_value`.
 
     Raises:
       ConfigurationError: the state has target critics.
