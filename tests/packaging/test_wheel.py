@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,27 +15,23 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = {"sac_tf": "sac_tf", "binaries": "sac_tf/binaries", "gin_configs": "sac_tf/gin_configs"}
 """{folder of the repository: its place in the wheel}."""
 
-OWN_TASK = """
-import gymnasium
-from tests.toy import Counter
+SHORT = [
+    "train.total_steps=60",
+    "train.random_steps=20",
+    "train.evaluation_period=60",
+    "train.checkpoint_period=60",
+    "train.batch_size=8",
+    "update.updates_per_call=1",
+    "actor.hidden_units=(8,)",
+    "critic.hidden_units=(8,)",
+]
 
-gymnasium.register("Reach-v0", Counter, max_episode_steps=5)
-"""
-OWN_GIN_FILE = """
-include "gin_configs/redq.gin"
 
-train.environment = "my_robot:Reach-v0"
-train.total_steps = 60
-train.random_steps = 20
-train.evaluation_period = 60
-train.checkpoint_period = 60
-train.batch_size = 8
-train.updates_per_step = 1
-update.updates_per_call = 1
-sac_steps.critic_steps_per_actor_step = 1
-actor.hidden_units = (8,)
-critic.hidden_units = (8,)
-"""
+def _documented(name):
+    """Returns the content of a file as docs/installation.md shows it."""
+    text = (ROOT / "docs/installation.md").read_text()
+    (block,) = re.findall(rf"^```\w*\n(# {name}\n.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return block
 
 
 def _sources(folder):
@@ -75,7 +72,7 @@ def _run(installed, folder, script, *arguments):
     done = subprocess.run(
         [installed / "bin" / script, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{installed}:{ROOT}"},
+        env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,
     )
@@ -124,17 +121,18 @@ def test_mistakes_of_a_script_exit_with_2(installed, tmp_path):
     )
 
 
-def test_an_own_task_with_an_own_gin_file_trains_from_anywhere(installed, tmp_path):
-    """The gin file includes a shipped one, the task is a module in the working directory."""
-    (tmp_path / "my_robot.py").write_text(OWN_TASK)
-    (tmp_path / "own.gin").write_text(OWN_GIN_FILE)
+def test_the_documented_task_and_gin_file_train(installed, tmp_path):
+    """In an empty folder: the gin file includes a shipped one, the task is a module there."""
+    for name in ("my_robot.py", "reach.gin"):
+        (tmp_path / name).write_text(_documented(name))
+    bindings = [f"--gin_bindings={binding}" for binding in SHORT]
     code, out, err = _run(
-        installed, tmp_path, "sac-tf-train", "--root_dir=run", "--gin_file=own.gin"
+        installed, tmp_path, "sac-tf-train", "--root_dir=run", "--gin_file=reach.gin", *bindings
     )
     assert code == 0, err
     root = tmp_path / "run"
     assert out.splitlines()[-1] == (
         f"Next: sac-tf-evaluate --root_dir={root} --video={root}/policy.mp4"
     )
-    assert "critic.ensemble_size = 10" in (root / "config.gin").read_text()
+    assert "TransitionWriter.rows = @NStepRows" in (root / "config.gin").read_text()
     assert (root / "policy/saved_model.pb").is_file() and (root / "learning_curve.png").is_file()

@@ -23,11 +23,10 @@ def crossq_step(
     loss: losses.CriticLoss = losses.critic_loss,
     minimize: Minimize = optimizers.minimize,
 ) -> tuple[Metrics, tf.Tensor]:
-    """Moves every critic towards a TD target of the critics themselves; Q values and target come
-    from one pass over 2B rows (1902.05605, figure 2).
+    """Moves every critic towards a TD target of the critics themselves (1902.05605, figure 2).
 
-    The pass is in training mode, so batch normalization uses the statistics of (s, a) and (s', a').
-    No gradient flows through the half of (s', a'), whose policy uses moving statistics.
+    Q values and target come from one pass over 2B rows in training mode: batch normalization uses
+    the statistics of both halves. No gradient flows through (s', a'); its policy uses moving ones.
 
     Args: as for `steps.critic_step`, and so is the result.
       pool: from the Q values of the critics to those of the TD target.
