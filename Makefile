@@ -85,4 +85,4 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)
 endef
 
 clean:
-	rm -rf $(VENV) $(VENV)-peers $(VENV)-deploy $(VENV)-docs build *.egg-info
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-deploy $(VENV)-docs $(VENV)-third-party build *.egg-info
