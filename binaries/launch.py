@@ -6,7 +6,6 @@ Imports nothing heavy, so that `--help` and a wrong flag take no time: programs 
 in `main`.
 """
 
-import dataclasses
 import os
 import re
 import sys
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 
 _GIN_TRACE = re.compile(r"In call to configurable '(\w+)'")
 """gin adds this to errors that a configurable raises."""
-
-
+_native_logs: list[Path] = []
+"""Files that take the native output of this process, the newest last."""
 _ANY_ENVIRONMENT = "train.environment = 'Pendulum-v1'"
 _COMMAND = re.compile(r"python -m binaries\.(\w+)")
 
@@ -101,16 +100,34 @@ def exit_code(program: Callable[[], int | None]) -> int:
     except (ConfigurationError, flags.Error) as error:
         return _print_error(error, 2)
     except RunError as error:
+        if error.__cause__ is not None and _native_logs:
+            _log_traceback()
         return _print_error(error, 1)
     except (TypeError, ValueError) as error:
         configurables = _GIN_TRACE.findall(str(error))
         if not configurables:
-            raise
-        # A wrong binding, or a bug of the library: the native log shows where.
-        os.write(2, traceback.format_exc().encode())
+            return _report_unexpected(error)
+        _log_traceback()  # a wrong binding, or a bug of the library
         return _print_error(f"{' > '.join(reversed(configurables))}: {error}", 2)
+    except Exception as error:
+        return _report_unexpected(error)
     except KeyboardInterrupt:
         return _print_error("Interrupted; the last checkpoint, if any, is unchanged.", 130)
+
+
+def _report_unexpected(error: Exception) -> int:
+    """Prints an error that no part of the library expects as one sentence, with the traceback in
+    the native log; re-raises it if there is none. Returns the exit code."""
+    if not _native_logs:
+        raise error
+    _log_traceback()
+    reason = " ".join(str(error).split())
+    sentence = f"Unexpected {type(error).__name__} ({reason}); see {_native_logs[-1]}."
+    return _print_error(sentence, 1)
+
+
+def _log_traceback() -> None:
+    os.write(2, traceback.format_exc().encode())
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:
@@ -159,11 +176,7 @@ def read_training(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training
     from sac_tf.training.train import Training
 
     gin_files.read(gin_file, bindings)
-    training = Training()
-    source = training.initialize_from
-    if not isinstance(source, str):
-        return training
-    return dataclasses.replace(training, initialize_from=str(files.absolute(source)))
+    return Training()
 
 
 def ending(stopped_by: "signal.Signals | None", done: str) -> int:
@@ -202,7 +215,7 @@ def restore_run(root_dir: Path) -> "RestoredRun":
     from sac_tf.runs import restoring
 
     training = read_training([str(config)], [])
-    return restoring.restore(root_dir, training.environment, training.make_acting_state)
+    return restoring.restore(root_dir, training.environment_factory, training.make_acting_state)
 
 
 def divert_native_output(path: Path) -> None:
@@ -217,6 +230,7 @@ def divert_native_output(path: Path) -> None:
     os.dup2(log, 2)
     os.close(log)
     sys.stderr = os.fdopen(terminal, "w", buffering=1)
+    _native_logs.append(path)
     warnings = logging.get_absl_handler().python_handler
     warnings.stream = sys.stderr
     warnings.setFormatter(Formatter("%(levelname)s: %(message)s"))

@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         active = sweep.Sweep(
             runs, _PARALLEL.value or len(os.sched_getaffinity(0)), lock, f"{__package__}.train"
         )
-        with Interrupts() as interrupts:
+        with Interrupts(answers=False) as interrupts:
             active.run(interrupts)
     finished = [run for run in runs if run.is_finished()]
     if interrupts.received is not None:

@@ -1,18 +1,126 @@
-"""Tasks of users, each with one oddity: `tests.tasks:ChangesDirectory-v0` and others."""
+"""Small tasks that behave as users' own environments do: `tests.tasks:LongEpisode-v0`, for example.
+
+`Plain` is well behaved; each of the others has one peculiarity.
+"""
 
 import os
 
 import gymnasium
+import numpy as np
+from gymnasium import spaces
 
-from tests.toy import LENGTH, Counter
+
+class Plain(gymnasium.Env):
+    """A point to be held at 0; 50 steps."""
+
+    observation_space = spaces.Box(-10, 10, (3,), np.float32)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._position = self.np_random.uniform(-1, 1, 3).astype(np.float32)
+        return self._observation(), {}
+
+    def step(self, action):
+        moved = self._position + 0.1 * np.float32(action[0])
+        self._position = np.clip(moved, -10, 10).astype(np.float32)
+        return self._observation(), float(-abs(self._position[0])), False, False, {}
+
+    def _observation(self):
+        return self._position.copy()
 
 
-class ChangesDirectory(Counter):
+class LongEpisode(Plain):
+    """Observes its own step: longer than a short checkpoint period."""
+
+    def reset(self, *, seed=None, options=None):
+        self._step = 0
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        self._step += 1
+        return super().step(action)
+
+    def _observation(self):
+        return np.float32([self._step / 100, self._position[0], 0])
+
+
+class Endless(LongEpisode):
+    """No time limit, never terminates."""
+
+
+class UnevenEnds(Plain):
+    """Terminates at random, so that environments that are stepped together end at different
+    steps."""
+
+    def step(self, action):
+        observation, reward, _, truncated, info = super().step(action)
+        return observation, reward, bool(self.np_random.random() < 0.02), truncated, info
+
+
+class WideObservation(Plain):
+    """80 kB for an observation."""
+
+    observation_space = spaces.Box(-10, 10, (20_000,), np.float32)
+
+    def _observation(self):
+        return np.resize(self._position, 20_000)
+
+
+class _Raises(Plain):
+    """Raises in the step number `last` + 1 of all its instances."""
+
+    count = 0
+    last = 129
+    error: BaseException = RuntimeError("joint 3 is\nout of range")
+
+    def step(self, action):
+        type(self).count += 1
+        if type(self).count > self.last:
+            raise self.error
+        return super().step(action)
+
+
+class JointError(_Raises):
+    pass
+
+
+class ConnectionLost(_Raises):
+    error = ConnectionResetError(104, "Connection reset by peer")
+
+
+class SimulatorTimeout(_Raises):
+    error = TimeoutError("simulator did not answer within 5 s")
+
+
+class SimulatorExits(_Raises):
+    error = SystemExit(3)
+
+
+class ChangesDirectory(Plain):
     """Changes the working directory to find its assets."""
 
     def __init__(self, render_mode=None):
-        super().__init__(render_mode)
+        self.render_mode = render_mode
         os.chdir("/")
 
 
-gymnasium.register("ChangesDirectory-v0", ChangesDirectory, max_episode_steps=LENGTH)
+def _register(cls, limit):
+    name = f"{cls.__name__}-v0"
+    if name not in gymnasium.registry:
+        gymnasium.register(name, cls, max_episode_steps=limit, disable_env_checker=True)
+
+
+for _class, _limit in {
+    Plain: 50,
+    LongEpisode: 1000,
+    Endless: None,
+    UnevenEnds: 150,
+    WideObservation: 50,
+    JointError: 50,
+    ConnectionLost: 50,
+    SimulatorTimeout: 50,
+    SimulatorExits: 50,
+    ChangesDirectory: 5,
+}.items():
+    _register(_class, _limit)

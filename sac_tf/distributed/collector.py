@@ -14,11 +14,14 @@ import numpy as np
 from sac_tf.distributed.connection import Connection, RunDescription, describe_task
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.settings import configuration_of
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.distributed.waiting import with_timeout
+from sac_tf.errors import RunError
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.writer import TransitionWriter
 from sac_tf.runs import folder as names
+from sac_tf.runs.checkpoints import sentence_of
 from sac_tf.runs.configuration import Configuration
+from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import CsvLog, progress_bar, say
 from sac_tf.runs.session import Session, session
 from sac_tf.training.acting import exploring_actions, uniform_actions
@@ -26,6 +29,8 @@ from sac_tf.training.collecting import collect
 from sac_tf.training.train import Training
 from sac_tf.types import Act, EnvironmentSpec, Episode, Nest
 
+_FLUSH_S = 30.0
+"""Timeout of sending the last rows after an error, in seconds."""
 _EPISODE_COLUMNS = ("step", "wall_time", "episode_return", "episode_length", "policy_updates")
 
 
@@ -47,7 +52,7 @@ def run(
       RunError: a server did not come back, or had no room, in time.
     """
     configuration = configuration_of(training)
-    with session(training.runtime) as opened:
+    with locked(folder), session(training.runtime) as opened:
         collector = _Collector(folder, addresses, collector_id, training, configuration, opened)
         collector.go()
         return None if collector.is_complete() else opened.interrupts.received
@@ -73,16 +78,15 @@ class _Collector:
         self._policies: PolicySource | None = None
         entropy = [training.seed, zlib.crc32(collector_id.encode()), time.time_ns()]
         self._seed = np.random.SeedSequence(entropy)
-        self._environment = opened.open(
-            GymnasiumEnvironment(training.environment, training.num_environments)
-        )
+        factory = training.environment_factory
+        self._environment = opened.open(factory.make(training.num_environments))
         spec = self._environment.spec
-        run = RunDescription(describe_task(training.environment, spec), configuration.settings)
+        run = RunDescription(describe_task(factory.title, spec), configuration.settings)
         self._connection = opened.open(Connection(addresses, run, self._is_over))
         self._explore = self._make_actor(spec)
         self._writer = opened.open(self._make_writer(spec))
         self._episodes = opened.open(CsvLog(folder / names.EPISODES, _EPISODE_COLUMNS, math.inf))
-        say(f"Collecting {training.environment} as {collector_id}.")
+        say(f"Collecting {factory.title} as {collector_id}.")
         self._bar = opened.open(progress_bar(None, "collect"))
         self._connection.send_heartbeats(f"collector {collector_id}", self._report)
 
@@ -112,20 +116,39 @@ class _Collector:
             self._policy_source.wait, "the learner's first policy"
         ):
             return
+        try:
+            self._collect()
+        except (Exception, SystemExit) as error:
+            raise RunError(f"{sentence_of(error)} {self._send_rest()}") from error
+        self._flush()
+        reason = "The run is complete" if self.is_complete() else "Stopped"
+        say(f"{reason}: {self._steps:,} steps collected here.")
+
+    def _collect(self) -> None:
         for transition, episodes in collect(self._environment, self._act(), self._new_seed()):
-            self._steps += training.num_environments
             policy = self._policy_source.policy
             ended = [episode.copy for episode in episodes]
             priority = 1.0 if policy is None else policy.new_priority
-            self._writer.add(transition, self._steps, ended, priority=priority)
+            steps = self._steps + self._training.num_environments
+            self._writer.add(transition, steps, ended, priority=priority)
+            self._steps = steps
             self._record(episodes)
             self._policy_source.refresh(self._steps)
             if self._is_over():
-                self._writer.add_unfinished()
-                self._writer.publish()
-                break
-        reason = "The run is complete" if self.is_complete() else "Stopped"
-        say(f"{reason}: {self._steps:,} steps collected here.")
+                return
+
+    def _flush(self) -> None:
+        """Sends the rows of unfinished blocks and windows."""
+        self._writer.add_unfinished()
+        self._writer.publish()
+
+    def _send_rest(self) -> str:
+        """As `_flush`, after an error; returns a sentence on the result."""
+        try:
+            with_timeout(self._flush, _FLUSH_S)
+        except Exception as error:  # must not hide the first one
+            return f"Its last rows could not be sent: {sentence_of(error)}"
+        return f"All {self._steps:,} steps collected here are in the replay."
 
     def is_complete(self) -> bool:
         """Returns whether the learner published its last policy."""

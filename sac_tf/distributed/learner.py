@@ -15,10 +15,10 @@ from sac_tf.distributed.policies import PolicyPublisher
 from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.server_progress import ServerProgress
 from sac_tf.distributed.settings import LearnerSettings, configuration_of
-from sac_tf.environments.gymnasium_environment import spec_of
-from sac_tf.runs import folder
-from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error
+from sac_tf.runs import folder, task_spec
+from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
+from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import RunLog
 from sac_tf.runs.periods import is_due
 from sac_tf.runs.session import Session, session
@@ -45,7 +45,7 @@ def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.S
     configuration = configuration_of(training)
     configuration.refuse_other(Path(root_dir))
     refuse_foreign(Path(root_dir) / folder.POLICY)
-    with session(training.runtime) as opened:
+    with locked(Path(root_dir)), session(training.runtime) as opened:
         _Run(Path(root_dir), addresses, training, configuration, opened).go()
         return opened.interrupts.received
 
@@ -65,13 +65,13 @@ class _Run:
         self._training = training
         self._opened = opened
         self._publication_period = LearnerSettings().publication_period
-        self._spec = spec_of(training.environment)
+        self._spec = task_spec.load_or_make(root_dir, training.environment_factory)
         self._store = CheckpointStore(root_dir / folder.CHECKPOINTS)
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
         self._servers: ServerProgress | None = None
         run = RunDescription(
-            describe_task(training.environment, self._spec), configuration.settings
+            describe_task(training.environment_factory.title, self._spec), configuration.settings
         )
         self._connection = opened.open(Connection(addresses, run, self._is_over))
         clients = self._connection.clients
@@ -82,6 +82,7 @@ class _Run:
         self._replay, self._learner = _make_learner(training, self._spec, clients, self._feeder)
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
+        task_spec.save(root_dir, self._spec)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
             self._log.resume(self._learner.updates, checkpoint)
@@ -102,7 +103,7 @@ class _Run:
     def go(self) -> None:
         """Learns to the end, or to the first signal."""
         self._publish()
-        with saved_on_error(self._root_dir, self._save):
+        with saved_on_error(self._save):
             while not self._is_over():
                 if self._connection.patience(self._feeder.wait, "rows from the replay servers"):
                     self._update()
@@ -128,18 +129,21 @@ class _Run:
             return
         self._log.advance(progress.step - before, self._servers.finished_episodes())
         if is_due(self._log.period, before, progress.step):
-            self._log.metrics(progress.step, metrics, self._servers.kept, self._learner.updates)
-        if is_due(self._training.checkpoint_period, before, progress.step):
+            with writing(self._root_dir):
+                self._log.metrics(progress.step, metrics, self._servers.kept, self._learner.updates)
+        is_checkpoint_due = is_due(self._training.checkpoint_period, before, progress.step)
+        if is_checkpoint_due and self._store.is_affordable():
             self._save()
 
     def _export(self) -> None:
-        export_policy(
-            self._learner.state,
-            self._spec,
-            self._training.environment,
-            self._progress.step,
-            self._root_dir,
-        )
+        with writing(self._root_dir):
+            export_policy(
+                self._learner.state,
+                self._spec,
+                self._training.environment_factory,
+                self._progress.step,
+                self._root_dir,
+            )
 
     def _publish(self, is_last: bool = False) -> None:
         learner = self._learner

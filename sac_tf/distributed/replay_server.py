@@ -15,12 +15,14 @@ from sac_tf.distributed.connection import RunDescription, describe_task
 from sac_tf.distributed.messages import message_tables
 from sac_tf.distributed.settings import ReplayServerSettings, configuration_of
 from sac_tf.distributed.status import RunStatus, counts, one_line
-from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.pinned.reverb_checkpoint import adapt_checkpoint
+from sac_tf.replay.memory import require_memory
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.tables import UNLIMITED, ReplayServer, make_tables
 from sac_tf.runs import folder as names
-from sac_tf.runs.checkpoints import CheckpointStore
+from sac_tf.runs import task_spec
+from sac_tf.runs.checkpoints import CannotSave, CheckpointStore
+from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import say
 from sac_tf.runs.session import session
 from sac_tf.training.train import Training
@@ -44,13 +46,14 @@ def run(root_dir: str, port: int, training: Training) -> signal.Signals | None:
         fit the configuration.
     """
     configuration = configuration_of(training)
-    spec = spec_of(training.environment)
-    description = RunDescription(describe_task(training.environment, spec), configuration.settings)
+    factory = training.environment_factory
+    spec = task_spec.load_or_make(Path(root_dir), factory)
+    description = RunDescription(describe_task(factory.title, spec), configuration.settings)
     tables = make_run_tables(RowPacker(spec).width, training)
-    with session(_no_runtime) as opened:
-        folder = Path(root_dir) / names.REPLAY_SERVER
+    folder = Path(root_dir) / names.REPLAY_SERVER
+    with locked(folder), session(_no_runtime) as opened:
         server = opened.open(_Server(folder, port, training.total_steps, description, tables))
-        say(f"Serving {training.environment} on port {port}.")
+        say(f"Serving {factory.title} on port {port}.")
         while not opened.is_interrupted():
             server.tick()
             time.sleep(_STATUS_PERIOD_S)
@@ -66,7 +69,7 @@ def make_run_tables(width: int, training: Training) -> list[reverb.Table]:
       training: settings of the run.
 
     Raises:
-      ConfigurationError: a number out of range.
+      ConfigurationError: a number out of range, or rows that do not fit into memory.
     """
     settings = ReplayServerSettings()
     samples_per_insert = float(training.updates_per_step * training.batch_size)
@@ -75,7 +78,10 @@ def make_run_tables(width: int, training: Training) -> list[reverb.Table]:
     def limiter(min_size_to_sample: int) -> reverb.rate_limiters.RateLimiter:
         return settings.limits(samples_per_insert, max(min_size_to_sample, random_rows))
 
-    return [make_tables(width, rate_limiter=limiter)[0], *message_tables()]
+    replay = make_tables(width, rate_limiter=limiter)[0]
+    expected_rows = -(-training.total_steps // settings.servers)
+    require_memory(replay.info.max_size, expected_rows, width, copies=1)
+    return [replay, *message_tables()]
 
 
 def _no_runtime() -> None:
@@ -139,7 +145,7 @@ class _Server:
         now = time.monotonic()
         noted = {"inserted": rows.inserted, "gone": self._status.content["rows_gone"]}
         files.write_at_once(self._folder / _ROWS_FILE, json.dumps(noted))
-        if now - self._saved_at > self._period:
+        if now - self._saved_at > self._period and self._store.is_affordable():
             self.save()
         if now - self._summarized_at > _SUMMARY_PERIOD_S:
             self._summarized_at = now
@@ -157,10 +163,8 @@ class _Server:
         self._status.withdraw()
         try:
             self._store.save(rows, lambda folder: self._server.checkpoint(folder / "reverb"))
-        except OSError as error:
-            say(
-                f"Cannot write a checkpoint in {self._folder} ({error}); the last one is unchanged."
-            )
+        except CannotSave as error:
+            say(str(error))
         else:
             self._status.content["checkpoint"] = {"rows": rows, "time": time.time()}
         self._status.publish()

@@ -39,6 +39,34 @@ def softplus() -> Parametrization:
     return Parametrization(tf.math.softplus, lambda alpha: alpha + math.log(-math.expm1(-alpha)))
 
 
+def require_reachable(
+    target_entropy: float,
+    action_dimensions: int,
+    log_volume: float = 0.0,
+    name: str = "Temperature.target_entropy",
+) -> None:
+    """Checks that the entropy of a policy can reach its target; otherwise alpha would grow without
+    end.
+
+    Args:
+      target_entropy: H_target in nats.
+      action_dimensions: A.
+      log_volume: sum of log((high - low) / 2) over the action's bounds; 0 for [-1, 1].
+      name: of the setting, for the message.
+
+    Raises:
+      ConfigurationError: the target is above the entropy of the uniform distribution, the largest
+        of any.
+    """
+    largest = action_dimensions * math.log(2) + log_volume
+    if target_entropy > largest:
+        raise ConfigurationError(
+            f"{name}={target_entropy:g} is above the largest entropy of a policy with "
+            f"{action_dimensions} bounded actions, {largest:.3f}; the usual target is "
+            f"{log_volume - action_dimensions:.3g}."
+        )
+
+
 @gin.configurable
 @dataclasses.dataclass(frozen=True)
 class Temperature:

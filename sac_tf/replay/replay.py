@@ -10,6 +10,7 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.errors import RunError
+from sac_tf.replay.memory import require_memory
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.samplers import ROWS_FILE, fetched_ahead
@@ -59,14 +60,13 @@ class Replay:
         writer: Callable[..., TransitionWriter] = TransitionWriter,
         reader: Callable[..., BatchReader] = BatchReader,
     ):
-        """Starts a Reverb server; raises ConfigurationError if the settings of the table contradict
-        the sampler."""
+        """Starts a Reverb server; raises ConfigurationError if the settings of table and sampler
+        contradict each other, or the memory is too small."""
         self.packer = RowPacker(spec)
         made = tables(self.packer.width)
         self.capacity = made[0].info.max_size
-        checkpoint = None
+        checkpoint = restore_from and restore_from / _REVERB
         if restore_from is not None:
-            checkpoint = restore_from / _REVERB
             expected_rows += _rows_added(restore_from)
         self._server = server(made, staging, checkpoint)
         with contextlib.ExitStack() as on_error:
@@ -82,6 +82,8 @@ class Replay:
             )
             self._reader.check_table(made[0].info)
             reads_queue = self._reader.sampler.reads_queue
+            if not reads_queue:  # else the sampler has checked its copy and Reverb's
+                require_memory(self.capacity, expected_rows, self.packer.width, copies=1)
             clients = [self._server.client]
             self._writer = writer(self.packer, clients, reads_queue, wait_once, discount)
             on_error.pop_all()
@@ -134,11 +136,16 @@ class Replay:
         self._writer.publish()
         self._reader.sampler.synchronize(self.rows_added)
 
+    def end_episodes(self) -> None:
+        """Adds the rows that n-step windows hold back, and publishes all. The next transitions must
+        begin episodes."""
+        self._writer.add_unfinished(priority=self._reader.sampler.new_priority)
+        self.publish()
+
     def save(self, folder: Path) -> None:
         """Writes all rows to the new folder `folder`. The next transitions must begin episodes, as
         after a restart."""
-        self._writer.add_unfinished(priority=self._reader.sampler.new_priority)
-        self.publish()
+        self.end_episodes()
         folder.mkdir()
         (folder / _ROWS_ADDED).write_text(str(self.rows_added))
         self._server.checkpoint(folder / _REVERB)

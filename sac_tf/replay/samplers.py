@@ -9,6 +9,7 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
+from sac_tf.replay.memory import require_memory
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.protocols import Feed
 from sac_tf.replay.tables import COLUMN, QUEUE_TABLE, REPLAY_TABLE, TIMEOUT_S
@@ -49,13 +50,14 @@ class ResidentSampler:
 
         Raises:
           ConfigurationError: in a distributed run, whose learner sees only the rows that it
-            samples.
+            samples; or the rows do not fit into memory.
         """
         if feed is not fetched_ahead or len(addresses) > 1:
             raise ConfigurationError(
                 "BatchReader.sampler=@ResidentSampler keeps a copy of every row, which a "
                 "distributed learner never receives; use @ReverbSampler there."
             )
+        require_memory(capacity, expected_rows, packer.width, copies=2)
         self._packer = packer
         self._generator = generator
         self._capacity = min(capacity, expected_rows)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,21 @@ from pathlib import Path
 import tensorflow as tf
 
 from sac_tf import files
-from sac_tf.errors import Diverged, RunError
+from sac_tf.errors import ConfigurationError, Diverged, RunError
 from sac_tf.runs import folder as names
+
+_CHEAP_S = 2.0
+"""Seconds; a checkpoint that takes less is never skipped."""
+_RATIO = 20
+"""Seconds from the end of a checkpoint to the next one, for each second that it took."""
+
+
+_LONGEST_MESSAGE = 300
+"""Characters of an error of another library that are printed."""
+
+
+class CannotSave(RunError):
+    """A checkpoint could not be written; the existing ones are unchanged."""
 
 
 @dataclasses.dataclass
@@ -38,10 +52,26 @@ class Progress:
 class CheckpointStore:
     """Keeps the last checkpoints of a run, `step-000010000` and so on, in one folder."""
 
-    def __init__(self, folder: Path, keep: int = 2):
-        """Opens `folder`, which `save` creates if it does not exist."""
+    def __init__(self, folder: Path, keep: int = 2, clock: Callable[[], float] = time.monotonic):
+        """Opens `folder`, which `save` creates if it does not exist.
+
+        Args:
+          folder: of the checkpoints.
+          keep: number of checkpoints that are kept.
+          clock: returns seconds.
+        """
         self._folder = folder
         self._keep = keep
+        self._clock = clock
+        self._cost = 0.0
+        self._saved_at = 0.0
+
+    def is_affordable(self) -> bool:
+        """Returns whether a checkpoint now keeps the share of time that goes into checkpoints below
+        5%, if the next one takes as long as the last one. Checkpoints of less than two seconds
+        always are affordable, and so is the first one."""
+        elapsed = self._clock() - self._saved_at
+        return self._cost < _CHEAP_S or elapsed >= _RATIO * self._cost
 
     def save(self, step: int, write: Callable[[Path], None], prefix: str = "step") -> Path:
         """Saves a checkpoint, atomically.
@@ -53,7 +83,24 @@ class CheckpointStore:
           prefix: "step"; `latest` ignores checkpoints with another prefix, which are for debugging.
 
         Returns: the finished checkpoint.
+
+        Raises:
+          CannotSave: the disk is full, for example.
         """
+        started = self._clock()
+        destination = self._folder / f"{prefix}-{step:09d}"
+        try:
+            self._replace(destination, write)
+        except (OSError, tf.errors.OpError) as error:
+            raise CannotSave(
+                f"Cannot write in {self._folder} ({one_line(error)}); its checkpoints are "
+                "unchanged."
+            ) from error
+        self._saved_at = self._clock()
+        self._cost = self._saved_at - started
+        return destination
+
+    def _replace(self, destination: Path, write: Callable[[Path], None]) -> None:
         for left_over in self._folder.glob(".*-*.unfinished"):  # by a save that was killed
             shutil.rmtree(left_over)
 
@@ -62,11 +109,9 @@ class CheckpointStore:
             manifest = files.describe(folder, names.MANIFEST)
             (folder / names.MANIFEST).write_text(json.dumps(manifest, indent=1))
 
-        destination = self._folder / f"{prefix}-{step:09d}"
         files.replace_folder(destination, write_with_manifest)
         for old in self._newest_first()[self._keep :]:
             shutil.rmtree(old)
-        return destination
 
     def latest(self) -> Path | None:
         """Returns the newest intact checkpoint, with a warning for each newer one that is damaged.
@@ -125,22 +170,49 @@ def read_state(state: tf.Module, checkpoint: Path) -> None:
 
 
 @contextmanager
-def saved_on_error(root_dir: Path, save: Callable[[str], Path]) -> Iterator[None]:
-    """Saves a checkpoint by `save(prefix)` if the body raises; a RunError then names its folder.
+def writing(folder: Path) -> Iterator[None]:
+    """Raises RunError, which names `folder`, if files of a run cannot be written by the body. Only
+    such errors say that writing failed: an OSError of a task has other causes."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        raise RunError(f"Cannot write in {folder} ({one_line(error)}).") from error
+
+
+@contextmanager
+def saved_on_error(save: Callable[[str], Path]) -> Iterator[None]:
+    """Saves a checkpoint by `save(prefix)` if the body raises, and names its folder in the error.
 
     The prefix of a diverged state is "diverged": the run resumes from the checkpoint before it.
 
     Raises:
-      RunError: the body raised it, or files cannot be written.
+      RunError: the body raised, whatever it was; its cause is that error.
+      ConfigurationError: the body raised it.
     """
     try:
         yield
-    except OSError as error:
-        raise RunError(
-            f"Cannot write in {root_dir} ({error}); its checkpoints are unchanged."
-        ) from error
-    except Exception as error:
-        kept = save("diverged" if isinstance(error, Diverged) else "step")
-        if isinstance(error, RunError):
-            raise RunError(f"{error} All that was collected is in {kept}.") from error
+    except CannotSave:
         raise
+    except (Exception, SystemExit) as error:
+        try:
+            kept = save("diverged" if isinstance(error, Diverged) else "step")
+        except Exception as second:
+            raise RunError(
+                f"{sentence_of(error)} What was collected since the last checkpoint is lost: "
+                f"{sentence_of(second)}"
+            ) from error
+        if isinstance(error, ConfigurationError):
+            raise
+        raise RunError(f"{sentence_of(error)} All that was collected is in {kept}.") from error
+
+
+def sentence_of(error: BaseException) -> str:
+    """Returns the message of an error of this library, and type and message of any other."""
+    if isinstance(error, ConfigurationError | RunError):
+        return str(error)
+    return f"Unexpected {type(error).__name__} ({one_line(error)})."
+
+
+def one_line(error: BaseException) -> str:
+    """Returns the message of an error on one line of limited length."""
+    return " ".join(str(error).split())[:_LONGEST_MESSAGE]

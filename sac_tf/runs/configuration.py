@@ -18,7 +18,7 @@ from sac_tf.runs import folder
 _MAY_CHANGE = ("train.total_steps",)
 """Settings that a resumed run may change."""
 _PATHS = ("train.initialize_from",)
-"""Settings whose values are paths; `binaries` makes them absolute."""
+"""Settings whose values are paths, which `Training` makes absolute."""
 
 
 @dataclasses.dataclass(frozen=True)

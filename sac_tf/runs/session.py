@@ -1,6 +1,7 @@
 """The session of a program: its TensorFlow runtime, signals, and open resources."""
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -28,13 +29,23 @@ class Session(NamedTuple):
     resources: contextlib.ExitStack
 
     def open(self, resource: Resource) -> Resource:
-        """Returns `resource`, which is closed at the end of the session."""
-        self.resources.callback(resource.close)
+        """Returns `resource`, which is closed at the end of the session. A close that fails is
+        reported and does not hide how the program ended."""
+        self.resources.callback(_close, resource)
         return resource
 
     def is_interrupted(self) -> bool:
         """Returns whether a signal was received."""
         return self.interrupts.received is not None
+
+
+def _close(resource: Closable) -> None:
+    try:
+        resource.close()
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        name = type(resource).__name__
+        logging.warning("Closing %s raised %s (%s).", name, type(error).__name__, reason)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from tf_agents.utils import common
 
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.errors import ConfigurationError, require_count, require_number
-from sac_tf.networks.temperature import Temperature
+from sac_tf.networks.temperature import Temperature, require_reachable
 from sac_tf.tf_agents import specs
 from sac_tf.tf_agents.networks import (
     ActorNetwork,
@@ -163,8 +163,6 @@ def train_state(
       ConfigurationError: a number out of range, or an unknown optimizer class.
     """
     spec = specs.environment_spec(observation_spec, action_spec)
-    if target_entropy is None:
-        target_entropy = specs.log_volume(action_spec) - spec.action_dimensions
     actor, critic, target_critic = networks
     named = zip(_OPTIMIZERS, optimizers, strict=True)
     makers = {name: optimizer_factory(name, optimizer) for name, optimizer in named}
@@ -175,19 +173,26 @@ def train_state(
         actor=lambda *_: actor,
         critic=lambda *_: critic,
         target_critic=lambda *_: target_critic,
-        temperature=_temperature(initial_log_alpha, target_entropy),
+        temperature=_temperature(initial_log_alpha, target_entropy, action_spec),
         distribution=lambda distributions: PolicyDistribution(distributions, action_spec),
         **makers,
     )
 
 
-def _temperature(initial_log_alpha: Any, target_entropy: Any) -> Callable[[], Temperature]:
+def _temperature(
+    initial_log_alpha: Any, target_entropy: Any, action_spec: Nest
+) -> Callable[[], Temperature]:
+    log_volume = specs.log_volume(action_spec)
+    actions = sum(leaf.shape.num_elements() for leaf in tf.nest.flatten(action_spec))
+    if target_entropy is None:
+        target_entropy = log_volume - actions
     initial_log_alpha = number(
         "initial_log_alpha", initial_log_alpha, lambda x: abs(x) < 80, wanted="between -80 and 80"
     )
     target_entropy = number(
         "target_entropy", target_entropy, math.isfinite, wanted="a finite number or None"
     )
+    require_reachable(target_entropy, actions, log_volume, name="target_entropy")
     initial_alpha = math.exp(initial_log_alpha)
     return functools.partial(Temperature, initial_alpha, target_entropy=target_entropy)
 

@@ -11,6 +11,9 @@ from tf_agents.utils import common, nest_utils
 from sac_tf.errors import ConfigurationError
 from sac_tf.types import EnvironmentSpec, Nest
 
+_UNBOUNDED = 1e38
+"""Bounds from here on mean that there is none: the largest float32 is 3.4e38."""
+
 
 def tensor_specs(time_step_spec: ts.TimeStep, action_spec: Nest) -> tuple[ts.TimeStep, Nest]:
     """Returns both as tensor specs.
@@ -49,13 +52,7 @@ def environment_spec(observation_spec: Nest, action_spec: Nest) -> EnvironmentSp
         path or "observation": tf.TensorSpec(leaf.shape, tf.float32, path or "observation")
         for path, leaf in nest_utils.flatten_with_joined_paths(observation_spec)
     }
-    low, high = action_bounds(action_spec)
-    return EnvironmentSpec(
-        observation=_unwrap_single(inputs),
-        action=tf.TensorSpec([low.size], tf.float32, "action"),
-        action_low=low,
-        action_high=high,
-    )
+    return EnvironmentSpec.of_arrays(_unwrap_single(inputs), *action_bounds(action_spec))
 
 
 def network_inputs(observation: Nest) -> Nest:
@@ -107,9 +104,11 @@ def _check_action(spec: Any) -> None:
         raise ConfigurationError(
             f"action_spec must be bounded (a BoundedTensorSpec or BoundedArraySpec), got {spec}."
         )
-    with np.errstate(over="ignore"):
-        width = np.float32(spec.maximum) - np.float32(spec.minimum)
-    if not np.all(np.isfinite(width) & (width > 0)):
+    is_bounded = (np.abs(spec.minimum) < _UNBOUNDED) & (np.abs(spec.maximum) < _UNBOUNDED)
+    if not np.all(is_bounded & (spec.minimum < spec.maximum)):
         raise ConfigurationError(
-            f"action_spec must have finite bounds, minimum below maximum, got {spec}."
+            f"action_spec must have finite bounds, minimum below maximum, got {spec}; give the "
+            "environment bounds with suite_gymnasium.load(..., gym_env_wrappers=[lambda env: "
+            "gymnasium.wrappers.TransformAction(env, lambda action: action, "
+            f"gymnasium.spaces.Box(-1, 1, {tuple(spec.shape.as_list())}))])."
         )

@@ -7,12 +7,12 @@ from typing import Any
 import gin
 import gymnasium
 import numpy as np
-import tree
 from tf_agents.environments import batched_py_environment, py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.tf_agents.border import Border
 from sac_tf.types import Nest
 
 GymWrapper = Callable[[gymnasium.Env], gymnasium.Env]
@@ -83,6 +83,7 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
         self._seed = seed
         self._observation_spec = _spec(environment.observation_space, "observation")
         self._action_spec = _spec(environment.action_space, "action")
+        self._border = Border(environment, self._observation_spec)
         self._info: dict[str, Any] | None = None
 
     @property
@@ -125,23 +126,17 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
     def _reset(self) -> ts.TimeStep:
         seed = self._seed
         self._seed = None
-        observation, self._info = self._environment.reset(seed=seed)
-        return ts.restart(self._cast(observation))
+        observation, self._info = self._border.reset(seed)
+        return ts.restart(observation)
 
     def _step(self, action: Nest) -> ts.TimeStep:
         action = _to_space(action, self._environment.action_space)
-        observation, reward, terminated, truncated, self._info = self._environment.step(action)
-        observation = self._cast(observation)
-        reward = np.float32(reward)
+        observation, reward, terminated, truncated, self._info = self._border.step(action)
         if terminated:
             return ts.termination(observation, reward)
         if truncated:
             return ts.truncation(observation, reward, self._discount)
         return ts.transition(observation, reward, self._discount)
-
-    def _cast(self, observation: Nest) -> Nest:
-        specs = self._observation_spec
-        return tree.map_structure_up_to(specs, _cast_leaf, specs, observation)
 
 
 def _make(name: str, max_episode_steps: int | None, arguments: dict[str, Any]) -> gymnasium.Env:
@@ -152,11 +147,12 @@ def _make(name: str, max_episode_steps: int | None, arguments: dict[str, Any]) -
         if separator:
             importlib.import_module(module)
         return gymnasium.make(name, max_episode_steps=max_episode_steps, **arguments)
-    except (gymnasium.error.Error, ImportError, AssertionError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise ConfigurationError(
             f"environment_name={name!r} cannot be made by Gymnasium ({reason}). "
-            "Give a registered id, or module:id if importing a module registers it."
+            "Give a registered id, or module:id if importing a module registers it, and the "
+            "arguments of its constructor in gym_kwargs."
         ) from error
 
 
@@ -191,10 +187,6 @@ def _spec(space: gymnasium.Space, name: str) -> Nest:
     raise ConfigurationError(
         f"The {name} space {space} has no array spec; wrap the environment (gym_env_wrappers)."
     )
-
-
-def _cast_leaf(spec: array_spec.ArraySpec, leaf: Any) -> np.ndarray:
-    return np.asarray(leaf, spec.dtype)
 
 
 def _to_space(action: Nest, space: gymnasium.Space) -> Any:

@@ -1,8 +1,8 @@
 """The single-process training loop: collect, learn, evaluate, log, checkpoint, resume."""
 
 import dataclasses
+import functools
 import math
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,14 +12,16 @@ import numpy as np
 from sac_tf.agents.sac.state import MakeState, TrainState
 from sac_tf.agents.update import Update, make_update
 from sac_tf.environments.environment import Environment
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.environments.factory import EnvironmentFactory, Task
 from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.files import absolute
 from sac_tf.replay.replay import Replay
-from sac_tf.runs import folder
-from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error
+from sac_tf.runs import folder, task_spec
+from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
+from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import RunLog, evaluated_return, say
-from sac_tf.runs.periods import is_due
+from sac_tf.runs.periods import CheckpointPeriods, is_due
 from sac_tf.runs.runtime import free_closed_runs, set_runtime
 from sac_tf.runs.session import Session, session
 from sac_tf.seeds import seed_at_step
@@ -30,27 +32,13 @@ from sac_tf.training.collecting import collect
 from sac_tf.training.evaluate import Evaluator
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.learner import Learner, save_run
+from sac_tf.training.outcome import Outcome
 from sac_tf.types import EnvironmentSpec, Episode, Evaluation, Nest, Transition
 
 _TRAINING = 0
 _EVALUATION = 1
 _EXPLORATION = 2
 """Streams of random numbers: training environments, evaluation environments, random actions."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """The result of `Training.run`.
-
-    Attributes:
-      step: environment steps done, over all restarts.
-      evaluation: the last one of this call; None if there was none.
-      stopped_by: the signal that interrupted the run; None if it completed.
-    """
-
-    step: int
-    evaluation: Evaluation | None
-    stopped_by: signal.Signals | None
 
 
 @gin.configurable("train")
@@ -60,11 +48,13 @@ class Training:
     share them.
 
     Attributes:
-      environment: Gymnasium id, or module:id.
+      environment: Gymnasium id, module:id, module:function, or in Python a function that returns a
+        `gymnasium.Env`.
       total_steps: environment steps in all; raise it to continue a complete run.
       random_steps: steps with uniformly random actions, before the policy acts and learning starts.
       evaluation_period: environment steps between two evaluations; there is always one at the end.
       checkpoint_period: environment steps between two checkpoints; there is always one at the end.
+        Each starts new episodes, and waits for the end of one in every environment.
       num_environments: training environments stepped together; each counts its own steps.
       seed: random seed of weights, exploration, environments and batches.
       discount: gamma, of one environment step.
@@ -72,6 +62,7 @@ class Training:
       updates_per_step: critic updates per environment step (the UTD ratio).
       initialize_from: folder of another run to start from (fine-tuning); None starts from scratch.
       initialization: f(initialize_from), what is copied from that run.
+      environments: makes the environments of the task.
       state: builds the train state: `TrainState`, or `mirrored_state` on several devices.
       update: compiles the update.
       replay: builds the replay of one process.
@@ -80,7 +71,7 @@ class Training:
       runtime: sets the TensorFlow runtime.
     """
 
-    environment: str = gin.REQUIRED
+    environment: Task = gin.REQUIRED
     total_steps: int = 1_000_000
     random_steps: int = 5_000
     evaluation_period: int = 10_000
@@ -92,6 +83,7 @@ class Training:
     updates_per_step: float = 1.0
     initialize_from: str | None = None
     initialization: Callable[..., Initialization] = Initialization
+    environments: Callable[[Task], EnvironmentFactory] = EnvironmentFactory
     state: MakeState = TrainState
     update: Callable[..., Update] = make_update
     replay: Callable[..., Replay] = Replay
@@ -100,9 +92,16 @@ class Training:
     runtime: Callable[[], None] = set_runtime
 
     def __post_init__(self) -> None:
-        if not isinstance(self.environment, str):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # NumPy's numbers are written as Python's
+                object.__setattr__(self, field.name, value.item())
+        if isinstance(self.initialize_from, str):
+            object.__setattr__(self, "initialize_from", str(absolute(self.initialize_from)))
+        if not isinstance(self.environment, str) and not callable(self.environment):
             raise ConfigurationError(
-                f"train.environment must be a string, got {self.environment!r}."
+                "train.environment must be the id of a task or a function that makes it, got "
+                f"{self.environment!r}."
             )
         for name in ("total_steps", "evaluation_period", "checkpoint_period", "num_environments"):
             require_count(f"train.{name}", getattr(self, name))
@@ -123,15 +122,16 @@ class Training:
         """Trains in the folder `root_dir`, from its last checkpoint if it has one.
 
         Raises:
-          ConfigurationError: a setting that cannot work; nothing was run.
+          ConfigurationError: a setting that cannot work, or another process trains in the folder;
+            nothing was run.
           RunError: a failure while running; the message names the checkpoint that was saved.
         """
-        path = Path(root_dir)
+        path = absolute(root_dir)  # a task may change the working directory
         configuration = self.configuration()
         configuration.refuse_other(path)
         refuse_foreign(path / folder.POLICY)
         try:
-            with session(self.runtime) as opened:
+            with locked(path), session(self.runtime) as opened:
                 return _Run(self, path, configuration, opened).go()
         finally:
             free_closed_runs()
@@ -139,7 +139,21 @@ class Training:
     def configuration(self) -> Configuration:
         """Returns all settings of the run; raises ConfigurationError if one has no effect."""
         ignored = {"initialization"} if self.initialize_from is None else set()
-        return Configuration.of([self], {"train": ignored})
+        return Configuration.of([self.named()], {"train": ignored})
+
+    def named(self) -> "Training":
+        """Returns these settings with the name of the task instead of a function that makes it, as
+        files have them."""
+        return dataclasses.replace(self, environment=self.environment_factory.title)
+
+    @functools.cached_property
+    def environment_factory(self) -> EnvironmentFactory:
+        """Makes the environments of the task."""
+        return self.environments(self.environment)
+
+    def make_evaluation_environment(self, num_environments: int) -> Environment:
+        """Returns environments for evaluation."""
+        return self.environment_factory.make(num_environments, is_evaluation=True)
 
     def make_state(self, spec: EnvironmentSpec) -> TrainState:
         """Returns a new train state for a task."""
@@ -164,17 +178,23 @@ class _Run:
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
         self._environment: Environment = opened.open(
-            GymnasiumEnvironment(settings.environment, settings.num_environments)
+            settings.environment_factory.make(settings.num_environments)
         )
+        spec = self._environment.spec
+        task_spec.refuse_other(root_dir, settings.environment_factory.title, spec)
+        self._periods = CheckpointPeriods(settings.checkpoint_period, self._environment, say)
         source = self._source(checkpoint)
         self._learner = self._make_learner(source, checkpoint)
         if source is not None:
             say(source.apply(self._learner))
         state = self._learner.state
-        self._explore = exploring_actions(state, self._environment.spec, settings.num_environments)
-        self._evaluator = opened.open(settings.evaluator(settings.environment, state))
+        self._explore = exploring_actions(state, spec, settings.num_environments)
+        self._evaluator = opened.open(
+            settings.evaluator(settings.make_evaluation_environment, state)
+        )
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
+        task_spec.save(root_dir, spec)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
             self._log.resume(self._learner.updates, checkpoint)
@@ -225,28 +245,37 @@ class _Run:
         """Runs to the end, or to the first signal."""
         settings = self._settings
         progress = self._progress
-        with saved_on_error(self._root_dir, self._save):
-            while progress.step < settings.total_steps and not self._opened.is_interrupted():
-                self._run_to_checkpoint()
-                self._save()
+        with saved_on_error(self._save):
+            is_over = self._is_over()
+            while not is_over:
+                self._run_period()
+                self._learner.replay.end_episodes()
+                is_over = self._is_over()  # once: a signal may come at any moment
+                if is_over or self._store.is_affordable():
+                    self._save()
             if not self._opened.is_interrupted():
-                export_policy(
-                    self._learner.state,
-                    self._environment.spec,
-                    settings.environment,
-                    progress.step,
-                    self._root_dir,
-                )
+                with writing(self._root_dir):
+                    export_policy(
+                        self._learner.state,
+                        self._environment.spec,
+                        settings.environment_factory,
+                        progress.step,
+                        self._root_dir,
+                    )
         return Outcome(progress.step, self._evaluation, self._opened.interrupts.received)
 
-    def _run_to_checkpoint(self) -> None:
-        """Collects and learns until a checkpoint is due.
+    def _is_over(self) -> bool:
+        return self._progress.step >= self._settings.total_steps or self._opened.is_interrupted()
+
+    def _run_period(self) -> None:
+        """Collects and learns to the end of a checkpoint period.
 
         Every checkpoint period starts with new episodes and its own seeds. So a resumed run does
         exactly what an uninterrupted run does, and no simulator state has to be saved.
         """
         settings = self._settings
         progress = self._progress
+        self._periods.begin(progress.step)
         metrics: dict[str, float] = {}
         for transition, episodes in self._experience():
             before = progress.step
@@ -257,13 +286,12 @@ class _Run:
             self._log.advance(settings.num_environments, episodes)
             if is_due(self._log.period, before, progress.step):
                 size = self._learner.replay.size
-                self._log.metrics(progress.step, metrics, size, self._learner.updates)
+                with writing(self._root_dir):
+                    self._log.metrics(progress.step, metrics, size, self._learner.updates)
             is_last = progress.step >= settings.total_steps
             if is_last or is_due(settings.evaluation_period, before, progress.step):
                 self._evaluate()
-            if is_last or is_due(settings.checkpoint_period, before, progress.step):
-                return
-            if self._opened.is_interrupted():
+            if self._periods.is_over(progress.step, ended) or self._is_over():
                 return
 
     def _experience(self) -> Iterator[tuple[Transition, list[Episode]]]:
@@ -281,7 +309,8 @@ class _Run:
 
     def _evaluate(self) -> None:
         self._evaluation = self._evaluator.evaluate(self._seed(_EVALUATION))
-        self._log.evaluation(self._progress.step, self._evaluation)
+        with writing(self._root_dir):
+            self._log.evaluation(self._progress.step, self._evaluation)
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
@@ -293,8 +322,12 @@ class _Run:
 
 
 def export_policy(
-    state: TrainState, spec: EnvironmentSpec, environment_id: str, step: int, root_dir: Path
+    state: TrainState,
+    spec: EnvironmentSpec,
+    factory: EnvironmentFactory,
+    step: int,
+    root_dir: Path,
 ) -> None:
     """Writes the final policy of a run into its folder, with its return at `step`."""
-    description = PolicySpec.of(environment_id, spec, step, evaluated_return(root_dir, step))
-    export(state, spec, description, root_dir / folder.POLICY)
+    description = PolicySpec(factory.as_json(), spec, step, evaluated_return(root_dir, step))
+    export(state, description, root_dir / folder.POLICY)

@@ -1,12 +1,17 @@
 """Programs as a user starts them: exit codes, files, output, and a policy that has learned."""
 
+import contextlib
 import csv
+import io
 import resource
 import signal
 import time
 
 import pytest
 
+from binaries import launch
+from sac_tf.errors import RunError
+from sac_tf.runs.lock import locked
 from tests.binaries.running import SHORT, call_program, run_program, start_program
 
 
@@ -181,6 +186,50 @@ def test_sigterm_writes_a_checkpoint(tmp_path):
     assert process.returncode == 128 + signal.SIGTERM, err
     assert "Stopped by SIGTERM at step" in out.splitlines()[-1] and "Traceback" not in err
     assert "Rerun the same command to resume." in out.splitlines()[-1]
+
+
+def test_a_folder_in_use_is_read_and_not_trained_in(finished, tmp_path):
+    root = finished[0]
+    with locked(root):
+        code, out, err = call_program("train", f"--root_dir={root}", *SHORT)
+        assert (code, out) == (2, "") and err.startswith(f"{root} is in use by process ")
+        assert len(_lines(err)) == 1
+        for program, arguments in {
+            "evaluate": ["--root_dir={root}", "--episodes=1"],
+            "plot": ["{root}", "--output={tmp}/curve.png"],
+            "export_policy": ["--root_dir={root}", "--export_dir={tmp}/policy"],
+        }.items():
+            filled = [argument.format(root=root, tmp=tmp_path) for argument in arguments]
+            code, _, err = call_program(program, *filled)
+            assert code == 0, (program, err)
+
+
+def _raise(error, cause=None):
+    raise error from cause
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "printed"),
+    [
+        (KeyError("lost\nkey"), None, "Unexpected KeyError ('lost\\nkey'); see {log}.\n"),
+        (RunError("The task broke."), ZeroDivisionError("why"), "The task broke.\n"),
+    ],
+)
+def test_a_traceback_is_in_the_native_log(tmp_path, monkeypatch, capfd, error, cause, printed):
+    """And not on the screen, which shows one sentence."""
+    log = tmp_path / "native.log"
+    screen = io.StringIO()
+    monkeypatch.setattr(launch, "_native_logs", [log])
+    with contextlib.redirect_stderr(screen):
+        assert launch.exit_code(lambda: _raise(error, cause)) == 1
+    assert screen.getvalue() == printed.format(log=log)
+    logged = capfd.readouterr().err  # file descriptor 2
+    assert "Traceback" in logged and type(cause or error).__name__ in logged
+
+
+def test_an_unexpected_error_without_native_log_is_raised():
+    with pytest.raises(KeyError):
+        launch.exit_code(lambda: _raise(KeyError("lost")))
 
 
 def test_full_disk_is_one_sentence(tmp_path):

@@ -127,10 +127,10 @@ def test_full_disk_keeps_the_status(start, monkeypatch, capsys):
     def fail(*_):
         raise OSError("no space")
 
-    monkeypatch.setattr(server._store, "save", fail)
+    monkeypatch.setattr(server._server, "checkpoint", fail)
     server.save()
     out = capsys.readouterr().out
-    assert "Cannot write a checkpoint in" in out and "(no space); the last one is unchanged" in out
+    assert "Cannot write in" in out and "(no space); its checkpoints are unchanged" in out
     assert "checkpoint" not in look(address)
 
 

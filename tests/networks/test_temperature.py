@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from sac_tf.agents.sac.losses import alpha_loss, log_alpha_loss
 from sac_tf.errors import ConfigurationError
-from sac_tf.networks.temperature import Temperature, exponential, softplus
+from sac_tf.networks.temperature import Temperature, exponential, require_reachable, softplus
 
 
 @pytest.mark.parametrize("parametrization", [exponential, softplus])
@@ -51,6 +51,29 @@ def test_one_bound_does_not_limit_the_other_side(parametrization):
         for value, expected in ((-1e4, far_down), (1e4, far_up)):
             alpha = float(temperature.alpha(parameter.constraint(tf.constant(value))))
             assert alpha == pytest.approx(expected) or (expected == np.inf and alpha >= 1e4)
+
+
+@pytest.mark.parametrize(
+    ("target", "actions", "log_volume", "is_reachable"),
+    [
+        (0.69, 1, 0.0, True),
+        (0.70, 1, 0.0, False),
+        (-1.0, 1, 0.0, True),
+        (4.15, 6, 0.0, True),  # 6 log 2 = 4.159
+        (4.17, 6, 0.0, False),
+        (2.07, 3, 0.0, True),
+        (2.09, 3, 0.0, False),
+        (2.09, 3, 0.1, True),
+        (1.9, 3, -0.2, False),
+    ],
+)
+def test_a_target_above_the_uniform_entropy_is_refused(target, actions, log_volume, is_reachable):
+    if is_reachable:
+        require_reachable(target, actions, log_volume)
+        return
+    largest = f"{actions * np.log(2) + log_volume:.3f}"
+    with pytest.raises(ConfigurationError, match=f"target_entropy={target:g} is .*{largest};"):
+        require_reachable(target, actions, log_volume)
 
 
 def test_target_entropy_is_a_number_or_a_factor_of_minus_a():

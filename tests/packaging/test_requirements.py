@@ -30,9 +30,17 @@ def _pins(python):
     ]
     return {
         canonicalize_name(one.name): str(one.specifier).removeprefix("==")
-        for one in _requirements(lines)
-        if one.marker is None or one.marker.evaluate({"python_version": python})
+        for one in _on(python, _requirements(lines))
     }
+
+
+def _on(python, requirements):
+    """Returns the requirements that hold for a version of Python."""
+    return [
+        one
+        for one in requirements
+        if one.marker is None or one.marker.evaluate({"python_version": python})
+    ]
 
 
 def _ranges():
@@ -42,10 +50,11 @@ def _ranges():
 
 
 def _refused(requirements, python):
+    """Returns the requirements that the tested version of their package does not meet."""
     pins = _pins(python)
     return [
         f"{one}: {pins.get(canonicalize_name(one.name))}"
-        for one in requirements
+        for one in _on(python, requirements)
         if not one.specifier.contains(pins.get(canonicalize_name(one.name), ""))
     ]
 

@@ -7,14 +7,16 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.agents.sac.state import TrainState
-from sac_tf.errors import Diverged, RunError
+from sac_tf.errors import ConfigurationError, Diverged, RunError
 from sac_tf.networks.critic import make_critic
 from sac_tf.runs.checkpoints import (
+    CannotSave,
     CheckpointStore,
     Progress,
     is_intact,
     read_state,
     saved_on_error,
+    writing,
 )
 
 
@@ -79,7 +81,7 @@ def test_a_save_that_fails_changes_nothing(store, tmp_path):
         _write("half")(folder)
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(CannotSave, match="disk full"):
         store.save(2, fail)
     assert store.latest() == good and is_intact(good)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [good.name]
@@ -94,6 +96,23 @@ def test_files_of_a_killed_save_are_removed(store, tmp_path):
         "step-000000001",
         "step-000000003",
     ]
+
+
+@pytest.mark.parametrize(
+    ("cost", "elapsed", "expected"),
+    [(1.9, 0, True), (3, 59, False), (3, 60, True), (120, 2399, False), (120, 2401, True)],
+)
+def test_checkpoints_take_less_than_5_percent_of_the_time(tmp_path, cost, elapsed, expected):
+    now = [100.0]
+    store = CheckpointStore(tmp_path, clock=lambda: now[0])
+    assert store.is_affordable()
+
+    def write(folder):
+        now[0] += cost
+
+    store.save(1, write)
+    now[0] += elapsed
+    assert store.is_affordable() == expected
 
 
 def test_other_prefixes_are_not_resumed(store):
@@ -126,35 +145,68 @@ def test_other_variables_are_refused_in_one_sentence(spec, tmp_path, other):
         read_state(state(), tmp_path)
 
 
-def _saved(tmp_path, error):
+def _saved(tmp_path, error, save_error=None):
     """Returns what is raised instead of `error`, and the prefixes of saved checkpoints."""
     prefixes = []
 
     def save(prefix):
         prefixes.append(prefix)
+        if save_error is not None:
+            raise save_error
         return tmp_path / f"{prefix}-000000007"
 
-    with pytest.raises(Exception) as caught, saved_on_error(tmp_path, save):
+    with pytest.raises(Exception) as caught, saved_on_error(save):
         raise error
     return caught.value, prefixes
 
 
 @pytest.mark.parametrize(
-    ("error", "prefix"),
-    [(RunError("Reverb is gone."), "step"), (Diverged("loss is nan."), "diverged")],
+    ("error", "prefix", "words"),
+    [
+        (RunError("Reverb is gone."), "step", "Reverb is gone."),
+        (Diverged("loss is nan."), "diverged", "loss is nan."),
+        (ZeroDivisionError("by\nzero"), "step", "Unexpected ZeroDivisionError (by zero)."),
+        (TimeoutError("5 s"), "step", "Unexpected TimeoutError (5 s)."),
+        (ConnectionResetError(104, "reset"), "step", "Unexpected ConnectionResetError ("),
+        (SystemExit(3), "step", "Unexpected SystemExit (3)."),
+    ],
 )
-def test_a_failure_saves_a_checkpoint_and_names_it(tmp_path, error, prefix):
+def test_a_failure_saves_a_checkpoint_and_names_it(tmp_path, error, prefix, words):
     raised, prefixes = _saved(tmp_path, error)
-    assert isinstance(raised, RunError) and prefixes == [prefix]
-    assert str(raised) == f"{error} All that was collected is in {tmp_path}/{prefix}-000000007."
+    assert type(raised) is RunError and raised.__cause__ is error and prefixes == [prefix]
+    assert str(raised).startswith(words)
+    assert str(raised).endswith(f". All that was collected is in {tmp_path}/{prefix}-000000007.")
 
 
-def test_an_unexpected_error_saves_and_is_raised_unchanged(tmp_path):
-    error = ZeroDivisionError("division by zero")
+def test_a_configuration_error_saves_and_is_raised_unchanged(tmp_path):
+    error = ConfigurationError("export.format is unknown.")
     assert _saved(tmp_path, error) == (error, ["step"])
 
 
-def test_a_disk_that_fails_is_not_written_again(tmp_path):
-    raised, prefixes = _saved(tmp_path, OSError("disk full"))
-    assert isinstance(raised, RunError) and prefixes == []
-    assert str(raised) == f"Cannot write in {tmp_path} (disk full); its checkpoints are unchanged."
+def test_a_failure_to_save_does_not_hide_the_first_one(tmp_path):
+    raised, _ = _saved(tmp_path, RunError("Joint 3 broke."), OSError("disk full"))
+    assert str(raised) == (
+        "Joint 3 broke. What was collected since the last checkpoint is lost: "
+        "Unexpected OSError (disk full)."
+    )
+
+
+def test_a_checkpoint_that_failed_is_not_written_again(store, tmp_path):
+    def fail(folder):
+        raise OSError("disk full")
+
+    with pytest.raises(CannotSave) as caught:
+        store.save(1, fail)
+    raised, prefixes = _saved(tmp_path, caught.value)
+    assert raised is caught.value and prefixes == []
+    place = tmp_path / "checkpoints"
+    assert str(raised) == f"Cannot write in {place} (disk full); its checkpoints are unchanged."
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("disk full"), tf.errors.ResourceExhaustedError(None, None, "disk full")]
+)
+def test_another_file_that_cannot_be_written_is_named(tmp_path, error):
+    words = f"^Cannot write in {tmp_path} .*disk full"
+    with pytest.raises(RunError, match=words), writing(tmp_path):
+        raise error

@@ -45,7 +45,21 @@ def test_slow_bfloat16_products_are_refused(monkeypatch):
         runtime.set_runtime(bfloat16_products=True)
 
 
-def test_thread_counts_that_come_too_late_are_refused():
+def test_default_thread_counts_that_come_too_late_are_reported(monkeypatch, capsys):
+    def refuse(number):
+        raise RuntimeError("cannot be modified after initialization")
+
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", refuse)
+    runtime.set_runtime()  # the same counts are in use
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 0)
+    runtime.set_runtime()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("TensorFlow has run in this process with intra_op=0 and inter_op=2")
+    assert "runs with the same seed may differ in the last bits" in line
+
+
+def test_other_thread_counts_that_come_too_late_are_refused():
     tf.constant(1.0)
     with pytest.raises(ConfigurationError, match=r"set_runtime.intra_op=3 .* come too late"):
         runtime.set_runtime(intra_op=3)

@@ -1,5 +1,6 @@
 """The session of a program: resources are closed in any case, newest first."""
 
+import contextlib
 import os
 import signal
 
@@ -41,7 +42,9 @@ def test_resources_are_closed_when_building_fails():
     assert closed == ["b", "a"]
 
 
-def test_a_close_that_fails_does_not_stop_the_others():
+@pytest.mark.parametrize("raised", [None, ZeroDivisionError])
+def test_a_close_that_fails_is_reported(caplog, raised):
+    """And neither stops the others nor hides another error."""
     closed = []
 
     class _Broken(_Resource):
@@ -49,10 +52,14 @@ def test_a_close_that_fails_does_not_stop_the_others():
             super().close()
             raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"), session(_nothing) as opened:
+    expected = pytest.raises(raised) if raised else contextlib.nullcontext()
+    with expected, session(_nothing) as opened:
         opened.open(_Resource("a", closed))
         opened.open(_Broken("b", closed))
+        if raised:
+            raise raised
     assert closed == ["b", "a"]
+    assert caplog.messages == ["Closing _Broken raised OSError (disk full)."]
 
 
 def test_the_runtime_is_set_before_anything_is_opened():

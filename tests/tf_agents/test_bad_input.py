@@ -32,6 +32,8 @@ def bounded(minimum, maximum, dtype=tf.float32):
         ({"target_update_tau": 0.0}, "target_update_tau must be .*got 0.0"),
         ({"target_update_period": 0}, "target_update_period must be .*got 0"),
         ({"target_entropy": np.nan}, "target_entropy must be .*got nan"),
+        # Two actions in [-2, 0.5]: 2 log 2.5 = 1.833.
+        ({"target_entropy": 1.84}, "target_entropy=1.84 is above the largest entropy .*, 1.833;"),
         ({"initial_log_alpha": 1e3}, "initial_log_alpha must be .*got 1000.0"),
         ({"actor_network": "mlp"}, "actor_network must be .*got 'mlp'"),
         ({"critic_optimizer": 3e-4}, "critic_optimizer must be .*got 0.0003"),

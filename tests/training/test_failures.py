@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from sac_tf.errors import RunError
+from sac_tf.runs.logs import RunLog
 from sac_tf.training.learner import Learner
+from tests import tasks
 from tests.toy import Counter
 from tests.training.small_runs import small_training
 
@@ -51,6 +53,44 @@ def test_a_diverged_state_is_saved_for_debugging(tmp_path):
     ):
         training.run(str(tmp_path))
     assert (tmp_path / "checkpoints" / "diverged-000000102").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("JointError", r"raised RuntimeError in step\(\) \(joint 3 is out of range\)\."),
+        ("ConnectionLost", r"raised ConnectionResetError in step\(\) \(.*reset by peer\)\."),
+        ("SimulatorTimeout", r"raised TimeoutError in step\(\) \(simulator did not .*\)\."),
+        ("SimulatorExits", r"SystemExit.*\(3\)\."),
+    ],
+)
+@pytest.mark.parametrize(("evaluation_period", "saved"), [(1000, 129), (120, 120)])
+def test_what_a_task_raises_loses_nothing(
+    tmp_path, monkeypatch, task, words, evaluation_period, saved
+):
+    """While training, and in an evaluation."""
+    monkeypatch.setattr(getattr(tasks, task), "count", 0)
+    settings = {"environment": f"tests.tasks:{task}-v0", "evaluation_period": evaluation_period}
+    with pytest.raises(RunError, match=words) as caught:
+        small_training(**settings).run(str(tmp_path))
+    checkpoint = tmp_path / f"checkpoints/step-{saved:09d}"
+    assert str(caught.value).endswith(f" All that was collected is in {checkpoint}.")
+    assert "Cannot write" not in str(caught.value) and "\n" not in str(caught.value)
+    assert len(np.load(checkpoint / "replay/resident_rows.npy")) == saved
+
+
+def test_a_log_that_cannot_be_written_loses_nothing(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("no space")
+
+    monkeypatch.setattr(RunLog, "metrics", fail)
+    with pytest.raises(RunError) as caught:
+        small_training().run(str(tmp_path))
+    checkpoint = tmp_path / "checkpoints/step-000000100"
+    assert str(caught.value) == (
+        f"Cannot write in {tmp_path} (no space). All that was collected is in {checkpoint}."
+    )
+    assert checkpoint.is_dir()
 
 
 def test_an_environment_that_raises_loses_nothing(tmp_path, monkeypatch):

@@ -1,33 +1,61 @@
 """Seeded runs: equal ones and resumed ones are equal in every byte."""
 
+import functools
+import itertools
 import json
+import os
+import shutil
+import signal
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.runs.checkpoints import CheckpointStore
+from sac_tf.training.learner import Learner
 from tests.training.left_behind import final_state, last_checkpoint, read_rows
 from tests.training.small_runs import small_training
 
 pytestmark = pytest.mark.usefixtures("without_export")
 
 WHOLE = 450
-PART = 300
+UNEVEN = {
+    "environment": "tests.tasks:UnevenEnds-v0",
+    "num_environments": 3,
+    "checkpoint_period": 90,
+    "total_steps": 600,
+}
+"""Episodes end at random, most of them later than a checkpoint is due."""
 
 
 def _run(root, variant, **settings):
     """Checkpoints lie within episodes, which take 200 steps. Two updates per call, so that an
     update may be due at a checkpoint."""
+    settings = {"environment": "Pendulum-v1", "checkpoint_period": 250, **settings}
     training = small_training(
         "update.updates_per_call = 2",
         "Evaluator.episodes = 1",
         files=[f"gin_configs/{variant}.gin"],
-        environment="Pendulum-v1",
         evaluation_period=150,
-        checkpoint_period=150,
         **settings,
     )
-    training.run(str(root))
+    return training.run(str(root))
+
+
+def _killed(root, copy):
+    """Returns a copy of the folder of a run as if it had been killed before its last checkpoint."""
+    shutil.copytree(root, copy)
+    shutil.rmtree(last_checkpoint(copy))
+    return copy
+
+
+def _checkpoints(root):
+    return sorted(int(path.name[5:]) for path in (root / "checkpoints").glob("step-*"))
+
+
+def _assert_equal(first, second):
+    assert read_rows(first) == read_rows(second)
+    assert final_state(first) == final_state(second)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +65,16 @@ def normalized(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sac_tf.training.train.export", lambda *_: None)
         _run(root, "normalized", total_steps=WHOLE)
+    return root
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """The folder of an uninterrupted n-step run whose episodes end at random."""
+    root = tmp_path_factory.mktemp("uneven")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sac_tf.training.train.export", lambda *_: None)
+        _run(root, "n_step", **UNEVEN)
     return root
 
 
@@ -55,23 +93,64 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(normalized, tmp_path):
 
 
 def test_a_normalized_run_resumes_bit_for_bit(normalized, tmp_path):
-    for total_steps in (PART, WHOLE):
-        _run(tmp_path, "normalized", total_steps=total_steps)
-    assert read_rows(normalized) == read_rows(tmp_path)
-    assert final_state(normalized) == final_state(tmp_path)
-    assert _reward_scale(normalized) == _reward_scale(tmp_path)
+    assert _checkpoints(normalized) == [250, WHOLE]
+    resumed = _killed(normalized, tmp_path / "resumed")
+    _run(resumed, "normalized", total_steps=WHOLE)
+    _assert_equal(normalized, resumed)
+    assert _reward_scale(normalized) == _reward_scale(resumed)
 
 
-def test_an_n_step_run_resumes_bit_for_bit(tmp_path):
-    """Three environments, without normalization."""
-    _run(tmp_path / "whole", "n_step", num_environments=3, total_steps=WHOLE)
-    for total_steps in (PART, WHOLE):
-        _run(tmp_path / "parts", "n_step", num_environments=3, total_steps=total_steps)
-    assert read_rows(tmp_path / "whole") == read_rows(tmp_path / "parts")
-    assert final_state(tmp_path / "whole") == final_state(tmp_path / "parts")
-    replay = last_checkpoint(tmp_path / "parts") / "replay"
-    assert len(np.load(replay / "resident_rows.npy")) == WHOLE
-    assert int((replay / "rows_added.txt").read_text()) == WHOLE
+def test_a_run_with_uneven_episodes_resumes_bit_for_bit(uneven, tmp_path):
+    """Three environments, n-step rows, without normalization."""
+    before, last = _checkpoints(uneven)
+    assert before % UNEVEN["checkpoint_period"] and last == UNEVEN["total_steps"]
+    resumed = _killed(uneven, tmp_path / "resumed")
+    _run(resumed, "n_step", **UNEVEN)
+    _assert_equal(uneven, resumed)
+    assert _checkpoints(resumed) == [before, last]
+    replay = last_checkpoint(resumed) / "replay"
+    assert len(np.load(replay / "resident_rows.npy")) == last
+    assert int((replay / "rows_added.txt").read_text()) == last
+
+
+def test_skipped_checkpoints_change_no_byte(uneven, tmp_path, monkeypatch):
+    """Each checkpoint takes ten seconds of a clock that hardly moves between them: only the first
+    and the last are written."""
+    ticks = itertools.count(step=10)
+    store = functools.partial(CheckpointStore, clock=lambda: next(ticks))
+    monkeypatch.setattr("sac_tf.training.train.CheckpointStore", store)
+    _run(tmp_path / "whole", "n_step", **UNEVEN)
+    first, last = _checkpoints(tmp_path / "whole")
+    assert first < _checkpoints(uneven)[0] and last == UNEVEN["total_steps"]
+    resumed = _killed(tmp_path / "whole", tmp_path / "resumed")
+    _run(resumed, "n_step", **UNEVEN)
+    for root in (tmp_path / "whole", resumed):
+        _assert_equal(uneven, root)
+
+
+def test_an_interrupt_in_a_long_episode_is_repeatable(tmp_path, monkeypatch):
+    """The signal comes while a checkpoint waits for the end of an episode, and a checkpoint would
+    not be affordable."""
+    learn = Learner.learn
+    store = functools.partial(CheckpointStore, clock=itertools.count(step=10).__next__)
+    monkeypatch.setattr("sac_tf.training.train.CheckpointStore", store)
+
+    def learn_and_signal(self, step):
+        if step == 150 and not (self.root / "checkpoints/step-000000150").exists():
+            os.kill(os.getpid(), signal.SIGTERM)
+        return learn(self, step)
+
+    monkeypatch.setattr(Learner, "learn", learn_and_signal)
+    settings = {"environment": "Pendulum-v1", "checkpoint_period": 50, "total_steps": 400}
+    for name in ("first", "again"):
+        root = tmp_path / name
+        monkeypatch.setattr(Learner, "root", root, raising=False)
+        outcome = _run(root, "sac", **settings)
+        assert outcome.stopped_by == signal.SIGTERM and _checkpoints(root) == [150]
+        assert _run(root, "sac", **settings).step == 400
+        # 200 steps after the interrupt an episode ends.
+        assert _checkpoints(root) == [350, 400]
+    _assert_equal(tmp_path / "first", tmp_path / "again")
 
 
 def test_statistics_are_those_of_all_raw_rows(normalized):

@@ -53,17 +53,19 @@ def test_prioritized_replay_learns_pendulum_and_resumes(tmp_path):
 
 
 def test_a_period_ends_every_window_at_its_last_successor(tmp_path):
-    """Periods of 3 steps in a task of 5, and windows of 10: the updates that are due before the
+    """Periods of 8 steps in a task of 5, and windows of 10: the updates that are due before the
     first row wait."""
-    settings = {"random_steps": 0, "total_steps": 9, "checkpoint_period": 3, "evaluation_period": 9}
+    settings = {"random_steps": 0, "total_steps": 16, "checkpoint_period": 8}
     _train(tmp_path, ["n_step"], "NStepRows.n = 10", discount=0.5, **settings)
-    rows = np.load(tmp_path / "checkpoints/step-000000009/replay/resident_rows.npy")
-    np.testing.assert_array_equal(rows[:, [1, 4, 6]], [[0, 0.25, 3], [1, 0.5, 3], [2, 1, 3]] * 3)
+    rows = np.load(tmp_path / "checkpoints/step-000000016/replay/resident_rows.npy")
+    whole = [[step, 0, 5] for step in range(5)]
+    cut = [[0, 0.25, 3], [1, 0.5, 3], [2, 1, 3]]
+    np.testing.assert_array_equal(rows[:, [1, 4, 6]], [*whole, *cut] * 2)
     rewards = -0.75 + 1.25 * rows[:, 2]
     np.testing.assert_allclose(
-        rows[::3, 3], rewards[::3] + rewards[1::3] / 2 + rewards[2::3] / 4, rtol=1e-5, atol=1e-6
+        rows[5::8, 3], rewards[5::8] + rewards[6::8] / 2 + rewards[7::8] / 4, rtol=1e-5, atol=1e-6
     )
-    assert updates_done(tmp_path) == 9
+    assert updates_done(tmp_path) == 16
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,27 @@ def test_bindings_reach_all_parts(tmp_path, without_export):
     np.testing.assert_array_equal(critics, targets)  # tau = 1
 
 
+@pytest.mark.parametrize(("num_environments", "steps"), [(1, 1100), (2, 2100)])
+def test_episodes_longer_than_a_checkpoint_period_are_whole(
+    tmp_path, without_export, num_environments, steps
+):
+    """The task observes its own step / 100, and its episodes take 1,000 steps."""
+    training = small_training(
+        "Evaluator.episodes = 1",
+        environment="tests.tasks:LongEpisode-v0",
+        num_environments=num_environments,
+        total_steps=steps,
+        random_steps=steps,
+        checkpoint_period=300,
+        evaluation_period=5000,
+    )
+    training.run(str(tmp_path))
+    rows = np.load(last_checkpoint(tmp_path) / "replay/resident_rows.npy")
+    played = np.round(100 * rows[::num_environments, 0]).astype(int).tolist()
+    assert played == [*range(1000), *range(steps // num_environments - 1000)]
+    assert (tmp_path / f"checkpoints/step-{1000 * num_environments:09d}").is_dir()
+
+
 def test_random_exploration_is_not_repeated(copy_of_finished, without_export, monkeypatch):
     monkeypatch.setattr("sac_tf.training.train.uniform_actions", lambda *_: pytest.fail)
     assert small_training(total_steps=500).run(str(copy_of_finished)).step == 500

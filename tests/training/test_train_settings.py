@@ -27,7 +27,10 @@ def _refusal(tmp_path, *bindings, **settings):
         ({"random_steps": -1}, "train.random_steps must be an integer of at least 0, got -1"),
         ({"seed": "x"}, "train.seed must be an integer of at least 0, got 'x'"),
         ({"num_environments": 0}, "train.num_environments must be an integer of at least 1, got 0"),
-        ({"environment": 3}, "train.environment must be a string, got 3"),
+        (
+            {"environment": 3},
+            "train.environment must be the id of a task or a function that makes it, got 3",
+        ),
         ({"updates_per_step": 0}, "train.updates_per_step must be a number above 0, got 0"),
         ({"batch_size": 0}, "train.batch_size must be an integer of at least 1, got 0"),
         ({"discount": 1.5}, "train.discount must be a number from 0 to 1, got 1.5"),
@@ -83,3 +86,19 @@ def test_a_binding_that_nothing_uses_is_refused(tmp_path, binding, name):
     imported = "import sac_tf.agents.sac.crossq"
     message = _refusal(tmp_path, imported, binding, *others)
     assert message.startswith(f"The binding of {name} has no effect")
+
+
+@pytest.mark.parametrize("binding", ["target_entropy = 1.0", "target_entropy_factor = -1.0"])
+def test_a_target_entropy_that_no_policy_has_is_refused(tmp_path, binding):
+    """Unless the temperature is fixed, which needs no target."""
+    message = _refusal(tmp_path, f"Temperature.{binding}")
+    assert message == (
+        "Temperature.target_entropy=1 is above the largest entropy of a policy with 1 bounded "
+        "actions, 0.693; the usual target is -1."
+    )
+    fixed = small_training(
+        f"Temperature.{binding}", "sac_steps.alpha_step = None", total_steps=20, random_steps=20
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sac_tf.training.train.export", lambda *_: None)
+        assert fixed.run(str(tmp_path)).step == 20

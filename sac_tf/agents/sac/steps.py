@@ -17,6 +17,7 @@ from sac_tf.agents.sac import losses
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.agents.weighting import weigh
 from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.networks.temperature import require_reachable
 from sac_tf.seeds import draw_seed
 from sac_tf.types import Metrics, Nest, Transition
 
@@ -211,8 +212,7 @@ def sac_steps(
 
     Returns: the last metrics of each kind, and |Q - y| [K B] of all rows.
     """
-    _require_whole_turns(len(batches), critic_steps_per_actor_step)
-    require_count("sac_steps.actor_steps", actor_steps)
+    _require_whole_turns(len(batches), critic_steps_per_actor_step, actor_steps)
     metrics: Metrics = {}
     td_errors: list[tf.Tensor] = []
     for number, batch in enumerate(batches, start=1):
@@ -225,12 +225,14 @@ def sac_steps(
                 actor_metrics, log_prob = actor_step(state, chosen)
                 metrics |= actor_metrics
                 if alpha_step is not None:
+                    require_reachable(state.target_entropy, chosen.action.shape[-1])
                     metrics |= alpha_step(state, chosen, log_prob)
     return {**metrics, "alpha": state.alpha}, tf.concat(td_errors, 0)
 
 
-def _require_whole_turns(updates: int, critic_steps_per_actor_step: int) -> None:
+def _require_whole_turns(updates: int, critic_steps_per_actor_step: int, actor_steps: int) -> None:
     require_count("sac_steps.critic_steps_per_actor_step", critic_steps_per_actor_step)
+    require_count("sac_steps.actor_steps", actor_steps)
     if updates % critic_steps_per_actor_step:
         raise ConfigurationError(
             f"update.updates_per_call={updates} must be a multiple of "

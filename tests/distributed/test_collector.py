@@ -1,0 +1,56 @@
+"""The collector: what it collected before an error of its task is in the replay."""
+
+import contextlib
+
+import pytest
+
+from sac_tf.distributed import collector, replay_server
+from sac_tf.distributed.connection import RunDescription, describe_task
+from sac_tf.distributed.settings import configuration_of
+from sac_tf.errors import RunError
+from sac_tf.replay.packing import RowPacker
+from tests import tasks
+from tests.distributed.running import free_port
+from tests.training.small_runs import small_training
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Returns a function that starts a replay server for a training and returns it and its
+    address."""
+    with contextlib.ExitStack() as opened:
+
+        def start(training):
+            spec = training.environment_factory.spec()
+            run = RunDescription(
+                describe_task(training.environment, spec), configuration_of(training).settings
+            )
+            tables = replay_server.make_run_tables(RowPacker(spec).width, training)
+            port = free_port()
+            server = replay_server._Server(
+                tmp_path / "server", port, training.total_steps, run, tables
+            )
+            opened.callback(server.close)
+            return server, f"localhost:{port}"
+
+        yield start
+
+
+@pytest.mark.parametrize("variant", ["sac", "n_step"])
+def test_rows_in_flight_are_sent_when_the_task_raises(serve, tmp_path, monkeypatch, variant):
+    """129 steps: the last block of 16 rows has one, and windows of 3 steps hold back two."""
+    monkeypatch.setattr(tasks.ConnectionLost, "count", 0)
+    training = small_training(
+        environment="tests.tasks:ConnectionLost-v0",
+        files=[f"gin_configs/{variant}.gin"],
+        random_steps=1000,
+        total_steps=2000,
+    )
+    server, address = serve(training)
+    with pytest.raises(RunError) as caught:
+        collector.run(tmp_path, [address], "robot", training)
+    assert str(caught.value) == (
+        "tests.tasks:ConnectionLost-v0 raised ConnectionResetError in step() ([Errno 104] "
+        "Connection reset by peer). All 129 steps collected here are in the replay."
+    )
+    assert server._server.size() == 129
