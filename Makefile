@@ -1,4 +1,4 @@
-# make train | train-distributed | test | check | docs | lint-deploy | learning | bench | bazel-test
+# make train | train-distributed | test | check | wheel | docs | lint-deploy | learning | bench | bazel-test
 # | clean. Everything is installed in .venv*.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
 VENV := .venv
@@ -7,7 +7,7 @@ GIN_FILE ?= gin_configs/tasks/pendulum.gin
 PORT ?= 8000
 COLLECTORS ?= 2
 
-.PHONY: train train-distributed test check docs lint-deploy learning bench bazel-test clean
+.PHONY: train train-distributed test check wheel docs lint-deploy learning bench bazel-test clean
 
 train: ROOT_DIR ?= runs/quickstart
 train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
@@ -26,6 +26,11 @@ check: $(VENV)/.installed  ## lint, format, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+wheel: $(VENV)/.installed  ## the package, in build/dist
+	@rm -rf build/lib build/bdist* *.egg-info
+	@$(RUN) -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir build/dist .
+	@ls build/dist/*.whl
 
 docs: $(VENV)-docs/.installed  ## the documentation as a site in build/docs; a broken link or anchor is an error
 	@rm -rf build/docs_source && mkdir -p build/docs_source
@@ -52,7 +57,7 @@ bazel-test: $(VENV)/.installed
 	@command -v bazel >/dev/null || { echo "bazel is not on PATH: Debian's package bazel-bootstrap has it." >&2; exit 2; }
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bazel test //...
 
-$(VENV)/.installed: requirements.txt
+$(VENV)/.installed: requirements.txt requirements-dev.txt
 	@$(call install,$(VENV),requirements.txt,800 MB,10 11)
 	@touch $@
 
@@ -80,4 +85,4 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)
 endef
 
 clean:
-	rm -rf $(VENV) $(VENV)-peers $(VENV)-deploy $(VENV)-docs build *.egg-info
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-deploy $(VENV)-docs $(VENV)-third-party build *.egg-info

@@ -22,10 +22,10 @@ _PARTS = ("learning", "collectors", "publication")
 _QUIET_LOAD = 1.5
 _QUIET_WAIT_S = 600
 
-_OUTPUT_DIR = flags.DEFINE_string(
+_OUTPUT_DIR = launch.DEFINE_path(
     "output_dir", "benchmarks/results", "Folder for distributed.csv and distributed.png."
 )
-_ROOT_DIR = flags.DEFINE_string("root_dir", "runs/benchmark", "New folder for the runs.")
+_ROOT_DIR = launch.DEFINE_path("root_dir", "runs/benchmark", "New folder for the runs.")
 _QUICK = flags.DEFINE_bool("quick", False, "One short round, to check that it works.")
 _ONLY = flags.DEFINE_multi_enum(
     "only", [], _PARTS, "A part to run; repeat for several. All by default."
@@ -35,8 +35,8 @@ _ONLY = flags.DEFINE_multi_enum(
 def main(arguments: list[str]) -> int:
     """Runs the parts, writes the results after each, and prints the figures."""
     launch.refuse_arguments(arguments)
-    root_dir = Path(_ROOT_DIR.value)
-    output = Path(_OUTPUT_DIR.value) / "distributed"
+    root_dir = _ROOT_DIR.value
+    output = _OUTPUT_DIR.value / "distributed"
     if root_dir.exists():
         raise ConfigurationError(f"--root_dir={root_dir} exists; give a new one.")
     launch.divert_native_output(Path(os.devnull))

@@ -14,7 +14,7 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.runs import folder, plot
 from sac_tf.runs.configuration import read_settings
 
-_OUTPUT_DIR = flags.DEFINE_string(
+_OUTPUT_DIR = launch.DEFINE_path(
     "output_dir", "benchmarks/results", "Folder for NAME.csv and NAME.png."
 )
 _NAME = flags.DEFINE_string("name", "learning", "Name of both files.")
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     if not arguments:
         raise ConfigurationError("Name the folder of at least one run (see --help).")
     root_dirs = [Path(argument) for argument in arguments]
-    output = Path(_OUTPUT_DIR.value) / _NAME.value
+    output = _OUTPUT_DIR.value / _NAME.value
     plot.draw(root_dirs, output.with_suffix(".png"))
     with output.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")

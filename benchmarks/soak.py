@@ -46,7 +46,7 @@ _RESUME_S = 90.0
 """Timeout for the run to resume."""
 _SOLVED = -200.0
 
-_ROOT_DIR = flags.DEFINE_string("root_dir", None, "New folder of the run.", required=True)
+_ROOT_DIR = launch.DEFINE_path("root_dir", None, "New folder of the run.", required=True)
 _MINUTES = flags.DEFINE_float("minutes", 10.0, "Duration.", lower_bound=1.0)
 _KILL_EVERY = flags.DEFINE_float("kill_every", 20.0, "Seconds between two kills.", lower_bound=1.0)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the choice of programs, kills and pauses.")
@@ -55,7 +55,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the choice of programs, kills and pa
 def main(arguments: list[str]) -> None:
     """Runs the test and prints its figures."""
     launch.refuse_arguments(arguments)
-    root_dir = Path(_ROOT_DIR.value)
+    root_dir = _ROOT_DIR.value
     if root_dir.exists():
         raise ConfigurationError(f"--root_dir={root_dir} exists; give a new one.")
     launch.divert_native_output(Path(os.devnull))

@@ -9,7 +9,6 @@ and creates the environment of the peers first. Values are printed as they come;
 
 import shlex
 import sys
-from pathlib import Path
 
 from absl import flags
 
@@ -18,7 +17,7 @@ from sac_tf.errors import ConfigurationError, RunError
 
 _PARTS = ("update", "loop", "redq", "humanoid", "memory")
 
-_OUTPUT_DIR = flags.DEFINE_string(
+_OUTPUT_DIR = launch.DEFINE_path(
     "output_dir", "benchmarks/results", "Folder for speed.csv and speed.png."
 )
 _REPEATS = flags.DEFINE_integer(
@@ -33,7 +32,7 @@ _QUICK = flags.DEFINE_bool(
 _ONLY = flags.DEFINE_multi_enum(
     "only", [], _PARTS, "A part to run; repeat for several. All by default."
 )
-_PEERS_PYTHON = flags.DEFINE_string(
+_PEERS_PYTHON = launch.DEFINE_path(
     "peers_python", ".venv-peers/bin/python", "Python with the peers installed."
 )
 
@@ -46,12 +45,12 @@ def main(arguments: list[str]) -> int:
 
     launch.refuse_arguments(arguments)
     parts = _ONLY.value or _PARTS
-    if set(parts) - {"memory"} and not Path(_PEERS_PYTHON.value).exists():
+    if set(parts) - {"memory"} and not _PEERS_PYTHON.value.exists():
         raise ConfigurationError(
             f"--peers_python={_PEERS_PYTHON.value} does not exist; `make bench` creates it from "
             "benchmarks/requirements-peers.txt."
         )
-    output_dir = Path(_OUTPUT_DIR.value)
+    output_dir = _OUTPUT_DIR.value
     output_dir.mkdir(parents=True, exist_ok=True)
     commit = provenance.commit()
     machine = provenance.machine()
@@ -59,7 +58,7 @@ def main(arguments: list[str]) -> int:
     log = output_dir / "speed.log"
     log.write_text("")
     repeats = 1 if _QUICK.value else _REPEATS.value
-    suite = Suite(_PEERS_PYTHON.value, log, repeats, quick=_QUICK.value)
+    suite = Suite(str(_PEERS_PYTHON.value), log, repeats, quick=_QUICK.value)
     for part in parts:
         try:
             getattr(suite, part)()

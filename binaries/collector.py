@@ -11,11 +11,12 @@ import socket
 
 from absl import flags
 
-from binaries import launch
 from sac_tf.distributed.addresses import parse_addresses
 from sac_tf.runs import folder as names
 
-_ROOT_DIR = flags.DEFINE_string(
+from . import launch
+
+_ROOT_DIR = launch.DEFINE_path(
     "root_dir",
     None,
     "Folder of the run; episodes are logged in collectors/ID there.",
@@ -28,10 +29,10 @@ _ID = flags.DEFINE_string(
     "collector_id", None, "Name of this collector; default: host name and process id."
 )
 _GIN_FILE = flags.DEFINE_multi_string(
-    "gin_file", [], "Gin file; the same for all processes of the run."
+    "gin_file", [], "Gin file; the same for all processes of the run"
 )
 _GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable."
+    "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
 
 
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> int:
         raise launch.ConfigurationError(
             f"--collector_id={collector_id!r} may have letters, digits, '.', '_' and '-'."
         )
-    folder = launch.open_root_dir(f"{_ROOT_DIR.value}/{names.COLLECTORS}/{collector_id}")
+    folder = launch.open_root_dir(_ROOT_DIR.value / names.COLLECTORS / collector_id)
     training = launch.make_distributed(_GIN_FILE.value, _GIN_BINDINGS.value)
     from sac_tf.distributed import collector
 
@@ -51,5 +52,10 @@ def main(arguments: list[str]) -> int:
     return launch.ending(stopped_by, f"Episodes in {folder}/{names.EPISODES}.")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

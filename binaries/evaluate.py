@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 
-from binaries import launch
+from . import launch
 
 if TYPE_CHECKING:
     from sac_tf.environments.environment import Environment
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from sac_tf.training.evaluate import Evaluator
     from sac_tf.types import Act, EnvironmentSpec
 
-_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.")
-_POLICY = flags.DEFINE_string(
-    "policy", None, "Folder of an exported policy, instead of --root_dir."
-)
+_ROOT_DIR = launch.DEFINE_path("root_dir", None, "Folder of a run.")
+_POLICY = launch.DEFINE_path("policy", None, "Folder of an exported policy, instead of --root_dir.")
 _EPISODES = flags.DEFINE_integer("episodes", 10, "Episodes to play.", lower_bound=1)
 _ENVIRONMENTS = flags.DEFINE_integer(
     "environments",
@@ -32,8 +30,8 @@ _ENVIRONMENTS = flags.DEFINE_integer(
     "Environments stepped together (default: Evaluator.environments of the run).",
     lower_bound=1,
 )
-_VIDEO = flags.DEFINE_string("video", None, "Record the first episode as this .mp4 file.")
-_OUTPUT = flags.DEFINE_string("output", None, "Write the episodes to this .json or .csv file.")
+_VIDEO = launch.DEFINE_path("video", None, "Record the first episode as this .mp4 file.")
+_OUTPUT = launch.DEFINE_path("output", None, "Write the episodes to this .json or .csv file.")
 _SEED = 0  # of the first episode; the others count up
 
 
@@ -77,10 +75,7 @@ def main(arguments: list[str]) -> int:
     _check_flags()
     if _VIDEO.value and not os.environ.get("DISPLAY"):
         os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported
-    if _POLICY.value is not None:
-        policy = _exported(Path(_POLICY.value))
-    else:
-        policy = _of_run(str(_ROOT_DIR.value))
+    policy = _of_run(_ROOT_DIR.value) if _POLICY.value is None else _exported(_POLICY.value)
     from sac_tf.runs.interrupts import Interrupts
 
     print(policy.title, flush=True)
@@ -91,7 +86,7 @@ def main(arguments: list[str]) -> int:
         finally:
             evaluator.close()
         if is_done and _VIDEO.value:
-            is_done = _film(policy, Path(_VIDEO.value), evaluator.max_steps, interrupts)
+            is_done = _film(policy, _VIDEO.value, evaluator.max_steps, interrupts)
     if interrupts.received is not None and not is_done:
         print(f"Stopped by {interrupts.received.name} before all episodes were played.")
         return 128 + interrupts.received
@@ -101,12 +96,12 @@ def main(arguments: list[str]) -> int:
 def _check_flags() -> None:
     if (_ROOT_DIR.value is None) == (_POLICY.value is None):
         raise launch.ConfigurationError("Give --root_dir or --policy, and not both.")
-    if _VIDEO.value and not _VIDEO.value.endswith(".mp4"):
+    if _VIDEO.value and _VIDEO.value.suffix != ".mp4":
         raise launch.ConfigurationError(f"--video={_VIDEO.value} must end in .mp4.")
-    if _OUTPUT.value and not _OUTPUT.value.endswith((".json", ".csv")):
+    if _OUTPUT.value and _OUTPUT.value.suffix not in (".json", ".csv"):
         raise launch.ConfigurationError(f"--output={_OUTPUT.value} must end in .json or .csv.")
     for flag in (_VIDEO, _OUTPUT):
-        if flag.value and not Path(flag.value).absolute().parent.is_dir():
+        if flag.value and not flag.value.parent.is_dir():
             raise launch.ConfigurationError(
                 f"--{flag.name}={flag.value} cannot be written: its folder does not exist."
             )
@@ -137,7 +132,7 @@ def _play(policy: _Policy, evaluator: "Evaluator") -> bool:
         return False
     print("\n".join(results.lines(episodes, evaluator.info, _SEED)))
     if _OUTPUT.value:
-        output = Path(_OUTPUT.value)
+        output = _OUTPUT.value
         try:
             results.write(output, policy.title, episodes, evaluator.info, _SEED)
         except OSError as error:
@@ -170,7 +165,7 @@ def _film(policy: _Policy, path: Path, max_steps: int | None, interrupts: "Inter
     return True
 
 
-def _of_run(root_dir: str) -> _Policy:
+def _of_run(root_dir: Path) -> _Policy:
     run = launch.restore_run(root_dir)
     from sac_tf.training.acting import mean_actions
 
@@ -198,5 +193,10 @@ def _exported(folder: Path) -> _Policy:
     )
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

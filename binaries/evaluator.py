@@ -7,35 +7,41 @@ python -m binaries.evaluator --root_dir=runs/cheetah --replay_address=localhost:
 
 from absl import flags
 
-from binaries import launch
 from sac_tf.distributed.addresses import parse_addresses
 from sac_tf.runs import folder
 
-_ROOT_DIR = flags.DEFINE_string(
+from . import launch
+
+_ROOT_DIR = launch.DEFINE_path(
     "root_dir", None, "Folder of the run; evaluations.csv is written there.", required=True
 )
 _ADDRESS = flags.DEFINE_string(
     "replay_address", None, "HOST:PORT of the replay server; several: commas.", required=True
 )
 _GIN_FILE = flags.DEFINE_multi_string(
-    "gin_file", [], "Gin file; the same for all processes of the run."
+    "gin_file", [], "Gin file; the same for all processes of the run"
 )
 _GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable."
+    "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     addresses = parse_addresses(_ADDRESS.value)
-    launch.open_root_dir(f"{_ROOT_DIR.value}/{folder.EVALUATOR}")
+    launch.open_root_dir(_ROOT_DIR.value / folder.EVALUATOR)
     training = launch.make_distributed(_GIN_FILE.value, _GIN_BINDINGS.value)
     from sac_tf.distributed import evaluator
 
-    stopped_by = evaluator.run(_ROOT_DIR.value, addresses, training)
+    stopped_by = evaluator.run(str(_ROOT_DIR.value), addresses, training)
     done = f"The run is complete. Evaluations in {_ROOT_DIR.value}/{folder.EVALUATIONS}."
     return launch.ending(stopped_by, done)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -3,19 +3,19 @@
 python -m binaries.export_policy --root_dir=runs/cheetah --export_dir=cheetah_policy
 """
 
-from pathlib import Path
+import importlib.util
 from typing import TYPE_CHECKING
 
 import gin
 from absl import flags
 
-from binaries import launch
+from . import launch
 
 if TYPE_CHECKING:
     from sac_tf.serving.export_policy import Format
 
-_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.", required=True)
-_EXPORT_DIR = flags.DEFINE_string(
+_ROOT_DIR = launch.DEFINE_path("root_dir", None, "Folder of a run.", required=True)
+_EXPORT_DIR = launch.DEFINE_path(
     "export_dir", None, "Folder to write; an export there is replaced.", required=True
 )
 _FORMAT = flags.DEFINE_enum(
@@ -25,9 +25,13 @@ _FORMAT = flags.DEFINE_enum(
 
 def main(arguments: list[str]) -> None:
     launch.refuse_arguments(arguments)
-    root_dir = Path(_ROOT_DIR.value)
-    folder = Path(_EXPORT_DIR.value)
-    run = launch.restore_run(_ROOT_DIR.value)
+    if _FORMAT.value == "tf_agents" and importlib.util.find_spec("tf_agents") is None:
+        raise launch.ConfigurationError(
+            "--format=tf_agents needs TF-Agents: pip install 'sac_tf[tf-agents]'."
+        )
+    root_dir = _ROOT_DIR.value
+    folder = _EXPORT_DIR.value
+    run = launch.restore_run(root_dir)
     from sac_tf.runs.logs import evaluated_return
     from sac_tf.serving.export_policy import export
     from sac_tf.serving.policy_spec import PolicySpec
@@ -41,7 +45,7 @@ def main(arguments: list[str]) -> None:
             f"--export_dir={folder} cannot be written ({error.strerror})."
         ) from error
     print(f"{run.factory.title}, policy of step {run.step:,} ({run.checkpoint}) is in {folder}")
-    print(f"Next: python -m binaries.evaluate --policy={folder}")
+    print(launch.command(f"Next: python -m binaries.evaluate --policy={folder}"))
 
 
 def _format(name: str) -> "Format":
@@ -56,5 +60,10 @@ def _format(name: str) -> "Format":
     return {form.name: form for form in (export_policy.SAVED_MODEL, export_policy.TFLITE)}[name]
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

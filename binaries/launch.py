@@ -1,5 +1,6 @@
 """Launches programs: parses flags and gin files, diverts native output, and prints errors as one
-sentence with an exit code.
+sentence with an exit code. A checkout starts them with `python -m binaries.train`, an installed
+package with `sac-tf-train`.
 
 Imports nothing heavy, so that `--help` and a wrong flag take no time: programs import the library
 in `main`.
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from absl import app, flags, logging
 
+from sac_tf import files
 from sac_tf.errors import ConfigurationError, RunError
-from sac_tf.runs import folder
+from sac_tf.runs import folder, gin_files
 
 if TYPE_CHECKING:
     import signal
@@ -30,6 +32,10 @@ _GIN_TRACE = re.compile(r"In call to configurable '(\w+)'")
 """gin adds this to errors that a configurable raises."""
 _native_logs: list[Path] = []
 """Files that take the native output of this process, the newest last."""
+_ANY_ENVIRONMENT = "train.environment = 'Pendulum-v1'"
+_COMMAND = re.compile(r"python -m binaries\.(\w+)")
+
+flags.disclaim_key_flags()  # a flag of DEFINE_path belongs to the program that defines it
 
 
 def run(main: Callable[[list[str]], int | None]) -> None:
@@ -37,11 +43,50 @@ def run(main: Callable[[list[str]], int | None]) -> None:
     # An update allocates the same blocks of memory again and again: TensorFlow's own allocator is
     # faster at that than the system's. The variable is read when TensorFlow is imported.
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
+    if main.__module__ != "__main__":  # an installed script; `python -m` does the same
+        sys.path.insert(0, str(Path.cwd()))
+
+    def parse(argv: Sequence[str]) -> list[str]:
+        if {"--help", "-help", "-h"} & set(argv):
+            print(_help(main.__module__))
+            sys.exit(0)
+        return flags.FLAGS(argv)
 
     def run_app() -> None:
-        app.run(lambda argv: _exit(main(argv[1:]) or 0), flags_parser=_parse_flags)
+        app.run(lambda argv: _exit(main(argv[1:]) or 0), flags_parser=parse)
 
     _exit(exit_code(run_app))
+
+
+def command(text: str) -> str:
+    """Returns a text whose commands `python -m binaries.NAME` are those of this installation."""
+    if __package__ == "binaries":
+        return text
+    return _COMMAND.sub(lambda match: f"sac-tf-{match[1].replace('_', '-')}", text)
+
+
+class _PathParser(flags.ArgumentParser):
+    """Makes a path absolute when a program starts: a task may change the working directory."""
+
+    def parse(self, argument: str | Path) -> Path:
+        return files.absolute(argument)
+
+    def flag_type(self) -> str:
+        return "path"
+
+
+def DEFINE_path(
+    name: str, default: str | None, description: str, *, required: bool = False
+) -> flags.FlagHolder[Path]:
+    """Defines a flag whose value is an absolute path, `~` expanded."""
+    return flags.DEFINE(
+        _PathParser(),
+        name,
+        default,
+        description,
+        serializer=flags.ArgumentSerializer(),
+        required=required,
+    )
 
 
 def exit_code(program: Callable[[], int | None]) -> int:
@@ -93,37 +138,45 @@ def refuse_arguments(arguments: Sequence[str]) -> None:
         )
 
 
-def make_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
+def make_training(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training":
     """Returns the settings of a run in one process, from gin files and bindings.
 
     Raises:
       ConfigurationError: they cannot work, or a binding has no effect.
     """
-    training = read_training(files, bindings)
+    training = read_training(gin_file, bindings)
     training.configuration()
     return training
 
 
-def make_distributed(files: Sequence[str], bindings: Sequence[str]) -> "Training":
+def print_config(gin_file: Sequence[str], bindings: Sequence[str]) -> None:
+    """Prints all settings of a run in one process; train.environment may be missing."""
+    divert_native_output(Path(os.devnull))
+    is_set = _binds_environment(gin_file, bindings)
+    training = make_training(gin_file, [*bindings, *([] if is_set else [_ANY_ENVIRONMENT])])
+    from sac_tf.runs import descriptions
+
+    unset = None if is_set else "train.environment"
+    print(descriptions.describe(training.configuration(), unset))
+
+
+def make_distributed(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training":
     """Returns the settings of a distributed run; its programs check them when they start."""
+    gin_files.check(gin_file, bindings)
     import sac_tf.distributed.settings  # noqa: F401  (registers what the bindings name)
 
-    return read_training(files, bindings)
+    return read_training(gin_file, bindings)
 
 
-def read_training(files: Sequence[str], bindings: Sequence[str]) -> "Training":
+def read_training(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training":
     """As `make_training`, without the check for bindings that have no effect."""
+    if not _binds_environment(gin_file, bindings):
+        raise ConfigurationError("Give train.environment, by --gin_file or --gin_bindings.")
     import sac_tf.agents.mirrored  # noqa: F401  (registers a configurable)
-    from sac_tf.runs import gin_files
     from sac_tf.training.train import Training
 
-    gin_files.read(files, bindings)
-    try:
-        return Training()
-    except RuntimeError as error:  # gin's error for a missing binding
-        raise ConfigurationError(
-            "Give train.environment, by --gin_file or --gin_bindings."
-        ) from error
+    gin_files.read(gin_file, bindings)
+    return Training()
 
 
 def ending(stopped_by: "signal.Signals | None", done: str) -> int:
@@ -136,36 +189,33 @@ def ending(stopped_by: "signal.Signals | None", done: str) -> int:
     return 128 + stopped_by
 
 
-def open_root_dir(path: str) -> Path:
+def open_root_dir(root_dir: Path) -> Path:
     """Creates the folder of a run, and diverts native output to `native.log` in it."""
-    root_dir = Path(path)
     try:
         root_dir.mkdir(parents=True, exist_ok=True)
         divert_native_output(root_dir / folder.NATIVE_LOG)
     except OSError as error:
         raise ConfigurationError(
-            f"--root_dir={path} cannot be written ({error.strerror})."
+            f"--root_dir={root_dir} cannot be written ({error.strerror})."
         ) from error
     return root_dir
 
 
-def restore_run(root_dir: str) -> "RestoredRun":
+def restore_run(root_dir: Path) -> "RestoredRun":
     """Returns the newest policy of the run in `root_dir`, built from its own configuration.
 
     Raises:
       ConfigurationError: there is no run, or no checkpoint yet.
       RunError: all checkpoints are damaged.
     """
-    config = Path(root_dir) / folder.CONFIGURATION
+    config = root_dir / folder.CONFIGURATION
     if not config.is_file():
         raise ConfigurationError(f"--root_dir={root_dir} holds no run (there is no {config}).")
     open_root_dir(root_dir)
     from sac_tf.runs import restoring
 
     training = read_training([str(config)], [])
-    return restoring.restore(
-        Path(root_dir), training.environment_factory, training.make_acting_state
-    )
+    return restoring.restore(root_dir, training.environment_factory, training.make_acting_state)
 
 
 def divert_native_output(path: Path) -> None:
@@ -187,11 +237,18 @@ def divert_native_output(path: Path) -> None:
     logging.set_verbosity(logging.WARNING)
 
 
-def _parse_flags(argv: Sequence[str]) -> list[str]:
-    if {"--help", "-help", "-h"} & set(argv):
-        app.usage(shorthelp=True, writeto_stdout=True)
-        sys.exit(0)
-    return flags.FLAGS(argv)
+def _binds_environment(gin_file: Sequence[str], bindings: Sequence[str]) -> bool:
+    """Returns whether a task is given; raises ConfigurationError as `gin_files.check`."""
+    bound = gin_files.check(gin_file, bindings)
+    return any(f".{name}".endswith(".train.environment") for name in bound)
+
+
+def _help(module: str) -> str:
+    """Returns the docstring and the flags of a program."""
+    usage = command(sys.modules[module].__doc__ or "")
+    # absl names the flags of the main module by its file.
+    own_flags = flags.FLAGS.module_help(sys.argv[0] if module == "__main__" else module)
+    return f"{usage}\nflags:\n{own_flags}"
 
 
 def _exit(code: int) -> None:

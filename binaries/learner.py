@@ -7,20 +7,21 @@ python -m binaries.learner --root_dir=runs/cheetah --replay_address=localhost:80
 
 from absl import flags
 
-from binaries import launch
 from sac_tf.distributed.addresses import parse_addresses
 
-_ROOT_DIR = flags.DEFINE_string(
+from . import launch
+
+_ROOT_DIR = launch.DEFINE_path(
     "root_dir", None, "Folder of the run; an interrupted run there is resumed.", required=True
 )
 _ADDRESS = flags.DEFINE_string(
     "replay_address", None, "HOST:PORT of the replay server; several: commas.", required=True
 )
 _GIN_FILE = flags.DEFINE_multi_string(
-    "gin_file", [], "Gin file; the same for all processes of the run."
+    "gin_file", [], "Gin file; the same for all processes of the run"
 )
 _GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable."
+    "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
 
 
@@ -36,5 +37,10 @@ def main(arguments: list[str]) -> int:
     return launch.ending(stopped_by, done)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

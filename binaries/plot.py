@@ -4,13 +4,13 @@ python -m binaries.plot runs/cheetah-0 runs/cheetah-1 runs/hopper-0 --output=cur
 python -m binaries.plot runs/reach-0 runs/reach-1 --y=success_rate --output=success.png
 """
 
-from pathlib import Path
-
 from absl import flags
 
-from binaries import launch
+from sac_tf import files
 
-_OUTPUT = flags.DEFINE_string(
+from . import launch
+
+_OUTPUT = launch.DEFINE_path(
     "output", None, "The picture to write (.png, .pdf or .svg).", required=True
 )
 _Y = flags.DEFINE_string(
@@ -19,10 +19,10 @@ _Y = flags.DEFINE_string(
 
 
 def main(arguments: list[str]) -> None:
-    root_dirs = [Path(argument) for argument in arguments]
+    root_dirs = [files.absolute(argument) for argument in arguments]
     if not root_dirs:
         raise launch.ConfigurationError("Name the folder of at least one run (see --help).")
-    output = Path(_OUTPUT.value)
+    output = _OUTPUT.value
     if output.suffix not in (".png", ".pdf", ".svg"):
         raise launch.ConfigurationError(f"--output={output} must end in .png, .pdf or .svg.")
     from sac_tf.runs import plot
@@ -37,5 +37,10 @@ def main(arguments: list[str]) -> None:
     print(f"{runs} in {output}")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -6,31 +6,37 @@ python -m binaries.replay_server --root_dir=runs/cheetah --port=8000 \
 
 from absl import flags
 
-from binaries import launch
 from sac_tf.runs import folder
 
-_ROOT_DIR = flags.DEFINE_string(
+from . import launch
+
+_ROOT_DIR = launch.DEFINE_path(
     "root_dir", None, "Folder of the run; its tables are in replay_server/.", required=True
 )
 _PORT = flags.DEFINE_integer(
     "port", 8000, "Port to listen on, on all interfaces (docs/distributed.md: security)."
 )
 _GIN_FILE = flags.DEFINE_multi_string(
-    "gin_file", [], "Gin file; the same for all processes of the run."
+    "gin_file", [], "Gin file; the same for all processes of the run"
 )
 _GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable."
+    "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
-    launch.open_root_dir(f"{_ROOT_DIR.value}/{folder.REPLAY_SERVER}")
+    launch.open_root_dir(_ROOT_DIR.value / folder.REPLAY_SERVER)
     training = launch.make_distributed(_GIN_FILE.value, _GIN_BINDINGS.value)
     from sac_tf.distributed import replay_server
 
-    return launch.ending(replay_server.run(_ROOT_DIR.value, _PORT.value, training), "")
+    return launch.ending(replay_server.run(str(_ROOT_DIR.value), _PORT.value, training), "")
+
+
+def run() -> None:
+    """Runs the program as an installed script."""
+    launch.run(main)
 
 
 if __name__ == "__main__":
-    launch.run(main)
+    run()

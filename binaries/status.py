@@ -9,8 +9,9 @@ from pathlib import Path
 
 from absl import flags
 
-from binaries import launch
 from sac_tf.distributed.addresses import parse_addresses
+
+from . import launch
 
 _ADDRESS = flags.DEFINE_string(
     "replay_address", None, "HOST:PORT of the replay server; several: commas.", required=True
@@ -27,5 +28,10 @@ def main(arguments: list[str]) -> None:
         print("\n".join(status.all_lines(address, connection.look(address))))
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

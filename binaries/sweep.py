@@ -18,25 +18,23 @@ from typing import TYPE_CHECKING
 import gin
 from absl import flags
 
-from binaries import launch
+from . import launch
 
 if TYPE_CHECKING:
     from sac_tf.sweeps.sweep import Run
 
-_ROOT_DIR = flags.DEFINE_string(
+_ROOT_DIR = launch.DEFINE_path(
     "root_dir", None, "Folder of all runs; interrupted runs there are resumed.", required=True
 )
-_GIN_FILE = flags.DEFINE_multi_string(
-    "gin_file", [], "Gin file of all settings; repeat for several."
-)
-_GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "A binding of all settings; repeatable."
-)
+_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file of all settings")
+_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding of all settings")
 _SWEEP = flags.DEFINE_multi_string(
-    "sweep", [], "'critic.ensemble_size=[2, 5]'; repeat for all combinations."
+    "sweep",
+    [],
+    "Values of a setting, 'critic.ensemble_size=[2, 5]' for example; all combinations are trained",
 )
 _VARIANT = flags.DEFINE_multi_string(
-    "variant", [], "'name: binding; binding; file.gin'; instead of --sweep."
+    "variant", [], "'name: binding; binding; file.gin', instead of --sweep"
 )
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each setting: 0, 1, ...", lower_bound=1)
 _PARALLEL = flags.DEFINE_integer(
@@ -56,7 +54,9 @@ def main(arguments: list[str]) -> int:
     runs = sweep.plan(root_dir, chosen, _SEEDS.value, _GIN_FILE.value, _GIN_BINDINGS.value)
     with sweep.claim(root_dir) as lock:
         _refuse_bad_configurations([run for run in runs if run.seed == 0 and not run.is_finished()])
-        active = sweep.Sweep(runs, _PARALLEL.value or len(os.sched_getaffinity(0)), lock)
+        active = sweep.Sweep(
+            runs, _PARALLEL.value or len(os.sched_getaffinity(0)), lock, f"{__package__}.train"
+        )
         with Interrupts(answers=False) as interrupts:
             active.run(interrupts)
     finished = [run for run in runs if run.is_finished()]
@@ -101,5 +101,10 @@ def _report(root_dir: Path, runs: Sequence["Run"]) -> None:
     print(f"  figure       {root_dir}/learning_curves.png (mean over seeds, 95% interval shaded)")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

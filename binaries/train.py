@@ -1,29 +1,37 @@
 """Trains a policy: starts or resumes the run in --root_dir.
 
 python -m binaries.train --root_dir=runs/cheetah --gin_file=gin_configs/tasks/half_cheetah.gin
+python -m binaries.train --print_config --gin_file=gin_configs/redq.gin   # lists all settings
 """
 
 from pathlib import Path
 
 from absl import flags
 
-from binaries import launch
-from sac_tf.runs import folder
+from . import launch
 
-_ROOT_DIR = flags.DEFINE_string(
-    "root_dir", None, "Folder of the run; an interrupted run there is resumed.", required=True
+_ROOT_DIR = launch.DEFINE_path(
+    "root_dir", None, "Folder of the run; an interrupted run there is resumed."
 )
-_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file; repeat for several.")
+_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file, of your own or shipped")
 _GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "A binding, 'train.seed=1' for example; repeatable."
+    "gin_bindings", [], "A binding, 'train.seed=1' for example"
+)
+_PRINT_CONFIG = flags.DEFINE_bool(
+    "print_config",
+    False,
+    "Print every setting with its value, default and description, as a gin file, and exit.",
 )
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
+    if _PRINT_CONFIG.value:
+        launch.print_config(_GIN_FILE.value, _GIN_BINDINGS.value)
+        return 0
+    if _ROOT_DIR.value is None:
+        raise launch.ConfigurationError("Give --root_dir, the folder of the run.")
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
-    from sac_tf.runs import plot
-
     outcome = launch.make_training(_GIN_FILE.value, _GIN_BINDINGS.value).run(str(root_dir))
     if outcome.stopped_by is not None:
         print(
@@ -31,6 +39,8 @@ def main(arguments: list[str]) -> int:
             "written. Rerun the same command to resume."
         )
         return 128 + outcome.stopped_by
+    from sac_tf.runs import folder, plot
+
     if plot.has_evaluations(root_dir):
         plot.draw([root_dir], root_dir / folder.LEARNING_CURVE)
         result = outcome.evaluation or "unchanged: the run was complete"
@@ -54,11 +64,16 @@ def _summary(root_dir: Path, step: int, evaluated: list[str]) -> str:
             f"  checkpoint   {root_dir}/checkpoints",
             f"  metrics      {root_dir}/metrics.csv, {root_dir}/evaluations.csv",
             f"  TensorBoard  tensorboard --logdir={root_dir}/tensorboard",
-            f"Next: python -m binaries.evaluate --root_dir={root_dir} "
-            f"--video={root_dir}/policy.mp4",
+            launch.command(f"Next: python -m binaries.evaluate --root_dir={root_dir} ")
+            + f"--video={root_dir}/policy.mp4",
         ]
     )
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the program as an installed script."""
     launch.run(main)
+
+
+if __name__ == "__main__":
+    run()

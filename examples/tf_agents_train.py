@@ -7,6 +7,8 @@ To train the agent of TF-Agents instead, import SacAgent from tf_agents.agents; 
 changes.
 """
 
+from pathlib import Path
+
 import reverb
 import tensorflow as tf
 from absl import app, flags
@@ -39,6 +41,8 @@ flags.DEFINE_integer(
 
 
 def main(_: list[str]) -> None:
+    # Absolute, because a task may change the working directory.
+    FLAGS.root_dir = str(Path(FLAGS.root_dir).expanduser().absolute())
     tf.random.set_seed(FLAGS.seed)
     environment = suite_gymnasium.load(FLAGS.environment, seed=FLAGS.seed)
     train_step = train_utils.create_train_step()

@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders, and checksums of the files in a folder."""
+"""Absolute paths, atomic writes of files and folders, and checksums of the files in a folder."""
 
 import ctypes
 import os
@@ -7,9 +7,25 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from sac_tf.errors import ConfigurationError
+
 _READ_BYTES = 1 << 20
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+
+
+def absolute(path: str | Path) -> Path:
+    """Returns a path that stays valid in another working directory, with `~` expanded.
+
+    Raises:
+      ConfigurationError: the path is empty, or the home directory that it names is unknown.
+    """
+    if not str(path):
+        raise ConfigurationError("A path is missing.")
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigurationError(f"The home directory in {path} is unknown.") from error
 
 
 def write_at_once(path: Path, text: str) -> None:

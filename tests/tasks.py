@@ -3,6 +3,7 @@
 `Plain` is well behaved; each of the others has one peculiarity.
 """
 
+import os
 import socket
 import time
 
@@ -98,6 +99,14 @@ class SimulatorExits(_Raises):
     error = SystemExit(3)
 
 
+class ChangesDirectory(Plain):
+    """Changes the working directory to find its assets."""
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+        os.chdir("/")
+
+
 def _register(cls, limit):
     name = f"{cls.__name__}-v0"
     if name not in gymnasium.registry:
@@ -114,6 +123,7 @@ for _class, _limit in {
     ConnectionLost: 50,
     SimulatorTimeout: 50,
     SimulatorExits: 50,
+    ChangesDirectory: 5,
 }.items():
     _register(_class, _limit)
 

@@ -41,7 +41,9 @@ def adam(
 
     Args:
       learning_rate: a number, or a schedule of `agents.schedules`.
-      beta_1, beta_2, epsilon: of Adam.
+      beta_1: decay rate of the first moment.
+      beta_2: decay rate of the second moment.
+      epsilon: added to the root of the second moment.
       weight_decay: decoupled decay, multiplied by the learning rate at each step.
       global_clipnorm: largest norm of all gradients together (1211.5063); None does not clip.
 

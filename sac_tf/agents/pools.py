@@ -34,6 +34,11 @@ def subset_minimum_q(q: tf.Tensor, generator: tf.random.Generator, size: int = 2
     """Returns the minimum [B] over `size` critics, drawn without replacement, once for all rows
     (REDQ's target, 2101.05982).
 
+    Args:
+      q: [N, B].
+      generator: of the draw.
+      size: number of critics in the minimum.
+
     Raises:
       ConfigurationError: `size` is larger than the ensemble.
     """

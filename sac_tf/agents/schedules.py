@@ -28,6 +28,10 @@ def linear_warmup(learning_rate: float = 3e-4, warmup_steps: int = 2000) -> Sche
 
     The first step changes nothing, as in SERL, whose `warmup_steps` is the default.
 
+    Args:
+      learning_rate: the rate after the warm-up.
+      warmup_steps: optimizer steps of the warm-up.
+
     Raises:
       ConfigurationError: a number out of range.
     """

@@ -24,8 +24,8 @@ from sac_tf.runs.periods import is_due
 from sac_tf.runs.session import Session, session
 from sac_tf.serving.export_policy import refuse_foreign
 from sac_tf.training.exporting import export_policy
-from sac_tf.training.learner import Learner
-from sac_tf.training.train import Training, save_run
+from sac_tf.training.learner import Learner, save_run
+from sac_tf.training.train import Training
 from sac_tf.types import EnvironmentSpec
 
 

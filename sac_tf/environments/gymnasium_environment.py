@@ -54,7 +54,7 @@ class GymnasiumEnvironment:
           num_environments: E.
           renders: whether the environments render images.
           in_task_units: observations keep their categories as numbers, and `step` takes actions in
-            the task's own structure and bounds, nest of [E, ...], as exported policies have them.
+            the task's own structure and bounds, nest of [E, ...], as exported policies do.
 
         Raises:
           ConfigurationError: SAC cannot use the observation or action space.
@@ -66,12 +66,7 @@ class GymnasiumEnvironment:
         try:
             for _ in range(num_environments):
                 self._environments.append(make())
-            first = self._environments[0]
-            named = f"train.environment={title!r}"
-            self.spec = EnvironmentSpec(
-                observation_leaves(named, first.observation_space),
-                action_leaves(named, first.action_space),
-            )
+            self.spec = _spec(title, self._environments[0])
         except BaseException:
             self.close()
             raise
@@ -213,6 +208,14 @@ class GymnasiumEnvironment:
     def _wrong_result(self, call: str, result: Any, wanted: str) -> RunError:
         given = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
         return RunError(f"{self._title} returned {given} from {call}(), not {wanted}.")
+
+
+def _spec(title: str, environment: gymnasium.Env) -> EnvironmentSpec:
+    named = f"train.environment={title!r}"
+    return EnvironmentSpec(
+        observation_leaves(named, environment.observation_space),
+        action_leaves(named, environment.action_space),
+    )
 
 
 def _side_by_side(frames: Sequence[np.ndarray]) -> np.ndarray:

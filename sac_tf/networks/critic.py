@@ -30,9 +30,12 @@ def make_critic(
     Args:
       spec: of the environment.
       seed: of the initial weights, which differ between the critics.
-      ensemble_size: N.
-      hidden_units, activation, torso, normalization: as in `make_actor`. Actions are in [-1, 1] and
-        are not normalized.
+      ensemble_size: number of critics, N.
+      hidden_units: widths of the hidden layers.
+      activation: name of a Keras activation.
+      torso: builds the hidden layers.
+      normalization: makes the layer that normalizes the observation, or None. Actions are in
+        [-1, 1] and are not normalized.
 
     Raises:
       ConfigurationError: `ensemble_size` or `hidden_units` are not positive integers, or the torso

@@ -75,7 +75,13 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
 @gin.configurable
 def clamp_log_std(log_std: tf.Tensor, minimum: float = -20.0, maximum: float = 2.0) -> tf.Tensor:
     """Returns log_std clipped to its bounds, beyond which its gradient is zero (1812.05905, the
-    authors' code)."""
+    authors' code).
+
+    Args:
+      log_std: any shape.
+      minimum: lower bound of log_std.
+      maximum: upper bound of log_std.
+    """
     _require_bounds("clamp_log_std", minimum, maximum)
     return tf.clip_by_value(log_std, minimum, maximum)
 
@@ -83,7 +89,13 @@ def clamp_log_std(log_std: tf.Tensor, minimum: float = -20.0, maximum: float = 2
 @gin.configurable
 def rescale_log_std(log_std: tf.Tensor, minimum: float = -5.0, maximum: float = 2.0) -> tf.Tensor:
     """Returns tanh(log_std) rescaled from [-1, 1] to the bounds, with a gradient everywhere
-    (CleanRL, Yarats)."""
+    (CleanRL, Yarats).
+
+    Args:
+      log_std: any shape.
+      minimum: lower bound of log_std.
+      maximum: upper bound of log_std.
+    """
     _require_bounds("rescale_log_std", minimum, maximum)
     return minimum + 0.5 * (maximum - minimum) * (tf.tanh(log_std) + 1)
 
@@ -92,8 +104,12 @@ def rescale_log_std(log_std: tf.Tensor, minimum: float = -5.0, maximum: float = 
 def squashed_gaussian(
     loc: tf.Tensor, log_std: tf.Tensor, bound: Callable[[tf.Tensor], tf.Tensor] = clamp_log_std
 ) -> SquashedGaussian:
-    """Returns pi(.|s) for the outputs of an actor, loc and log_std [B, A]; `bound` limits
-    log_std."""
+    """Returns pi(.|s) for the outputs of an actor.
+
+    Args:
+      loc, log_std: [B, A].
+      bound: limits log_std: `clamp_log_std` or `rescale_log_std`.
+    """
     return SquashedGaussian(loc, bound(log_std))
 
 

@@ -81,10 +81,11 @@ class Temperature:
 
     Attributes:
       initial_alpha: the value at the start, and throughout if the update has no alpha step.
-      minimum, maximum: bounds of alpha, or None.
+      minimum: lower bound of alpha, or None.
+      maximum: upper bound of alpha, or None.
       parametrization: `exponential` or `softplus`, called without arguments.
       target_entropy: H_target in nats. None: `target_entropy_factor` times -A.
-      target_entropy_factor: 1 in 1812.05905, 0.5 in RLPD and SERL.
+      target_entropy_factor: entropy target in units of -A: 1 in 1812.05905, 0.5 in RLPD and SERL.
 
     Raises:
       ConfigurationError: a number is out of range, the bounds exclude each other or

@@ -81,6 +81,9 @@ def droq_torso(
     Dropout of `rate` is always active: in the critic step, in the target critics, and in the Q
     values of the actor step.
 
+    Args:
+      rate: dropout rate, between 0 and 1.
+
     Raises:
       ConfigurationError: `rate` is not between 0 and 1.
     """
@@ -106,7 +109,9 @@ def batch_renorm_torso(
     """`Torso`: batch renormalization before every dense layer, output layers included (CrossQ,
     1902.05605).
 
-    `momentum` and `warm_up` are those of `EnsembleBatchRenormalization`.
+    Args:
+      momentum: of the moving statistics, from 0 to below 1.
+      warm_up: training calls with plain batch normalization before renormalization.
 
     Raises:
       ConfigurationError: `momentum` or `warm_up` is out of range.

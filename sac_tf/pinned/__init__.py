@@ -18,5 +18,5 @@ def require_tested(library: ModuleType) -> None:
     if not library.__version__.startswith(tested):
         raise ConfigurationError(
             f"{library.__name__} {library.__version__} is installed, and sac_tf uses private "
-            f"interfaces of {tested}x; install requirements.txt."
+            f"interfaces of {tested}x; install the version in constraints.txt."
         )

@@ -101,6 +101,17 @@ def settings_of(roots: Iterable[Any], ignored: Mapping[str, set[str]]) -> Settin
     return Settings(values, modules - {"__main__", ""}, _unused(used))
 
 
+def default_of(setting: str) -> str | None:
+    """Returns the signature default of "scope/name.parameter" as gin text; None if it has none, or
+    one that gin cannot write."""
+    name, _, parameter = setting.rpartition("/")[2].rpartition(".")
+    signature = inspect.signature(config._REGISTRY.get_match(name).wrapped)
+    known = signature.parameters.get(parameter)
+    if known is None or known.default in (inspect.Parameter.empty, gin.REQUIRED):
+        return None
+    return _text(known.default)
+
+
 @contextlib.contextmanager
 def separate_settings() -> Iterator[None]:
     """Within the context gin has no bindings; those of before come back at the end."""

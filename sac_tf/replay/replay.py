@@ -36,7 +36,8 @@ class Replay:
       restore_from: a folder that `save` wrote, or None.
       tables: f(width) builds the Reverb tables, the replay table first.
       server: f(tables, staging, restore_from) starts the server.
-      writer, reader: build these parts.
+      writer: builds the part that inserts transitions.
+      reader: builds the part that samples batches.
 
     Attributes:
       packer: of the task.

@@ -20,7 +20,12 @@ class FixedRewardScale:
     """A `RewardScale` that multiplies rewards by a constant."""
 
     def __init__(self, discount: float, scale: float = 1.0):
-        """Takes a factor above 0; 1 costs nothing."""
+        """Takes the factor.
+
+        Args:
+          discount: unused.
+          scale: factor of the rewards, above 0; 1 costs nothing.
+        """
         del discount
         self._scale = require_number(
             "FixedRewardScale.scale", scale, lambda x: 0 < x < math.inf, "a number above 0"

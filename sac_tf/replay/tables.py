@@ -41,7 +41,11 @@ Lifo = _selector("Lifo")
 @gin.configurable(module="reverb.selectors")
 def Prioritized(priority_exponent: float = 0.6) -> object:
     """Draws rows with probability priority^exponent / sum of all (1511.05952, eq. 1, where the
-    exponent is alpha)."""
+    exponent is alpha).
+
+    Args:
+      priority_exponent: how far priorities decide the draws; 0 draws all rows alike.
+    """
     require_number(
         "Prioritized.priority_exponent",
         priority_exponent,
@@ -86,7 +90,8 @@ def make_tables(
       width: W, columns of a row.
       capacity: rows kept in the replay table.
       minimum_size: rows in the replay table before it is first sampled.
-      sampler, remover: Reverb selectors of the replay table.
+      sampler: Reverb selector of the samples of the replay table.
+      remover: Reverb selector of its rows to delete.
       rate_limiter: f(min_size_to_sample=minimum_size) of the replay table. One process that both
         inserts and samples needs one that never blocks inserts.
     """
@@ -123,7 +128,7 @@ class ReplayServer:
           staging: a folder that Reverb writes checkpoints into before they are moved; emptied
             here.
           restore_from: a folder that `checkpoint` wrote, or None.
-          port: to listen on; None chooses a free one.
+          port: port of the server; None chooses a free one.
           checkpointer: f(path=, fallback_checkpoint_path=).
 
         Raises:

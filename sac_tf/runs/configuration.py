@@ -4,6 +4,7 @@ It lists every setting of the run, bound or default, including those that only o
 distributed run read. Finding them runs nothing (`pinned.gin_registry`).
 """
 
+import ast
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,8 @@ from sac_tf.runs import folder
 
 _MAY_CHANGE = ("train.total_steps",)
 """Settings that a resumed run may change."""
+_PATHS = ("train.initialize_from",)
+"""Settings whose values are paths, which `Training` makes absolute."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,5 +96,17 @@ def differences(
     return [
         (name, there.get(name, "not set"), here.get(name, "not set"))
         for name in sorted(there | here)
-        if there.get(name) != here.get(name) and not name.startswith(ignored)
+        if there.get(name) != here.get(name)
+        and not name.startswith(ignored)
+        and not (name in _PATHS and _is_same_path(there.get(name), here.get(name)))
     ]
+
+
+def _is_same_path(first: str | None, second: str | None) -> bool:
+    """Returns whether two values can be one path: a relative one may be of any working directory
+    and so has to be the end of the other."""
+    paths = [ast.literal_eval(text) for text in (first, second) if text is not None]
+    if len(paths) < 2 or not all(isinstance(path, str) for path in paths):
+        return False
+    shorter, longer = sorted(map(Path, paths), key=lambda path: len(path.parts))
+    return not shorter.is_absolute() and longer.parts[-len(shorter.parts) :] == shorter.parts

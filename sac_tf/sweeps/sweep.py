@@ -7,7 +7,6 @@ import dataclasses
 import fcntl
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from sac_tf import files
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs import folder
 from sac_tf.runs.configuration import read_settings
+from sac_tf.runs.gin_files import texts
 from sac_tf.runs.interrupts import Interrupts
 from sac_tf.runs.terminal import duration
 from sac_tf.sweeps.settings import SEED, Setting
@@ -30,7 +30,6 @@ _LOG = "sweep.log"
 _FINISHED = "sweep_finished.json"
 _LOCK = ".sweep.lock"
 _POLL_S = 0.5
-_INCLUDE = re.compile(r"^\s*include\s+['\"](.+?)['\"]", re.MULTILINE)
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
@@ -64,16 +63,9 @@ class Run(NamedTuple):
         files.write_at_once(self.root_dir / _FINISHED, self._record())
 
     def _record(self) -> str:
-        """Returns the bindings and the text of the gin files and of all files that they include, so
-        that any change is noticed."""
-        texts: dict[str, str] = {}
-        unread = list(self.gin_files)
-        while unread:
-            path = unread.pop()
-            if path not in texts and Path(path).is_file():
-                texts[path] = Path(path).read_text()
-                unread += _INCLUDE.findall(texts[path])
-        record = {"gin_bindings": self.gin_bindings, "gin_files": texts}
+        """Returns the bindings and the texts of the gin files and of all files that they include,
+        so that any change is noticed."""
+        record = {"gin_bindings": self.gin_bindings, "gin_files": texts(self.gin_files)}
         return json.dumps(record, indent=1, sort_keys=True)
 
 
@@ -132,12 +124,14 @@ class Sweep:
       runs: all runs of the sweep.
       parallel: number of runs at a time.
       lock: returned by `claim`; inherited by the runs.
+      program: module of the program that trains a run.
       failed: {run: reason}, filled by `run`.
     """
 
     runs: Sequence[Run]
     parallel: int
     lock: TextIO
+    program: str
     failed: dict[Run, str] = dataclasses.field(default_factory=dict)
     _active: dict[Run, subprocess.Popen] = dataclasses.field(default_factory=dict, init=False)
     _is_stopping: bool = dataclasses.field(default=False, init=False)
@@ -186,7 +180,7 @@ class Sweep:
         """Starts a run in its own session: otherwise it would receive a Ctrl-C at the terminal in
         addition to the signal from the sweep."""
         run.root_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "binaries.train", f"--root_dir={run.root_dir}"]
+        command = [sys.executable, "-m", self.program, f"--root_dir={run.root_dir}"]
         command += [f"--gin_file={file}" for file in run.gin_files]
         command += [f"--gin_bindings={binding}" for binding in run.gin_bindings]
         libc = ctypes.CDLL(None)

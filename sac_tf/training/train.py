@@ -1,10 +1,9 @@
-"""The single-process training loop: collect, learn, evaluate, log, checkpoint, resume."""
+"""The settings of a training run, and its start."""
 
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import gin
 import numpy as np
@@ -14,31 +13,20 @@ from sac_tf.agents.update import Update, make_update
 from sac_tf.environments.environment import Environment
 from sac_tf.environments.factory import EnvironmentFactory, Task
 from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.files import absolute
 from sac_tf.replay.replay import Replay
-from sac_tf.runs import folder, task_spec
-from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
+from sac_tf.runs import folder
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.lock import locked
-from sac_tf.runs.logs import RunLog, say
-from sac_tf.runs.periods import CheckpointPeriods, is_due
+from sac_tf.runs.logs import RunLog
 from sac_tf.runs.runtime import free_closed_runs, set_runtime
-from sac_tf.runs.session import Session, session
-from sac_tf.seeds import seed_at_step
+from sac_tf.runs.session import session
 from sac_tf.serving.export_policy import refuse_foreign
-from sac_tf.training.acting import exploring_actions, uniform_actions
-from sac_tf.training.collecting import collect
 from sac_tf.training.evaluate import Evaluator
-from sac_tf.training.evaluations import RunEvaluations
-from sac_tf.training.exporting import export_policy
 from sac_tf.training.initialization import Initialization
-from sac_tf.training.learner import Learner, save_run
+from sac_tf.training.loop import Run
 from sac_tf.training.outcome import Outcome
-from sac_tf.types import EnvironmentSpec, Episode, Nest, Transition
-
-_TRAINING = 0
-_EVALUATION = 1
-_EXPLORATION = 2
-"""Streams of random numbers: training environments, evaluation environments, random actions."""
+from sac_tf.types import EnvironmentSpec
 
 
 @gin.configurable("train")
@@ -56,7 +44,7 @@ class Training:
       checkpoint_period: environment steps between two checkpoints; there is always one at the end.
         Each starts new episodes, and waits for the end of one in every environment.
       num_environments: training environments stepped together; each counts its own steps.
-      seed: of weights, exploration, environments and batches.
+      seed: random seed of weights, exploration, environments and batches.
       discount: gamma, of one environment step.
       batch_size: transitions in the batch of one update, on all devices together.
       updates_per_step: critic updates per environment step (the UTD ratio).
@@ -66,7 +54,8 @@ class Training:
       state: builds the train state: `TrainState`, or `mirrored_state` on several devices.
       update: compiles the update.
       replay: builds the replay of one process.
-      evaluator, log: build these parts.
+      evaluator: builds what evaluates the policy.
+      log: builds the CSV files, TensorBoard and the progress bar.
       runtime: sets the TensorFlow runtime.
     """
 
@@ -95,6 +84,8 @@ class Training:
             value = getattr(self, field.name)
             if isinstance(value, np.generic):  # NumPy's numbers are written as Python's
                 object.__setattr__(self, field.name, value.item())
+        if isinstance(self.initialize_from, str):
+            object.__setattr__(self, "initialize_from", str(absolute(self.initialize_from)))
         if not isinstance(self.environment, str) and not callable(self.environment):
             raise ConfigurationError(
                 "train.environment must be the id of a task or a function that makes it, got "
@@ -123,14 +114,14 @@ class Training:
             nothing was run.
           RunError: a failure while running; the message names the checkpoint that was saved.
         """
-        path = Path(root_dir)
+        path = absolute(root_dir)  # a task may change the working directory
         configuration = self.configuration()
         configuration.refuse_other(path)
         for name in (folder.POLICY, folder.BEST_POLICY):
             refuse_foreign(path / name)
         try:
             with locked(path), session(self.runtime) as opened:
-                return _Run(self, path, configuration, opened).go()
+                return Run(self, path, configuration, opened).go()
         finally:
             free_closed_runs()
 
@@ -160,163 +151,3 @@ class Training:
     def make_acting_state(self, spec: EnvironmentSpec) -> TrainState:
         """Returns a train state on one device, for programs that act and do not learn."""
         return TrainState(spec, self.seed, self.discount)
-
-
-class _Run:
-    """The parts of one call of `Training.run`, and its progress."""
-
-    def __init__(
-        self, settings: Training, root_dir: Path, configuration: Configuration, opened: Session
-    ):
-        self._settings = settings
-        self._root_dir = root_dir
-        self._opened = opened
-        self._store = CheckpointStore(root_dir / folder.CHECKPOINTS)
-        checkpoint = self._store.latest()
-        self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
-        self._progress.require_total(settings.total_steps, settings.num_environments)
-        self._environment: Environment = opened.open(
-            settings.environment_factory.make(settings.num_environments)
-        )
-        spec = self._environment.spec
-        task_spec.refuse_other(root_dir, settings.environment_factory.title, spec)
-        self._periods = CheckpointPeriods(settings.checkpoint_period, self._environment, say)
-        source = self._source(checkpoint)
-        self._learner = self._make_learner(source, checkpoint)
-        if source is not None:
-            say(source.apply(self._learner))
-        state = self._learner.state
-        self._explore = exploring_actions(state, spec, settings.num_environments)
-        self._evaluations = opened.open(
-            RunEvaluations(settings, root_dir, self._environment, state, opened.is_interrupted)
-        )
-        self._log = opened.open(self._make_log())
-        configuration.save(root_dir)
-        task_spec.save(root_dir, spec)
-        self._log.settings(configuration.settings)
-        if checkpoint is not None:
-            self._learner.restore(checkpoint)
-            self._log.resume(self._learner.updates, checkpoint)
-
-    def _source(self, checkpoint: Path | None) -> Initialization | None:
-        """Returns the run to start from, or None; a run with a checkpoint resumes instead."""
-        settings = self._settings
-        if settings.initialize_from is None or checkpoint is not None:
-            return None
-        return settings.initialization(settings.initialize_from)
-
-    def _make_learner(self, source: Initialization | None, checkpoint: Path | None) -> Learner:
-        settings = self._settings
-        spec = self._environment.spec
-        state = settings.make_state(spec)
-        # The last joint step may exceed total_steps.
-        steps_left = max(0, settings.total_steps - self._progress.step)
-        expected_rows = steps_left + settings.num_environments
-        if source is not None:
-            expected_rows += source.expected_rows
-        replay = settings.replay(
-            spec=spec,
-            generator=state.generator,
-            discount=settings.discount,
-            staging=self._root_dir / folder.CHECKPOINTS / ".reverb",
-            expected_rows=expected_rows,
-            restore_from=None if checkpoint is None else checkpoint / folder.REPLAY,
-        )
-        return Learner(
-            state,
-            self._opened.open(replay),
-            settings.update,
-            batch_size=settings.batch_size,
-            updates_per_step=settings.updates_per_step,
-            random_steps=settings.random_steps,
-        )
-
-    def _make_log(self) -> RunLog:
-        return self._settings.log(
-            self._root_dir,
-            self._settings.total_steps,
-            self._learner.metric_names,
-            self._progress,
-            with_evaluations=True,
-        )
-
-    def go(self) -> Outcome:
-        """Runs to the end, or to the first signal."""
-        settings = self._settings
-        progress = self._progress
-        with saved_on_error(self._save):
-            if self._evaluations.is_missing(progress.step):
-                self._evaluate()
-            is_over = self._is_over()
-            while not is_over:
-                self._run_period()
-                self._learner.replay.end_episodes()
-                is_over = self._is_over()  # once: a signal may come at any moment
-                if is_over or self._store.is_affordable():
-                    self._save()
-            if not self._opened.is_interrupted():
-                with writing(self._root_dir):
-                    export_policy(
-                        self._learner.state,
-                        self._environment.spec,
-                        settings.environment_factory,
-                        progress.step,
-                        self._root_dir,
-                    )
-        return Outcome(progress.step, self._evaluations.last, self._opened.interrupts.received)
-
-    def _is_over(self) -> bool:
-        return self._progress.step >= self._settings.total_steps or self._opened.is_interrupted()
-
-    def _run_period(self) -> None:
-        """Collects and learns to the end of a checkpoint period.
-
-        Every checkpoint period starts with new episodes and its own seeds. So a resumed run does
-        exactly what an uninterrupted run does, and no simulator state has to be saved.
-        """
-        settings = self._settings
-        progress = self._progress
-        self._periods.begin(progress.step)
-        metrics: dict[str, float] = {}
-        for transition, episodes in self._experience():
-            before = progress.step
-            ended = [episode.copy for episode in episodes]
-            self._learner.add(transition, before + 1, ended)
-            progress.step += settings.num_environments
-            metrics = self._learner.learn(progress.step) or metrics
-            self._log.advance(settings.num_environments, episodes)
-            if is_due(self._log.period, before, progress.step):
-                size = self._learner.replay.size
-                with writing(self._root_dir):
-                    self._log.metrics(progress.step, metrics, size, self._learner.updates)
-            is_last = progress.step >= settings.total_steps
-            if is_last or is_due(settings.evaluation_period, before, progress.step):
-                self._evaluate()
-                if self._evaluations.end_training_episodes:
-                    return
-            if self._periods.is_over(progress.step, ended) or self._is_over():
-                return
-
-    def _experience(self) -> Iterator[tuple[Transition, list[Episode]]]:
-        """Yields transitions and ended episodes: of random actions first, then of the policy."""
-        settings = self._settings
-        spec = self._environment.spec
-        uniform = uniform_actions(spec, settings.num_environments, self._seed(_EXPLORATION))
-
-        def act(observation: Nest) -> np.ndarray:
-            if self._progress.step < settings.random_steps:
-                return uniform(observation)
-            return self._explore(observation)
-
-        return collect(self._environment, act, self._seed(_TRAINING))
-
-    def _evaluate(self) -> None:
-        self._evaluations.evaluate(self._progress.step, self._seed(_EVALUATION), self._log)
-
-    def _save(self, prefix: str = "step") -> Path:
-        self._progress.elapsed = self._log.elapsed
-        return save_run(self._store, self._learner, self._progress, prefix)
-
-    def _seed(self, stream: int) -> int:
-        """Returns the seed of `stream` at this step, the same in a resumed run."""
-        return seed_at_step(self._settings.seed, stream, self._progress.step)

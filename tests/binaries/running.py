@@ -51,7 +51,7 @@ def call_program(program, *arguments):
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         mock.patch.object(launch, "divert_native_output"),
-        _imported(program) as module,
+        imported(program) as module,
     ):
         code = launch.exit_code(lambda: module.main(flags.FLAGS(argv)[1:]))
     gin.clear_config()
@@ -59,7 +59,7 @@ def call_program(program, *arguments):
 
 
 @contextlib.contextmanager
-def _imported(program):
+def imported(program):
     """Imports a program without the flags of others, which share names and come back at the end."""
     others = [
         (module, flag)

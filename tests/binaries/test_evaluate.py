@@ -46,7 +46,8 @@ def pictures(tmp_path_factory):
     def of_task(task):
         spec = root / "policy/policy_spec.json"
         content = json.loads(spec.read_text())
-        spec.write_text(json.dumps({**content, "task": f"tests.tasks:{task}-v0"}))
+        content["environment"]["task"] = f"tests.tasks:{task}-v0"
+        spec.write_text(json.dumps(content))
         return root / "policy"
 
     return of_task

@@ -5,6 +5,7 @@ import re
 
 import gin
 
+from sac_tf.runs.descriptions import description_of
 from tests.docs import documents, registry
 from tests.docs.source import ROOT
 
@@ -70,6 +71,12 @@ def test_every_setting_is_in_the_reference():
     assert len(settings) > 100
     missing = settings - set(_documented())
     assert not missing, "\n".join(sorted(missing))
+
+
+def test_every_setting_has_a_description():
+    """In its docstring, for `--print_config`."""
+    registry.import_library()
+    assert [name for name in _documented() if not description_of(name)] == []
 
 
 def test_every_variant_file_is_in_the_table():

@@ -62,7 +62,9 @@ def _wrong_flags(path, arguments):
 
 
 def _programs():
-    return {path.stem: path for path in python_files("binaries") if "__main__" in path.read_text()}
+    """Returns {name: file} of the programs."""
+    files = python_files("binaries")
+    return {path.stem: path for path in files if 'if __name__ == "__main__"' in path.read_text()}
 
 
 def _expand(token):

@@ -76,7 +76,7 @@ def _wide(*bindings, **settings):
 
 
 def test_a_wide_observation_trains_with_a_capacity_that_fits(machine, tmp_path, monkeypatch):
-    monkeypatch.setattr("sac_tf.training.train.export", lambda *_: None)
+    monkeypatch.setattr("sac_tf.training.exporting.export", lambda *_: None)
     with pytest.raises(ConfigurationError, match="tables.capacity=1000000 needs 320.* at most"):
         _wide(total_steps=10**6).run(str(tmp_path / "refused"))
     settings = {"total_steps": 120, "evaluation_period": 1000, "checkpoint_period": 1000}

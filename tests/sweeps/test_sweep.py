@@ -28,6 +28,7 @@ def test_a_run_is_finished_until_its_configuration_changes(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     Path("task.gin").write_text("include 'base.gin'\n")
     Path("base.gin").write_text("h.i = 1\n")
+    Path("x.gin").write_text("j.k = 1\n")
     run, other, *_ = _plan(Path("r"))
     for each in (run, other):
         each.root_dir.mkdir(parents=True)

@@ -67,7 +67,7 @@ def test_an_endless_episode_is_cut_and_counts(capsys, environments):
     first, second = evaluator.play(0)
     start = gymnasium.make("tests.tasks:Endless-v0").reset(seed=0)[0]
     assert (first.length, second.length) == (7, 7)
-    assert first.total_reward == pytest.approx(-7 * abs(start[0]))
+    assert first.total_reward == pytest.approx(-7 * abs(start[1]))
     assert capsys.readouterr().out == ""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs.episodes import EpisodeInfo
 from sac_tf.serving.policy_spec import PolicySpec
@@ -136,7 +137,9 @@ def _evaluation(mean, rate=None):
 def test_the_best_policy_survives_a_restart(tmp_path, spec, score, results, best):
     """Each result comes in another process."""
     for step, result in results.items():
-        kept = BestPolicy(tmp_path, "Point-v0", spec, score, make_state=pytest.fail)
+        kept = BestPolicy(
+            tmp_path, EnvironmentFactory("Point-v0"), spec, score, make_state=pytest.fail
+        )
         actor = tf.Module()
         actor.weight = tf.Variable(float(step))
         kept.offer(actor, step, _evaluation(*np.atleast_1d(result)))
@@ -148,7 +151,7 @@ def test_the_best_policy_survives_a_restart(tmp_path, spec, score, results, best
 
 def test_a_best_policy_is_exported_again_only_if_it_is_new(tmp_path, spec, monkeypatch):
     exported = []
-    monkeypatch.setattr(exporting, "export", lambda *arguments: exported.append(arguments[2].step))
+    monkeypatch.setattr(exporting, "export", lambda *arguments: exported.append(arguments[1].step))
 
     def make_state(_):
         state = tf.Module()
@@ -157,10 +160,10 @@ def test_a_best_policy_is_exported_again_only_if_it_is_new(tmp_path, spec, monke
         return state
 
     for step, mean in ((100, 1.0), (200, 0.0)):
-        kept = BestPolicy(tmp_path, "Point-v0", spec, mean_return, make_state)
+        kept = BestPolicy(tmp_path, EnvironmentFactory("Point-v0"), spec, mean_return, make_state)
         kept.offer(make_state(spec).actor, step, _evaluation(mean))
         kept.close()
-        made = PolicySpec.of("Point-v0", spec, 100, 1.0)
+        made = PolicySpec({"task": "Point-v0"}, spec, 100, 1.0)
         (tmp_path / "best_policy").mkdir(exist_ok=True)
         made.save(tmp_path / "best_policy", "saved_model")
     assert exported == [100]

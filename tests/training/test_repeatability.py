@@ -73,7 +73,7 @@ def uneven(tmp_path_factory):
     """The folder of an uninterrupted n-step run whose episodes end at random."""
     root = tmp_path_factory.mktemp("uneven")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sac_tf.training.train.export", lambda *_: None)
+        patch.setattr("sac_tf.training.exporting.export", lambda *_: None)
         _run(root, "n_step", **UNEVEN)
     return root
 

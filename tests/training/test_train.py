@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.training.train import Outcome
+from sac_tf.training.outcome import Outcome
 from tests.threads import count_threads
 from tests.training.left_behind import (
     final_state,

@@ -100,5 +100,5 @@ def test_a_target_entropy_that_no_policy_has_is_refused(tmp_path, binding):
         f"Temperature.{binding}", "sac_steps.alpha_step = None", total_steps=20, random_steps=20
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sac_tf.training.train.export", lambda *_: None)
+        patch.setattr("sac_tf.training.exporting.export", lambda *_: None)
         assert fixed.run(str(tmp_path)).step == 20

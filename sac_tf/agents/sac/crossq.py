@@ -23,14 +23,14 @@ def crossq_step(
     loss: losses.CriticLoss = losses.critic_loss,
     minimize: Minimize = optimizers.minimize,
 ) -> tuple[Metrics, tf.Tensor]:
-    """Moves every critic towards a TD target of the critics themselves; Q values and target come
-    from one pass over 2B rows (1902.05605, figure 2).
+    """Moves every critic towards a TD target of the critics themselves (1902.05605, figure 2).
 
-    The pass over (s, a) and (s', a') is in training mode, so batch normalization uses the
-    statistics of both. No gradient flows through the half of (s', a'). The policy that draws a'
-    uses its moving statistics.
+    Q values and target come from one pass over 2B rows in training mode: batch normalization uses
+    the statistics of both halves. No gradient flows through (s', a'); its policy uses moving ones.
 
-    Args and result: as for `steps.critic_step`.
+    Args: as for `steps.critic_step`, and so is the result.
+      pool: from the Q values of the critics to those of the TD target.
+      value: `losses.soft_value` or `hard_value`.
 
     Raises:
       ConfigurationError: the state has target critics.

@@ -42,10 +42,13 @@ class TrainState(tf.Module):
       spec: of the task.
       seed: of weights and generators.
       discount: of one environment step, in [0, 1].
-      actor, critic: build the networks.
-      actor_optimizer, critic_optimizer, alpha_optimizer: build the optimizers.
+      actor: builds the policy network.
+      critic: builds the ensemble of critics.
+      actor_optimizer: builds the optimizer of the actor.
+      critic_optimizer: builds the optimizer of the critics.
+      alpha_optimizer: builds the optimizer of the temperature.
       temperature: builds the temperature.
-      distribution: f(*what the actor returns) -> pi(.|s).
+      distribution: f(*what the actor returns) -> pi(.|s), the distribution over actions.
       target_critic: f(the critics, `critic`, spec, another seed) builds the target critics; None
         for steps without targets.
 

@@ -119,6 +119,11 @@ def actor_step(
 ) -> tuple[Metrics, tf.Tensor]:
     """Moves the policy towards exp(Q / alpha), with Q from `pool` (1812.05905, eq. 7).
 
+    Args:
+      state, batch: changed in place, and B rows.
+      pool: from the Q values of the critics to those of the actor loss.
+      minimize: takes the gradient step.
+
     Returns: metrics, and log pi [B] of the actions drawn.
     """
     seed = draw_seed(state.generator)
@@ -200,10 +205,10 @@ def sac_steps(
       critic_steps_per_actor_step: critic steps before each turn of actor and temperature.
       actor_steps: actor and temperature steps in a turn; set equal to
         `critic_steps_per_actor_step` to compensate for the delay, as CleanRL does.
-      actor_batch: the batch of such an update: `last_batch`, or `whole_batch` of all critic steps
-        since the last.
-      critic_step, actor_step: the steps.
-      alpha_step: None keeps the temperature at `Temperature.initial_alpha`.
+      actor_batch: batch of the actor steps: `last_batch`, or `whole_batch` of all in the turn.
+      critic_step: `critic_step`, or `crossq_step`.
+      actor_step: the step of the policy.
+      alpha_step: the step of the temperature; None keeps it at `Temperature.initial_alpha`.
 
     Returns: the last metrics of each kind, and |Q - y| [K B] of all rows.
     """
