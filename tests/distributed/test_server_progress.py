@@ -5,6 +5,7 @@ import pytest
 
 from sac_tf.distributed import server_progress
 from sac_tf.distributed.messages import STATUS_TABLE, send
+from sac_tf.types import Episode
 
 
 @pytest.fixture
