@@ -107,7 +107,8 @@ class Evaluation(NamedTuple):
     info: Numbers = _NONE
 
     def __str__(self) -> str:
-        text = f"{self.return_mean:.1f} +- {self.return_std:.1f} over {self.episodes} episodes"
+        episodes = "1 episode" if self.episodes == 1 else f"{self.episodes} episodes"
+        text = f"{self.return_mean:.1f} +- {self.return_std:.1f} over {episodes}"
         if self.success_rate is not None:
             text += f", success rate {self.success_rate:.2f}"
         return text

@@ -44,11 +44,13 @@ class Settings(NamedTuple):
       modules: that register the configurables.
       unused: bindings and macros without effect, as "scope/name.parameter" or "MACRO"; bindings
         that repeat a default are not among them.
+      defaults: the names in `values` whose value is the default.
     """
 
     values: dict[str, str]
     modules: set[str]
     unused: list[str]
+    defaults: set[str]
 
 
 class _Node(NamedTuple):
@@ -79,6 +81,7 @@ def settings_of(roots: Iterable[Any], ignored: Mapping[str, set[str]]) -> Settin
     """
     values: dict[str, str] = {}
     modules: set[str] = set()
+    defaults: set[str] = set()
     used: set[_Binding] = set()
     reached: set[tuple[tuple[str, ...], str]] = set()
     waiting = [_root(root) for root in roots]
@@ -96,9 +99,12 @@ def settings_of(roots: Iterable[Any], ignored: Mapping[str, set[str]]) -> Settin
             used |= {_Binding(macro, _MACRO, "value") for macro in _macros(value)}
             text = _text(value)
             if text is not None:
-                values[f"{_name(node)}.{parameter}"] = text
+                name = f"{_name(node)}.{parameter}"
+                values[name] = text
+                if _is_default(_Binding("", selector, parameter), value):
+                    defaults.add(name)
             waiting += [(child, None) for child in _references(value, node.scope)]
-    return Settings(values, modules - {"__main__", ""}, _unused(used))
+    return Settings(values, modules - {"__main__", ""}, _unused(used), defaults)
 
 
 def default_of(setting: str) -> str | None:

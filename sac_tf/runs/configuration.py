@@ -29,11 +29,13 @@ class Configuration:
       settings: {"scope/name.parameter": value as gin text}.
       modules: imported by a gin file with these settings.
       may_change: settings, or prefixes of settings, that a resumed run may change.
+      defaults: the settings that have their default.
     """
 
     settings: dict[str, str]
     modules: frozenset[str]
     may_change: tuple[str, ...] = _MAY_CHANGE
+    defaults: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -59,14 +61,26 @@ class Configuration:
                 f"The binding of {', '.join(found.unused)} has no effect: no part of this run uses "
                 "it."
             )
-        return cls(found.values, frozenset(found.modules), (*_MAY_CHANGE, *may_change))
+        return cls(
+            found.values,
+            frozenset(found.modules),
+            (*_MAY_CHANGE, *may_change),
+            frozenset(found.defaults),
+        )
 
     def refuse_other(self, root_dir: Path) -> None:
         """Raises ConfigurationError if `root_dir` holds a run with other settings."""
         path = root_dir / folder.CONFIGURATION
         if not path.exists():
             return
-        changed = differences(read_settings(path), self.settings, self.may_change)
+        there = read_settings(path)
+        # An older version, which had no such setting, did what its default does.
+        here = {
+            name: value
+            for name, value in self.settings.items()
+            if name in there or name not in self.defaults
+        }
+        changed = differences(there, here, self.may_change)
         if changed:
             changes = "; ".join(f"{name} was {then}, now {now}" for name, then, now in changed)
             raise ConfigurationError(

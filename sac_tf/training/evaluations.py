@@ -83,6 +83,6 @@ class RunEvaluations:
         return step > 0 and is_wanted and not has_evaluation(self._root_dir, step)
 
     def close(self) -> None:
-        """Closes the environments, and exports the best policy."""
-        self._evaluator.close()
+        """Exports the best policy, and closes the environments."""
         self._best.close()
+        self._evaluator.close()

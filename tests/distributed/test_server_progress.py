@@ -5,6 +5,7 @@ import pytest
 
 from sac_tf.distributed import server_progress
 from sac_tf.distributed.messages import STATUS_TABLE, send
+from sac_tf.types import Episode
 
 
 @pytest.fixture
@@ -85,3 +86,18 @@ def test_missing_status_changes_nothing(servers):
     publish(0, 350, 0, gone=50)
     progress._fetch()
     assert progress.steps == 800
+
+
+def test_the_newest_episode_of_each_collector_has_its_success(servers):
+    publish, _, make = servers
+    publish(0, 400, 0)
+    publish(1, 400, 0)
+    progress = make()
+    beat = {"kind": "collector", "steps": 10, "last_return": 3.0, "last_length": 5}
+    progress._processes = {
+        "collector a": {**beat, "last_info": {"is_success": 1.0}},
+        "collector b": {**beat, "last_return": None},
+        "learner": {"kind": "learner"},
+    }
+    assert progress.finished_episodes() == [Episode(3.0, 5, 0, {"is_success": 1.0})]
+    assert progress.finished_episodes() == []

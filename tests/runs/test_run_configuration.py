@@ -148,3 +148,15 @@ def test_settings_that_may_change_are_prefixes(tmp_path):
     Configuration(now, frozenset(), may_change=("tables.",)).refuse_other(tmp_path)
     with pytest.raises(ConfigurationError, match="tables.capacity was 1, now 2"):
         Configuration(now, frozenset()).refuse_other(tmp_path)
+
+
+def test_a_run_of_an_older_version_lacks_newer_settings(tmp_path):
+    """It resumes with their defaults, and not with other values."""
+    _configuration().save(tmp_path)
+    path = tmp_path / "config.gin"
+    lines = [line for line in path.read_text().splitlines() if "Evaluator.environments" not in line]
+    path.write_text("\n".join(lines))
+    _configuration().refuse_other(tmp_path)
+    _configuration("Evaluator.environments = None").refuse_other(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"Evaluator\.environments was not set, now 1"):
+        _configuration("Evaluator.environments = 1").refuse_other(tmp_path)
