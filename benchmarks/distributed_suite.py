@@ -241,10 +241,9 @@ def publication_seconds(address: str) -> dict[str, float]:
 
     from binaries import launch
     from sac_tf.distributed.messages import Policy, actor_values, publish
-    from sac_tf.environments.gymnasium_environment import spec_of
 
     training = launch.make_training([_CHEETAH], [])
-    actor = training.make_state(spec_of(training.environment)).actor
+    actor = training.make_state(training.environment_factory.spec()).actor
     client = reverb.Client(address)
     learner_seconds = 0.0
     publisher_seconds = 0.0

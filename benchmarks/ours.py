@@ -34,11 +34,11 @@ class Ours:
 
     def __init__(self, size: Size, staging: Path, bindings: Sequence[str] = ()):
         """Reads the settings, `bindings` last, and sets up the runtime; builds no learner yet."""
-        from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+        from sac_tf.environments.factory import EnvironmentFactory
 
         self._settings = launch.make_training([], [*gin_bindings(size), *bindings])
         self._settings.runtime()
-        self._environment = GymnasiumEnvironment(size.environment)
+        self._environment = EnvironmentFactory(size.environment).make()
         self._staging = staging
         self._size = size
         self._learner: Learner | None = None

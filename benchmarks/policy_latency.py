@@ -59,12 +59,11 @@ def _exported(folder: Path) -> dict[str, Callable[[], object]]:
     """Returns calls of exported policies, through TensorFlow's own interface."""
     bound = np.ones(_ACTIONS, np.float32)
     observation = tf.TensorSpec([_OBSERVATIONS], tf.float32, name="observation")
-    action = tf.TensorSpec([_ACTIONS], tf.float32, name="action")
-    spec = EnvironmentSpec(observation, action, -bound, bound)
+    spec = EnvironmentSpec.of_arrays(observation, -bound, bound)
     state = TrainState(spec, seed=0, discount=0.99)
-    description = PolicySpec.of("none", spec, 0, None)
+    description = PolicySpec({"task": "none"}, spec, step=0, episode_return=None)
     for form in (export_policy.SAVED_MODEL, export_policy.TFLITE):
-        export_policy.export(state, spec, description, folder / form.name, form)
+        export_policy.export(state, description, folder / form.name, form)
     signature = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     interpreter = tf.lite.Interpreter(str(folder / "tflite" / TFLITE_FILE))
     runner = interpreter.get_signature_runner("serving_default")

@@ -14,7 +14,9 @@ from absl import flags
 from binaries import launch
 
 if TYPE_CHECKING:
-    from sac_tf.types import Act
+    from sac_tf.environments.environment import Environment
+    from sac_tf.environments.factory import EnvironmentFactory
+    from sac_tf.types import Act, EnvironmentSpec
 
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Folder of a run.")
 _POLICY = flags.DEFINE_string(
@@ -30,15 +32,17 @@ class _Policy(NamedTuple):
 
     Attributes:
       title: of the printed result.
-      environment_id: its task.
+      factory: makes the environments of its task.
+      spec: of the task it was trained on.
       act: f(E), how it acts in E environments.
-      scale_actions: whether its actions are in [-1, 1], and not in the task's own bounds.
+      in_task_units: whether it takes and returns the task's own arrays, as exported policies do.
     """
 
     title: str
-    environment_id: str
+    factory: "EnvironmentFactory"
+    spec: "EnvironmentSpec"
     act: "Callable[[int], Act]"
-    scale_actions: bool
+    in_task_units: bool
 
 
 def main(arguments: list[str]) -> None:
@@ -51,20 +55,15 @@ def main(arguments: list[str]) -> None:
         policy = _exported(Path(_POLICY.value))
     else:
         policy = _of_run(str(_ROOT_DIR.value))
-    from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
     from sac_tf.training import evaluate, video
 
     print(policy.title)
-    environment = GymnasiumEnvironment(
-        policy.environment_id, _EPISODES.value, scale_actions=policy.scale_actions
-    )
+    environment = _make_environment(policy, _EPISODES.value)
     played = evaluate.play(environment, policy.act(_EPISODES.value), _SEED)
     print(f"Evaluation return {evaluate.summarize(played)}")
     if _VIDEO.value:
         path = Path(_VIDEO.value)
-        filmed = GymnasiumEnvironment(
-            policy.environment_id, render_mode="rgb_array", scale_actions=policy.scale_actions
-        )
+        filmed = _make_environment(policy, 1, render_mode="rgb_array")
         frames = video.record_video(filmed, policy.act(1), _SEED, path)
         print(f"Video of {frames} frames in {path}")
 
@@ -73,20 +72,48 @@ def _of_run(root_dir: str) -> _Policy:
     run = launch.restore_run(root_dir)
     from sac_tf.training.acting import mean_actions
 
-    title = f"{run.environment_id}, policy of step {run.step:,} ({run.checkpoint})"
     return _Policy(
-        title, run.environment_id, lambda size: mean_actions(run.state, run.spec, size), True
+        title=f"{run.factory.title}, policy of step {run.step:,} ({run.checkpoint})",
+        factory=run.factory,
+        spec=run.spec,
+        act=lambda size: mean_actions(run.state, run.spec, size),
+        in_task_units=False,
     )
 
 
 def _exported(folder: Path) -> _Policy:
     launch.divert_native_output(Path(os.devnull))
+    from sac_tf.environments.factory import EnvironmentFactory
     from sac_tf.serving import loading
 
     policy = loading.load(folder)
-    loading.require_fit(policy)
-    title = f"{policy.spec.task}, policy of step {policy.spec.step:,} ({folder})"
-    return _Policy(title, policy.spec.task, lambda _: policy.act, False)
+    return _Policy(
+        title=f"{policy.spec.task}, policy of step {policy.spec.step:,} ({folder})",
+        factory=EnvironmentFactory(**policy.spec.environment),
+        spec=policy.spec.spaces,
+        act=lambda _: policy.act,
+        in_task_units=True,
+    )
+
+
+def _make_environment(
+    policy: _Policy, num_environments: int, render_mode: str | None = None
+) -> "Environment":
+    """Returns environments of the policy's task; raises ConfigurationError if it has changed."""
+    environment = policy.factory.make(
+        num_environments,
+        is_evaluation=True,
+        render_mode=render_mode,
+        in_task_units=policy.in_task_units,
+    )
+    difference = policy.spec.difference(environment.spec)
+    if difference is not None:
+        environment.close()
+        raise launch.ConfigurationError(
+            f"The policy does not fit {policy.factory.title} as it is now: the policy has "
+            f"{difference}."
+        )
+    return environment
 
 
 if __name__ == "__main__":

@@ -32,16 +32,15 @@ def main(arguments: list[str]) -> None:
     from sac_tf.serving.export_policy import export
     from sac_tf.serving.policy_spec import PolicySpec
 
-    description = PolicySpec.of(
-        run.environment_id, run.spec, run.step, evaluated_return(root_dir, run.step)
-    )
+    episode_return = evaluated_return(root_dir, run.step)
+    description = PolicySpec(run.factory.as_json(), run.spec, run.step, episode_return)
     try:
-        export(run.state, run.spec, description, folder, _format(_FORMAT.value))
+        export(run.state, description, folder, _format(_FORMAT.value))
     except OSError as error:
         raise launch.ConfigurationError(
             f"--export_dir={folder} cannot be written ({error.strerror})."
         ) from error
-    print(f"{run.environment_id}, policy of step {run.step:,} ({run.checkpoint}) is in {folder}")
+    print(f"{run.factory.title}, policy of step {run.step:,} ({run.checkpoint}) is in {folder}")
     print(f"Next: python -m binaries.evaluate --policy={folder}")
 
 

@@ -163,7 +163,9 @@ def restore_run(root_dir: str) -> "RestoredRun":
     from sac_tf.runs import restoring
 
     training = read_training([str(config)], [])
-    return restoring.restore(Path(root_dir), training.environment, training.make_acting_state)
+    return restoring.restore(
+        Path(root_dir), training.environment_factory, training.make_acting_state
+    )
 
 
 def divert_native_output(path: Path) -> None:

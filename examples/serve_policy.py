@@ -3,17 +3,41 @@
 python examples/serve_policy.py FOLDER
 """
 
+import importlib
 import json
 import sys
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 import tensorflow as tf
 
 folder = sys.argv[1]
 spec = json.loads(Path(folder, "policy_spec.json").read_text())
-policy = tf.saved_model.load(folder).signatures["serving_default"]
-environment = gymnasium.make(spec["task"])
+if spec["format"] == "tflite":
+    interpreter = tf.lite.Interpreter(str(Path(folder, "policy.tflite")))
+    policy = interpreter.get_signature_runner("serving_default")
+else:
+    policy = tf.saved_model.load(folder).signatures["serving_default"]
+names = {tuple(leaf["path"]): leaf["name"] for leaf in spec["action"]}
+
+
+def arrange(space, outputs, path=()):
+    """Returns the outputs of the policy in the structure of the action space."""
+    if isinstance(space, gymnasium.spaces.Dict):
+        return {key: arrange(sub, outputs, (*path, key)) for key, sub in space.items()}
+    if isinstance(space, gymnasium.spaces.Tuple):
+        return tuple(arrange(sub, outputs, (*path, i)) for i, sub in enumerate(space))
+    return np.asarray(outputs[names[path]])[0, ...]
+
+
+task = spec["environment"]
+environment = gymnasium.make(task["task"], **{**task["arguments"], **task["evaluation_arguments"]})
+for wrapper in task["wrappers"]:
+    name, arguments = (wrapper, {}) if isinstance(wrapper, str) else wrapper
+    module, _, name = name.rpartition(":")
+    wrap = getattr(importlib.import_module(module or "gymnasium.wrappers"), name)
+    environment = wrap(environment, **arguments)
 observation, _ = environment.reset(seed=0)
 total_reward = 0.0
 done = False
@@ -24,8 +48,8 @@ while not done:
         for key in leaf["path"]:
             array = array[key]
         inputs[leaf["name"]] = tf.constant([array], leaf["dtype"])
-    action = policy(**inputs)["action"].numpy()[0]
+    action = arrange(environment.action_space, policy(**inputs))
     observation, reward, terminated, truncated, _ = environment.step(action)
-    total_reward += reward
+    total_reward += float(reward)
     done = terminated or truncated
-print(f"{spec['task']} return {total_reward:.4f}")
+print(f"{task['task']} return {total_reward:.4f}")

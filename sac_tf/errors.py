@@ -1,6 +1,7 @@
 """Errors that a user can fix, and checks of settings that raise them."""
 
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -19,9 +20,9 @@ class Diverged(RunError):
 def require_count(name: str, value: Any, minimum: int = 1) -> int:
     """Returns `value` if it is an integer of at least `minimum`; raises ConfigurationError
     otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise ConfigurationError(f"{name} must be an integer of at least {minimum}, got {value!r}.")
-    return value
+    return int(value)
 
 
 def require_counts(name: str, values: Any) -> tuple[int, ...]:
@@ -44,6 +45,6 @@ def require_number(name: str, value: Any, accept: Callable[[float], bool], wante
       accept: whether a number is in range.
       wanted: describes the range for the message: "a number above 0", for example.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not accept(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not accept(float(value)):
         raise ConfigurationError(f"{name} must be {wanted}, got {value!r}.")
     return float(value)

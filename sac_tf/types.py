@@ -8,6 +8,8 @@ inside the library; only environments and exported policies know the bounds of a
 """
 
 import dataclasses
+import functools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,9 +17,7 @@ import numpy as np
 import tensorflow as tf
 import tree
 
-Nest = Any
-"""An array or tensor, or a nested dict of them."""
-
+from sac_tf.leaves import ActionLeaf, Nest, ObservationLeaf, nest_of, observation_names
 
 Metrics = dict[str, tf.Tensor]
 """Scalars by name."""
@@ -116,19 +116,85 @@ def leaves_of(nest: Nest) -> list[Leaf]:
 
 @dataclasses.dataclass(frozen=True)
 class EnvironmentSpec:
-    """Observations and actions of a task.
+    """Observations and actions of a task: for the learner, and as the task has them.
 
     Attributes:
-      observation: nest of `tf.TensorSpec`, float32, without a batch dimension.
-      action: `tf.TensorSpec` float32 [A], values in [-1, 1].
-      action_low: float32 [A], the task's own lower bounds.
-      action_high: float32 [A], the task's own upper bounds.
+      observation_leaves: the arrays of the task's observation, in the order of `tf.nest.flatten`.
+      action_leaves: the arrays of the task's action, in that order.
     """
 
-    observation: Nest
-    action: tf.TensorSpec
-    action_low: np.ndarray
-    action_high: np.ndarray
+    observation_leaves: tuple[ObservationLeaf, ...]
+    action_leaves: tuple[ActionLeaf, ...]
+
+    @classmethod
+    def of_arrays(cls, observation: Nest, low: np.ndarray, high: np.ndarray) -> "EnvironmentSpec":
+        """Returns the spec of a task with float32 arrays only.
+
+        Args:
+          observation: nest of anything with a shape, such as `tf.TensorSpec`.
+          low, high: float32 [A], bounds of the action.
+        """
+        found = tree.flatten_with_path(observation)
+        names = observation_names(path for path, _ in found)
+        leaves = tuple(
+            ObservationLeaf(name, tuple(path), tuple(map(int, leaf.shape)), "float32")
+            for name, (path, leaf) in zip(names, found, strict=True)
+        )
+        bounds = [tuple(map(float, bound)) for bound in (low, high)]
+        return cls(leaves, (ActionLeaf("action", (), (len(low),), "float32", *bounds),))
+
+    @classmethod
+    def from_json(cls, content: Any) -> "EnvironmentSpec":
+        """Returns the spec that `as_json` described; raises TypeError or KeyError for others."""
+        return cls(
+            tuple(ObservationLeaf(**_with_tuples(leaf)) for leaf in content["observation"]),
+            tuple(ActionLeaf(**_with_tuples(leaf)) for leaf in content["action"]),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the spec as JSON has it, without tuples."""
+        content = {
+            "observation": [leaf._asdict() for leaf in self.observation_leaves],
+            "action": [leaf._asdict() for leaf in self.action_leaves],
+        }
+        return json.loads(json.dumps(content))
+
+    def difference(self, other: "EnvironmentSpec") -> str | None:
+        """Returns what distinguishes this task's arrays from those of `other`, in words; None if
+        nothing does."""
+        for what, mine, theirs in (
+            ("observations", self.observation_leaves, other.observation_leaves),
+            ("actions", self.action_leaves, other.action_leaves),
+        ):
+            if mine != theirs:
+                return f"{what} ({_listed(mine)}) instead of ({_listed(theirs)})"
+        return None
+
+    @functools.cached_property
+    def observation(self) -> Nest:
+        """Nest of `tf.TensorSpec`, float32, without a batch dimension, in the task's structure."""
+        return nest_of(
+            [leaf.path for leaf in self.observation_leaves],
+            [
+                tf.TensorSpec(leaf.encoded_shape, tf.float32, leaf.name)
+                for leaf in self.observation_leaves
+            ],
+        )
+
+    @functools.cached_property
+    def action(self) -> tf.TensorSpec:
+        """`tf.TensorSpec` float32 [A], values in [-1, 1]: all elements of the task's action."""
+        return tf.TensorSpec([len(self.action_low)], tf.float32, "action")
+
+    @functools.cached_property
+    def action_low(self) -> np.ndarray:
+        """float32 [A], the task's own lower bounds."""
+        return np.array([x for leaf in self.action_leaves for x in leaf.low], np.float32)
+
+    @functools.cached_property
+    def action_high(self) -> np.ndarray:
+        """float32 [A], the task's own upper bounds."""
+        return np.array([x for leaf in self.action_leaves for x in leaf.high], np.float32)
 
     @property
     def action_dimensions(self) -> int:
@@ -139,3 +205,12 @@ class EnvironmentSpec:
         """The spec of one row: `Transition` of `tf.TensorSpec`."""
         scalar = tf.TensorSpec([], tf.float32)
         return Transition(self.observation, self.action, scalar, scalar, self.observation)
+
+
+def _listed(leaves: Sequence[Any]) -> str:
+    return ", ".join(map(str, leaves))
+
+
+def _with_tuples(leaf: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields of a leaf with tuples instead of JSON's lists."""
+    return {key: tuple(x) if isinstance(x, list) else x for key, x in leaf.items()}

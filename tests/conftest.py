@@ -42,8 +42,7 @@ def _few_threads():
 def spec() -> EnvironmentSpec:
     """Three observations, two actions."""
     observation = tf.TensorSpec([3], tf.float32, name="observation")
-    action = tf.TensorSpec([2], tf.float32, name="action")
-    return EnvironmentSpec(observation, action, -np.ones(2, np.float32), np.ones(2, np.float32))
+    return EnvironmentSpec.of_arrays(observation, -np.ones(2, np.float32), np.ones(2, np.float32))
 
 
 @pytest.fixture
@@ -56,5 +55,4 @@ def nested_spec() -> EnvironmentSpec:
             "force": tf.TensorSpec([1], tf.float32, name="force"),
         },
     }
-    action = tf.TensorSpec([1], tf.float32, name="action")
-    return EnvironmentSpec(observation, action, -np.ones(1, np.float32), np.ones(1, np.float32))
+    return EnvironmentSpec.of_arrays(observation, -np.ones(1, np.float32), np.ones(1, np.float32))

@@ -15,7 +15,6 @@ from sac_tf.distributed.connection import Connection, RunDescription, describe_t
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.settings import configuration_of
 from sac_tf.distributed.waiting import with_timeout
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import RunError
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.writer import TransitionWriter
@@ -79,16 +78,15 @@ class _Collector:
         self._policies: PolicySource | None = None
         entropy = [training.seed, zlib.crc32(collector_id.encode()), time.time_ns()]
         self._seed = np.random.SeedSequence(entropy)
-        self._environment = opened.open(
-            GymnasiumEnvironment(training.environment, training.num_environments)
-        )
+        factory = training.environment_factory
+        self._environment = opened.open(factory.make(training.num_environments))
         spec = self._environment.spec
-        run = RunDescription(describe_task(training.environment, spec), configuration.settings)
+        run = RunDescription(describe_task(factory.title, spec), configuration.settings)
         self._connection = opened.open(Connection(addresses, run, self._is_over))
         self._explore = self._make_actor(spec)
         self._writer = opened.open(self._make_writer(spec))
         self._episodes = opened.open(CsvLog(folder / names.EPISODES, _EPISODE_COLUMNS, math.inf))
-        say(f"Collecting {training.environment} as {collector_id}.")
+        say(f"Collecting {factory.title} as {collector_id}.")
         self._bar = opened.open(progress_bar(None, "collect"))
         self._connection.send_heartbeats(f"collector {collector_id}", self._report)
 

@@ -15,7 +15,7 @@ from sac_tf.distributed.waiting import Patience, PeriodicCall, with_timeout
 from sac_tf.errors import ConfigurationError, RunError, require_number
 from sac_tf.runs.configuration import differences
 from sac_tf.runs.logs import say
-from sac_tf.types import EnvironmentSpec, leaves_of
+from sac_tf.types import EnvironmentSpec
 
 _TIMEOUT_S = 10.0
 """Timeout of a request, in seconds."""
@@ -42,14 +42,9 @@ class RunDescription(NamedTuple):
     settings: dict[str, str]
 
 
-def describe_task(environment_id: str, spec: EnvironmentSpec) -> dict[str, Any]:
+def describe_task(title: str, spec: EnvironmentSpec) -> dict[str, Any]:
     """Returns what determines the rows of a task, as JSON."""
-    observation = {leaf.name: list(leaf.value.shape) for leaf in leaves_of(spec.observation)}
-    return {
-        "environment": environment_id,
-        "observation": observation,
-        "action": spec.action_dimensions,
-    }
+    return {"environment": title, **spec.as_json()}
 
 
 @gin.configurable
@@ -186,4 +181,6 @@ def _refuse_other_run(address: str, status: dict[str, Any], run: RunDescription)
 
 
 def _words(task: dict[str, Any]) -> str:
-    return f"{task['environment']} (observation {task['observation']}, {task['action']} actions)"
+    spec = EnvironmentSpec.from_json(task)
+    observation = ", ".join(map(str, spec.observation_leaves))
+    return f"{task['environment']} ({observation}; {spec.action_dimensions} actions)"

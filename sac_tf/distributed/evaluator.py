@@ -10,8 +10,8 @@ from sac_tf.distributed.connection import Connection, RunDescription, describe_t
 from sac_tf.distributed.messages import Policy
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.settings import configuration_of
-from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.runs import folder as names
+from sac_tf.runs import task_spec
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import EvaluationLog, say
@@ -59,16 +59,19 @@ class _Evaluator:
         self._opened = opened
         self._evaluated = 0
         self._last_return: float | None = None
-        spec = spec_of(training.environment)
-        run = RunDescription(describe_task(training.environment, spec), configuration.settings)
+        factory = training.environment_factory
+        spec = task_spec.load_or_make(Path(root_dir), factory)
+        run = RunDescription(describe_task(factory.title, spec), configuration.settings)
         self._connection = opened.open(Connection(addresses, run, opened.is_interrupted))
         client = self._connection.clients[0]
         state = training.make_acting_state(spec)
-        self._evaluator = opened.open(training.evaluator(training.environment, state))
+        self._evaluator = opened.open(
+            training.evaluator(training.make_evaluation_environment, state)
+        )
         self._policies = opened.open(PolicySource(client, state.actor, say, training.total_steps))
         self._log = opened.open(EvaluationLog(Path(root_dir), math.inf))
         self._connection.send_heartbeats("evaluator", self._report)
-        say(f"Evaluating {training.environment}.")
+        say(f"Evaluating {factory.title}.")
 
     def go(self) -> bool:
         """Evaluates until the run is complete or a signal comes; returns whether it is complete."""

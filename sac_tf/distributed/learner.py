@@ -15,8 +15,7 @@ from sac_tf.distributed.policies import PolicyPublisher
 from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.server_progress import ServerProgress
 from sac_tf.distributed.settings import LearnerSettings, configuration_of
-from sac_tf.environments.gymnasium_environment import spec_of
-from sac_tf.runs import folder
+from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.lock import locked
@@ -66,13 +65,13 @@ class _Run:
         self._training = training
         self._opened = opened
         self._publication_period = LearnerSettings().publication_period
-        self._spec = spec_of(training.environment)
+        self._spec = task_spec.load_or_make(root_dir, training.environment_factory)
         self._store = CheckpointStore(root_dir / folder.CHECKPOINTS)
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
         self._servers: ServerProgress | None = None
         run = RunDescription(
-            describe_task(training.environment, self._spec), configuration.settings
+            describe_task(training.environment_factory.title, self._spec), configuration.settings
         )
         self._connection = opened.open(Connection(addresses, run, self._is_over))
         clients = self._connection.clients
@@ -83,6 +82,7 @@ class _Run:
         self._replay, self._learner = _make_learner(training, self._spec, clients, self._feeder)
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
+        task_spec.save(root_dir, self._spec)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
             self._log.resume(self._learner.updates, checkpoint)
@@ -140,7 +140,7 @@ class _Run:
             export_policy(
                 self._learner.state,
                 self._spec,
-                self._training.environment,
+                self._training.environment_factory,
                 self._progress.step,
                 self._root_dir,
             )

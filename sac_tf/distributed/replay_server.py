@@ -15,12 +15,12 @@ from sac_tf.distributed.connection import RunDescription, describe_task
 from sac_tf.distributed.messages import message_tables
 from sac_tf.distributed.settings import ReplayServerSettings, configuration_of
 from sac_tf.distributed.status import RunStatus, counts, one_line
-from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.pinned.reverb_checkpoint import adapt_checkpoint
 from sac_tf.replay.memory import require_memory
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.tables import UNLIMITED, ReplayServer, make_tables
 from sac_tf.runs import folder as names
+from sac_tf.runs import task_spec
 from sac_tf.runs.checkpoints import CannotSave, CheckpointStore
 from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import say
@@ -46,13 +46,14 @@ def run(root_dir: str, port: int, training: Training) -> signal.Signals | None:
         fit the configuration.
     """
     configuration = configuration_of(training)
-    spec = spec_of(training.environment)
-    description = RunDescription(describe_task(training.environment, spec), configuration.settings)
+    factory = training.environment_factory
+    spec = task_spec.load_or_make(Path(root_dir), factory)
+    description = RunDescription(describe_task(factory.title, spec), configuration.settings)
     tables = make_run_tables(RowPacker(spec).width, training)
     folder = Path(root_dir) / names.REPLAY_SERVER
     with locked(folder), session(_no_runtime) as opened:
         server = opened.open(_Server(folder, port, training.total_steps, description, tables))
-        say(f"Serving {training.environment} on port {port}.")
+        say(f"Serving {factory.title} on port {port}.")
         while not opened.is_interrupted():
             server.tick()
             time.sleep(_STATUS_PERIOD_S)

@@ -1,17 +1,20 @@
 """Gymnasium environments as an `Environment`: float32 observations, actions in [-1, 1]."""
 
-import importlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-import tensorflow as tf
 import tree
 
-from sac_tf.environments.environment import Environment
-from sac_tf.errors import ConfigurationError, RunError, require_count
+from sac_tf.environments.conversion import ActionWriter, ObservationReader
+from sac_tf.environments.spaces import action_leaves, observation_leaves
+from sac_tf.errors import RunError
 from sac_tf.types import EnvironmentSpec, Nest, Step
+
+_RESET_RESULT = "(observation, info)"
+_STEP_RESULT = "(observation, reward, terminated, truncated, info)"
 
 
 class _Result(NamedTuple):
@@ -33,43 +36,42 @@ class GymnasiumEnvironment:
 
     def __init__(
         self,
-        environment_id: str,
-        num_environments: int = 1,
-        render_mode: str | None = None,
-        scale_actions: bool = True,
+        title: str,
+        make: Callable[[], gymnasium.Env],
+        num_environments: int,
+        in_task_units: bool = False,
     ):
         """Makes the environments.
 
         Args:
-          environment_id: a registered id, or `module:id` for an id that importing `module`
-            registers.
+          title: of the task, for messages.
+          make: returns one environment.
           num_environments: E.
-          render_mode: passed to Gymnasium ("rgb_array" to render frames); None passes none, for
-            tasks that take no such argument.
-          scale_actions: `step` takes actions in [-1, 1]; False: within the task's own bounds, as
-            exported policies act.
+          in_task_units: observations keep their categories as numbers, and `step` takes actions in
+            the task's own structure and bounds, nest of [E, ...], as exported policies have them.
 
         Raises:
-          ConfigurationError: the id is unknown, or SAC cannot use the observation or action space.
+          ConfigurationError: SAC cannot use the observation or action space.
         """
-        require_count("num_environments", num_environments)
-        self._environment_id = environment_id
-        self._environments = [_make(environment_id, render_mode) for _ in range(num_environments)]
-        self._action_space = _check_action_space(environment_id, self._environments[0].action_space)
-        observation_space = self._environments[0].observation_space
-        low = self._action_space.low
-        high = self._action_space.high
-        self.spec = EnvironmentSpec(
-            observation=_observation_spec(environment_id, observation_space, ""),
-            action=tf.TensorSpec([low.size], tf.float32, name="action"),
-            action_low=low.reshape(-1).astype(np.float32),
-            action_high=high.reshape(-1).astype(np.float32),
+        self._title = title
+        self._environments: list[gymnasium.Env] = []
+        self._in_task_units = in_task_units
+        try:
+            for _ in range(num_environments):
+                self._environments.append(make())
+            first = self._environments[0]
+            named = f"train.environment={title!r}"
+            self.spec = EnvironmentSpec(
+                observation_leaves(named, first.observation_space),
+                action_leaves(named, first.action_space),
+            )
+        except BaseException:
+            self.close()
+            raise
+        self._reader = ObservationReader(
+            title, self.spec.observation_leaves, encode=not in_task_units
         )
-        self._center: np.ndarray | int = 0
-        self._half_range: np.ndarray | int = 1
-        if scale_actions:
-            self._center = (high + low) / 2
-            self._half_range = (high - low) / 2
+        self._writer = ActionWriter(self.spec.action_leaves)
 
     @property
     def num_environments(self) -> int:
@@ -77,8 +79,12 @@ class GymnasiumEnvironment:
 
     @property
     def max_episode_steps(self) -> int | None:
-        spec = self._environments[0].spec
-        return None if spec is None else spec.max_episode_steps
+        environment = self._environments[0]
+        while isinstance(environment, gymnasium.Wrapper):
+            if isinstance(environment, gymnasium.wrappers.TimeLimit):
+                return environment._max_episode_steps
+            environment = environment.env
+        return None
 
     def reset(self, seed: int) -> Nest:
         """Environment `i` is seeded with `seed + i`; see `Environment`."""
@@ -88,11 +94,12 @@ class GymnasiumEnvironment:
         ]
         return _stack(observations)
 
-    def step(self, action: np.ndarray) -> Step:
+    def step(self, action: Nest) -> Step:
         """A new episode starts without a new seed; see `Environment`."""
+        actions = self._writer.split(action) if self._in_task_units else self._writer.write(action)
         results = [
             self._step(environment, own)
-            for environment, own in zip(self._environments, self._scale(action), strict=True)
+            for environment, own in zip(self._environments, actions, strict=True)
         ]
         successors, rewards, terminated, truncated, infos = zip(*results, strict=True)
         successor = _stack(successors)
@@ -122,23 +129,34 @@ class GymnasiumEnvironment:
         return frame
 
     def close(self) -> None:
-        for environment in self._environments:
-            environment.close()
+        """Closes each environment once; one that raises is reported, since all work is done."""
+        while self._environments:
+            try:
+                self._environments.pop(0).close()
+            except Exception as error:
+                logging.warning("%s", self._failure("close", error))
 
     def _reset(self, environment: gymnasium.Env, **arguments: int) -> Nest:
         try:
-            observation, _ = environment.reset(**arguments)
+            result = environment.reset(**arguments)
         except Exception as error:
             raise self._failure("reset", error) from error
-        return _copy(observation)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise self._wrong_result("reset", result, _RESET_RESULT)
+        observation = self._reader.read(result[0])
+        self._reader.check_structure(result[0])
+        return observation
 
-    def _step(self, environment: gymnasium.Env, action: np.ndarray) -> _Result:
+    def _step(self, environment: gymnasium.Env, action: Any) -> _Result:
         try:
-            observation, reward, terminated, truncated, info = environment.step(action)
+            result = environment.step(action)
         except Exception as error:
             raise self._failure("step", error) from error
+        if not isinstance(result, tuple) or len(result) != 5:
+            raise self._wrong_result("step", result, _STEP_RESULT)
+        observation, reward, terminated, truncated, info = result
         return _Result(
-            _copy(observation),
+            self._reader.read(observation),
             self._one_number("reward", reward),
             bool(self._one_number("terminated", terminated)),
             bool(self._one_number("truncated", truncated)),
@@ -152,83 +170,25 @@ class GymnasiumEnvironment:
         array = np.asarray(value)
         if array.size != 1 or array.dtype.kind not in "fiub":
             raise RunError(
-                f"{self._environment_id} returned {value!r} as {name}, where one number is needed."
+                f"{self._title} returned {value!r} as {name}, where one number is needed."
             )
         return array.item()
 
     def _failure(self, call: str, error: Exception) -> RunError:
         reason = " ".join(str(error).split())
+        hint = ""
+        # Gymnasium's own wrappers raise these for environments with Gym's interface.
+        if "values to unpack" in reason:
+            hint = f" In Gymnasium, reset returns {_RESET_RESULT} and step {_STEP_RESULT}."
+        elif isinstance(error, TypeError) and "keyword argument 'seed'" in reason:
+            hint = " In Gymnasium, it is reset(self, *, seed=None, options=None)."
         return RunError(
-            f"{self._environment_id} raised {type(error).__name__} in {call}() ({reason})."
+            f"{self._title} raised {type(error).__name__} in {call}() ({reason}).{hint}"
         )
 
-    def _scale(self, action: np.ndarray) -> np.ndarray:
-        """Returns actions [E, A] within the task's own bounds, [E, *shape of its action]."""
-        space = self._action_space
-        scaled = self._center + self._half_range * action.reshape(-1, *space.shape)
-        # Rounding can put an end of an uneven range just outside of it.
-        return np.clip(scaled, space.low, space.high).astype(space.dtype)
-
-
-def spec_of(environment_id: str) -> EnvironmentSpec:
-    """Returns the spec of a task; raises as `GymnasiumEnvironment` does."""
-    environment: Environment = GymnasiumEnvironment(environment_id)
-    environment.close()
-    return environment.spec
-
-
-def _make(environment_id: str, render_mode: str | None) -> gymnasium.Env:
-    module, separator, _ = environment_id.partition(":")
-    try:
-        if separator:
-            importlib.import_module(module)
-        if render_mode is None:
-            return gymnasium.make(environment_id)
-        return gymnasium.make(environment_id, render_mode=render_mode)
-    except (gymnasium.error.Error, ImportError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigurationError(
-            f"train.environment={environment_id!r} cannot be made by Gymnasium ({reason}). "
-            "Give a registered id, or module:id if importing a module registers it."
-        ) from error
-
-
-def _check_action_space(environment_id: str, space: gymnasium.Space) -> gymnasium.spaces.Box:
-    """Returns `space` if it is a bounded float Box; raises ConfigurationError otherwise."""
-    if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
-        raise ConfigurationError(
-            f"train.environment={environment_id!r} has the action space {space}; "
-            "Soft Actor-Critic needs continuous actions (a float Box)."
-        )
-    if not space.is_bounded():
-        raise ConfigurationError(
-            f"train.environment={environment_id!r} has the unbounded action space {space}; "
-            "wrap it in gymnasium.wrappers.ClipAction or RescaleAction with finite bounds."
-        )
-    return space
-
-
-def _observation_spec(environment_id: str, space: Any, path: str) -> Nest:
-    """Returns a nest of `tf.TensorSpec` for a float Box or a Dict of them; raises
-    ConfigurationError otherwise."""
-    if isinstance(space, gymnasium.spaces.Dict) and len(space):
-        return {
-            key: _observation_spec(environment_id, sub, f"{path}/{key}")
-            for key, sub in space.items()
-        }
-    if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
-        raise ConfigurationError(
-            f"train.environment={environment_id!r} has the observation space {space} at "
-            f"{path or '/'}; it must be a float Box, or a Dict of them."
-        )
-    return tf.TensorSpec(space.shape, tf.float32, name=path.strip("/") or "observation")
-
-
-def _copy(observation: Any) -> Nest:
-    """Returns an observation in float32 that the environment's next call cannot change."""
-    if isinstance(observation, np.ndarray):  # the common case, without walking a nest
-        return np.array(observation, np.float32)
-    return tree.map_structure(lambda leaf: np.array(leaf, np.float32), observation)
+    def _wrong_result(self, call: str, result: Any, wanted: str) -> RunError:
+        given = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
+        return RunError(f"{self._title} returned {given} from {call}(), not {wanted}.")
 
 
 def _stack(observations: Any) -> Nest:

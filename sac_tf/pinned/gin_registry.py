@@ -5,6 +5,7 @@ follow bindings and signature defaults from a root instead, so a setting that no
 before any work, and processes that use different parts of a run can compare all of its settings.
 """
 
+import contextlib
 import copy
 import dataclasses
 import inspect
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import gin
+import numpy as np
 from gin import config
 
 from sac_tf.errors import ConfigurationError
@@ -97,6 +99,20 @@ def settings_of(roots: Iterable[Any], ignored: Mapping[str, set[str]]) -> Settin
                 values[f"{_name(node)}.{parameter}"] = text
             waiting += [(child, None) for child in _references(value, node.scope)]
     return Settings(values, modules - {"__main__", ""}, _unused(used))
+
+
+@contextlib.contextmanager
+def separate_settings() -> Iterator[None]:
+    """Within the context gin has no bindings; those of before come back at the end."""
+    before = {key: dict(bound) for key, bound in config._CONFIG.items()}
+    was_locked = gin.config_is_locked()
+    gin.clear_config()
+    try:
+        yield
+    finally:
+        gin.clear_config()
+        config._CONFIG.update(before)
+        config._set_config_is_locked(was_locked)
 
 
 def _unused(used: set[_Binding]) -> list[str]:
@@ -207,6 +223,8 @@ def _macros(value: Any) -> Iterator[str]:
 
 def _text(value: Any) -> str | None:
     """Returns a value as gin text, or None if gin cannot write it."""
+    if isinstance(value, np.generic):  # a NumPy number
+        value = value.item()
     if isinstance(value, config.ConfigurableReference):
         if value.configurable.selector == _MACRO:
             return _text(_macro_value(value))

@@ -4,6 +4,7 @@ The replay names its own files in `REPLAY`, and an exported policy those in `POL
 """
 
 CONFIGURATION = "config.gin"
+TASK = "task.json"
 METRICS = "metrics.csv"
 EVALUATIONS = "evaluations.csv"
 TENSORBOARD = "tensorboard"

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sac_tf.agents.sac.state import TrainState
-from sac_tf.environments.gymnasium_environment import spec_of
+from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError
-from sac_tf.runs import folder
+from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, read_state
 from sac_tf.types import EnvironmentSpec
 
@@ -17,14 +17,14 @@ class RestoredRun:
     """The newest checkpoint of a run.
 
     Attributes:
-      environment_id: of the task it was trained on.
+      factory: makes the environments of the task it was trained on.
       spec: of that task.
       state: with the trained weights.
       step: environment steps it was trained for.
       checkpoint: its folder.
     """
 
-    environment_id: str
+    factory: EnvironmentFactory
     spec: EnvironmentSpec
     state: TrainState
     step: int
@@ -32,13 +32,15 @@ class RestoredRun:
 
 
 def restore(
-    root_dir: Path, environment_id: str, make_state: Callable[[EnvironmentSpec], TrainState]
+    root_dir: Path,
+    factory: EnvironmentFactory,
+    make_state: Callable[[EnvironmentSpec], TrainState],
 ) -> RestoredRun:
     """Returns the state of the newest intact checkpoint in `root_dir`.
 
     Args:
       root_dir: of the run.
-      environment_id: its task.
+      factory: of its task.
       make_state: builds the train state as the run was configured.
 
     Raises:
@@ -50,8 +52,8 @@ def restore(
         raise ConfigurationError(
             f"--root_dir={root_dir} holds no checkpoint yet; wait for the first one."
         )
-    spec = spec_of(environment_id)
+    spec = task_spec.load_or_make(root_dir, factory)
     state = make_state(spec)
     read_state(state, checkpoint)
     step = Progress.load(checkpoint).step
-    return RestoredRun(environment_id, spec, state, step, checkpoint)
+    return RestoredRun(factory, spec, state, step, checkpoint)

@@ -10,30 +10,48 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError
-from sac_tf.serving.policy_spec import TFLITE_FILE, PolicySpec
-from sac_tf.types import Act
+from sac_tf.leaves import Nest, nest_of, pick
+from sac_tf.serving.policy_spec import TFLITE_FILE, PolicySpec, pick_leaf
+from sac_tf.serving.tf_agents_names import action_outputs, observation_inputs
 
 
 class ExportedPolicy(NamedTuple):
-    """A policy loaded from a folder.
+    """A policy loaded from a folder: `policy(observation)` returns the action to take.
 
     Attributes:
       spec: its inputs, its outputs and where it comes from.
-      act: observations (nest of float32 [B, ...]) -> mean actions [B, A] within the bounds of the
-        task; raises ConfigurationError for an observation of another structure, shape or dtype.
+      act: observations of the task (nest of [B, ...] in its structure) -> mean actions (nest of
+        [B, ...] in its structure and bounds); raises ConfigurationError for an observation of
+        another structure, shape or dtype.
     """
 
     spec: PolicySpec
-    act: Act
+    act: Callable[[Nest], Nest]
+
+    def __call__(self, observation: Nest) -> Nest:
+        """Returns the mean action for one observation, both as the task has them.
+
+        Raises:
+          ConfigurationError: the observation has another structure or shape.
+        """
+        spaces = self.spec.spaces
+        paths = [leaf.path for leaf in spaces.observation_leaves]
+        arrays = [
+            np.asarray(pick_leaf(leaf, observation), leaf.dtype)[None]
+            for leaf in spaces.observation_leaves
+        ]
+        actions = self.act(nest_of(paths, arrays))
+        leaves = spaces.action_leaves
+        firsts = [np.asarray(pick(actions, leaf.path))[0, ...] for leaf in leaves]
+        return nest_of([leaf.path for leaf in leaves], firsts)
 
 
 class _Call(Protocol):
     """A loaded model."""
 
-    def __call__(self, inputs: dict[str, np.ndarray], /) -> np.ndarray:
-        """Takes {input name: array [B, ...]} and returns mean actions [B, A]."""
+    def __call__(self, inputs: dict[str, np.ndarray], /) -> dict[str, np.ndarray]:
+        """Takes {input name: array [B, ...]} and returns {output name: array [B, ...]}."""
 
 
 def load(folder: Path) -> ExportedPolicy:
@@ -53,18 +71,13 @@ def load(folder: Path) -> ExportedPolicy:
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(f"{folder} cannot be loaded ({reason}).") from error
-    return ExportedPolicy(spec, lambda observation: call(spec.flatten(observation)))
+    actions = spec.spaces.action_leaves
 
+    def act(observation: Nest) -> Nest:
+        outputs = call(spec.flatten(observation))
+        return nest_of([leaf.path for leaf in actions], [outputs[leaf.name] for leaf in actions])
 
-def require_fit(policy: ExportedPolicy) -> None:
-    """Raises ConfigurationError if the policy's task is not available on this machine, or has other
-    observations or action bounds."""
-    try:
-        environment = GymnasiumEnvironment(policy.spec.task)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"The task of the policy is not available: {error}") from error
-    environment.close()
-    policy.spec.require_fit(environment.spec)
+    return ExportedPolicy(spec, act)
 
 
 def _open_saved_model(folder: Path, spec: PolicySpec) -> _Call:
@@ -72,9 +85,9 @@ def _open_saved_model(folder: Path, spec: PolicySpec) -> _Call:
     leaves = signature.structured_input_signature[1]
     _require_inputs({name: leaf.shape[1:] for name, leaf in leaves.items()}, spec)
 
-    def call(inputs: dict[str, np.ndarray], /) -> np.ndarray:
+    def call(inputs: dict[str, np.ndarray], /) -> dict[str, np.ndarray]:
         tensors = {name: tf.constant(array) for name, array in inputs.items()}
-        return signature(**tensors)["action"].numpy()
+        return {name: output.numpy() for name, output in signature(**tensors).items()}
 
     return call
 
@@ -84,20 +97,20 @@ def _open_tflite(folder: Path, spec: PolicySpec) -> _Call:
     details = runner.get_input_details()
     shapes = {name: detail["shape_signature"][1:] for name, detail in details.items()}
     _require_inputs(shapes, spec)
-    return lambda inputs, /: runner(**inputs)["action"]
+    return lambda inputs, /: runner(**inputs)
 
 
 def _open_tf_agents(folder: Path, spec: PolicySpec) -> _Call:
     model = tf.saved_model.load(str(folder))
     signature = model.signatures["action"]
-    # TF-Agents names an input 0/observation, followed by the keys of a nested observation.
-    names = {leaf.name: "/".join(["0/observation", *leaf.path]) for leaf in spec.observation}
+    names = observation_inputs(spec.spaces)
+    outputs = action_outputs(spec.spaces)
     inputs = signature.structured_input_signature[1].values()
     given = {leaf.name: leaf.shape[1:] for leaf in inputs}
     shapes = {ours: given[theirs] for ours, theirs in names.items() if theirs in given}
     _require_inputs(shapes, spec)
 
-    def call(inputs: dict[str, np.ndarray], /) -> np.ndarray:
+    def call(inputs: dict[str, np.ndarray], /) -> dict[str, np.ndarray]:
         batch_size = len(next(iter(inputs.values())))
         step = {
             "0/step_type": tf.zeros([batch_size], tf.int32),
@@ -106,7 +119,8 @@ def _open_tf_agents(folder: Path, spec: PolicySpec) -> _Call:
         }
         observation = {names[name]: tf.constant(array) for name, array in inputs.items()}
         # Looked up in `model` at each call, because only `model` keeps the weights alive.
-        return model.signatures["action"](**step, **observation)["action"].numpy()
+        found = model.signatures["action"](**step, **observation)
+        return {ours: found[theirs].numpy() for ours, theirs in outputs.items()}
 
     return call
 
@@ -114,7 +128,7 @@ def _open_tf_agents(folder: Path, spec: PolicySpec) -> _Call:
 def _require_inputs(shapes: Mapping[str, Iterable[int]], spec: PolicySpec) -> None:
     """Raises ValueError if the inputs of a model, without the batch dimension, are not those of
     `spec`."""
-    wanted = {leaf.name: leaf.shape for leaf in spec.observation}
+    wanted = {leaf.name: leaf.shape for leaf in spec.spaces.observation_leaves}
     found = {name: tuple(map(int, shape)) for name, shape in shapes.items()}
     if found != wanted:
         raise ValueError(f"the model takes {found}, its policy_spec.json says {wanted}")

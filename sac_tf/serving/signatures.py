@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from sac_tf.agents.sac.state import TrainState
+from sac_tf.leaves import SEED, Nest, ObservationLeaf, nest_of
 from sac_tf.pinned.frozen_graph import freeze
-from sac_tf.serving.policy_spec import SEED, PolicySpec
-from sac_tf.types import EnvironmentSpec, Nest
+from sac_tf.types import EnvironmentSpec
 
 
 def scale_to_task(action: tf.Tensor, spec: EnvironmentSpec) -> tf.Tensor:
@@ -34,37 +34,71 @@ def scale_to_task(action: tf.Tensor, spec: EnvironmentSpec) -> tf.Tensor:
     return tf.clip_by_value(action, low, high)
 
 
+def encode(leaves: Sequence[tf.Tensor], spec: EnvironmentSpec) -> Nest:
+    """Returns the observation that the networks take, nest of float32 [B, ...], from the arrays of
+    the task's observation in the order of `spec.observation_leaves`."""
+    encoded = [
+        _encode_leaf(array, leaf)
+        for array, leaf in zip(leaves, spec.observation_leaves, strict=True)
+    ]
+    return nest_of([leaf.path for leaf in spec.observation_leaves], encoded)
+
+
+def _encode_leaf(array: tf.Tensor, leaf: ObservationLeaf) -> tf.Tensor:
+    if not leaf.categories:
+        return tf.cast(array, tf.float32)
+    columns = tf.reshape(tf.cast(array, tf.int32), [-1, len(leaf.categories)]) - leaf.start
+    one_hot = [tf.one_hot(columns[:, i], size) for i, size in enumerate(leaf.categories)]
+    return tf.concat(one_hot, axis=-1)
+
+
+def to_task_structure(action: tf.Tensor, spec: EnvironmentSpec) -> list[tf.Tensor]:
+    """Returns the arrays of the task's action, [B, ...] within its bounds, in the order of
+    `spec.action_leaves`, from actions [B, A] in [-1, 1]."""
+    action = scale_to_task(action, spec)
+    pieces = [action]
+    if len(spec.action_leaves) > 1:
+        pieces = tf.split(action, [len(leaf.low) for leaf in spec.action_leaves], axis=-1)
+    arrays = []
+    for piece, leaf in zip(pieces, spec.action_leaves, strict=True):
+        if leaf.shape != (len(leaf.low),):
+            piece = tf.reshape(piece, [-1, *leaf.shape])
+        arrays.append(tf.cast(piece, leaf.dtype))
+    return arrays
+
+
 def make_signatures(
-    state: TrainState, spec: EnvironmentSpec, description: PolicySpec
+    state: TrainState, spec: EnvironmentSpec
 ) -> dict[str, tf.types.experimental.GenericFunction]:
     """Returns the signatures of an exported policy, for any batch size B.
 
-    All take the observation as one named input per array, [B, ...]:
-      serving_default: -> action [B, A], the mean action, within the bounds of the task.
-      sample: also takes seed, int64 scalar -> action [B, A], sampled; the same seed gives the same
-        actions.
+    All take the observation as one named input per array of the task's observation, [B, ...]:
+      serving_default: -> one output per array of the task's action, [B, ...] within its bounds: the
+        mean action.
+      sample: also takes seed, int64 scalar -> a sampled action, in the same outputs; the same seed
+        gives the same actions.
       distribution: -> loc, scale [B, A] of the Gaussian before squashing and scaling.
     """
     observation = [
         tf.TensorSpec([None, *leaf.shape], leaf.dtype, leaf.name)
-        for leaf in description.observation
+        for leaf in spec.observation_leaves
     ]
     seed = tf.TensorSpec([], tf.int64, SEED)
 
-    def nest(leaves: Sequence[tf.Tensor]) -> Nest:
-        return tf.nest.pack_sequence_as(spec.observation, leaves)
+    def outputs(action: tf.Tensor) -> dict[str, tf.Tensor]:
+        arrays = to_task_structure(action, spec)
+        return {leaf.name: x for leaf, x in zip(spec.action_leaves, arrays, strict=True)}
 
     def mean(*leaves: tf.Tensor) -> dict[str, tf.Tensor]:
-        action = state.policy(nest(leaves)).mean_action()
-        return {"action": scale_to_task(action, spec)}
+        return outputs(state.policy(encode(leaves, spec)).mean_action())
 
     def sample(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         *leaves, seed = inputs
-        action = state.policy(nest(leaves)).sample(seed=tf.bitcast(seed, tf.int32))
-        return {"action": scale_to_task(action, spec)}
+        policy = state.policy(encode(leaves, spec))
+        return outputs(policy.sample(seed=tf.bitcast(seed, tf.int32)))
 
     def distribution(*leaves: tf.Tensor) -> dict[str, tf.Tensor]:
-        gaussian = state.policy(nest(leaves)).parameters
+        gaussian = state.policy(encode(leaves, spec)).parameters
         return {"loc": gaussian["loc"], "scale": tf.exp(gaussian["log_std"])}
 
     return {

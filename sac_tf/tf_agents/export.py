@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +13,11 @@ from tf_agents.trajectories import policy_step, time_step
 from tf_agents.typing import types
 
 from sac_tf.agents.sac.state import TrainState
-from sac_tf.errors import ConfigurationError
+from sac_tf.leaves import ActionLeaf, Nest, nest_of, pick
+from sac_tf.serving import tf_agents_names
 from sac_tf.serving.export_policy import Format
 from sac_tf.serving.policy_spec import PolicySpec
-from sac_tf.serving.signatures import scale_to_task
+from sac_tf.serving.signatures import encode, to_task_structure
 from sac_tf.types import EnvironmentSpec
 
 _EXPECTED_WARNINGS = (
@@ -27,21 +27,21 @@ _EXPECTED_WARNINGS = (
 
 
 class MeanActionPolicy(tf_policy.TFPolicy):
-    """A policy that takes the mean action, within the bounds of the task.
+    """A policy that takes the mean action, in the structure and within the bounds of the task.
 
     It has no `distribution`, because a SavedModel with one can only be loaded with TF-Agents.
     """
 
     def __init__(self, state: TrainState, spec: EnvironmentSpec):
         """Takes the state that holds the policy, and the spec of the task."""
-        action = tensor_spec.BoundedTensorSpec(
-            spec.action.shape,
-            tf.float32,
-            minimum=spec.action_low,
-            maximum=spec.action_high,
-            name="action",
+        self._observation_paths = tf_agents_names.paths(spec.observation_leaves)
+        self._action_paths = tf_agents_names.paths(spec.action_leaves)
+        observation = nest_of(
+            self._observation_paths,
+            [tf.TensorSpec(leaf.shape, leaf.dtype, leaf.name) for leaf in spec.observation_leaves],
         )
-        super().__init__(time_step.time_step_spec(spec.observation), action)
+        action = nest_of(self._action_paths, [_bounded(leaf) for leaf in spec.action_leaves])
+        super().__init__(time_step.time_step_spec(observation), action)
         self._policy = state.policy
         self._spec = spec
         # A list, so that the SavedModel holds the variables but not the Keras model.
@@ -54,8 +54,10 @@ class MeanActionPolicy(tf_policy.TFPolicy):
         seed: types.Seed | None,
     ) -> policy_step.PolicyStep:
         del seed  # nothing is sampled
-        action = self._policy(time_step.observation).mean_action()
-        return policy_step.PolicyStep(scale_to_task(action, self._spec), policy_state, ())
+        leaves = [pick(time_step.observation, path) for path in self._observation_paths]
+        action = self._policy(encode(leaves, self._spec)).mean_action()
+        arrays = to_task_structure(action, self._spec)
+        return policy_step.PolicyStep(nest_of(self._action_paths, arrays), policy_state, ())
 
     def _distribution(
         self, time_step: time_step.TimeStep, policy_state: types.NestedTensor
@@ -65,21 +67,16 @@ class MeanActionPolicy(tf_policy.TFPolicy):
         )
 
 
-def _write_tf_agents(
-    state: TrainState, spec: EnvironmentSpec, description: PolicySpec, folder: Path
-) -> None:
-    """`Writer` of a SavedModel with `action(time_step, policy_state)`, `get_initial_state`,
-    `get_train_step` and TF-Agents' `policy_specs.pbtxt`. TensorFlow alone loads it too.
+def _bounded(leaf: ActionLeaf) -> Nest:
+    low = tf.reshape(tf.constant(leaf.low, leaf.dtype), leaf.shape).numpy()
+    high = tf.reshape(tf.constant(leaf.high, leaf.dtype), leaf.shape).numpy()
+    return tensor_spec.BoundedTensorSpec(leaf.shape, leaf.dtype, low, high, name=leaf.name)
 
-    Raises:
-      ConfigurationError: TF-Agents cannot make an input name from a key of the observation.
-    """
-    for key in {key for leaf in description.observation for key in leaf.path}:
-        if not re.fullmatch(r"[\w.-]+", key, re.ASCII):
-            raise ConfigurationError(
-                f"The tf_agents format cannot name the observation {key!r}; rename its key."
-            )
-    policy = MeanActionPolicy(state, spec)
+
+def _write_tf_agents(state: TrainState, description: PolicySpec, folder: Path) -> None:
+    """`Writer` of a SavedModel with `action(time_step, policy_state)`, `get_initial_state`,
+    `get_train_step` and TF-Agents' `policy_specs.pbtxt`. TensorFlow alone loads it too."""
+    policy = MeanActionPolicy(state, description.spaces)
     step = tf.Variable(description.step, dtype=tf.int64)
     with _without_expected_warnings():
         policy_saver.PolicySaver(policy, train_step=step).save(str(folder))

@@ -52,13 +52,7 @@ def environment_spec(observation_spec: Nest, action_spec: Nest) -> EnvironmentSp
         path or "observation": tf.TensorSpec(leaf.shape, tf.float32, path or "observation")
         for path, leaf in nest_utils.flatten_with_joined_paths(observation_spec)
     }
-    low, high = action_bounds(action_spec)
-    return EnvironmentSpec(
-        observation=_unwrap_single(inputs),
-        action=tf.TensorSpec([low.size], tf.float32, "action"),
-        action_low=low,
-        action_high=high,
-    )
+    return EnvironmentSpec.of_arrays(_unwrap_single(inputs), *action_bounds(action_spec))
 
 
 def network_inputs(observation: Nest) -> Nest:

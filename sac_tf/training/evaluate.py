@@ -1,11 +1,12 @@
 """Evaluates the policy's mean action in whole episodes."""
 
+from collections.abc import Callable
+
 import gin
 import numpy as np
 
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.environments.environment import Environment
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import require_count
 from sac_tf.training.acting import mean_actions
 from sac_tf.training.collecting import collect
@@ -17,11 +18,13 @@ class Evaluator:
     """Plays whole episodes with the mean action, in evaluation environments that are stepped
     together."""
 
-    def __init__(self, environment_id: str, state: TrainState, episodes: int = 10):
+    def __init__(
+        self, make_environment: Callable[[int], Environment], state: TrainState, episodes: int = 10
+    ):
         """Makes an environment for each episode, so that one call of the policy serves all of them.
 
         Args:
-          environment_id: the task.
+          make_environment: f(E), makes environments for evaluation.
           state: holds the policy.
           episodes: of one evaluation.
 
@@ -29,7 +32,7 @@ class Evaluator:
           ConfigurationError: a number out of range, or a task that cannot be made.
         """
         require_count("Evaluator.episodes", episodes)
-        self._environment: Environment = GymnasiumEnvironment(environment_id, episodes)
+        self._environment = make_environment(episodes)
         self._act = mean_actions(state, self._environment.spec, episodes)
 
     def evaluate(self, seed: int) -> Evaluation:

@@ -1,6 +1,7 @@
 """The single-process training loop: collect, learn, evaluate, log, checkpoint, resume."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +12,10 @@ import numpy as np
 from sac_tf.agents.sac.state import MakeState, TrainState
 from sac_tf.agents.update import Update, make_update
 from sac_tf.environments.environment import Environment
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.environments.factory import EnvironmentFactory, Task
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.replay.replay import Replay
-from sac_tf.runs import folder
+from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.lock import locked
@@ -46,7 +47,8 @@ class Training:
     share them.
 
     Attributes:
-      environment: Gymnasium id, or module:id.
+      environment: Gymnasium id, module:id, module:function, or in Python a function that returns a
+        `gymnasium.Env`.
       total_steps: environment steps in all; raise it to continue a complete run.
       random_steps: steps with uniformly random actions, before the policy acts and learning starts.
       evaluation_period: environment steps between two evaluations; there is always one at the end.
@@ -59,6 +61,7 @@ class Training:
       updates_per_step: critic updates per environment step (the UTD ratio).
       initialize_from: folder of another run to start from (fine-tuning); None starts from scratch.
       initialization: f(initialize_from), what is copied from that run.
+      environments: makes the environments of the task.
       state: builds the train state: `TrainState`, or `mirrored_state` on several devices.
       update: compiles the update.
       replay: builds the replay of one process.
@@ -66,7 +69,7 @@ class Training:
       runtime: sets the TensorFlow runtime.
     """
 
-    environment: str = gin.REQUIRED
+    environment: Task = gin.REQUIRED
     total_steps: int = 1_000_000
     random_steps: int = 5_000
     evaluation_period: int = 10_000
@@ -78,6 +81,7 @@ class Training:
     updates_per_step: float = 1.0
     initialize_from: str | None = None
     initialization: Callable[..., Initialization] = Initialization
+    environments: Callable[[Task], EnvironmentFactory] = EnvironmentFactory
     state: MakeState = TrainState
     update: Callable[..., Update] = make_update
     replay: Callable[..., Replay] = Replay
@@ -86,9 +90,14 @@ class Training:
     runtime: Callable[[], None] = set_runtime
 
     def __post_init__(self) -> None:
-        if not isinstance(self.environment, str):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # NumPy's numbers are written as Python's
+                object.__setattr__(self, field.name, value.item())
+        if not isinstance(self.environment, str) and not callable(self.environment):
             raise ConfigurationError(
-                f"train.environment must be a string, got {self.environment!r}."
+                "train.environment must be the id of a task or a function that makes it, got "
+                f"{self.environment!r}."
             )
         for name in ("total_steps", "evaluation_period", "checkpoint_period", "num_environments"):
             require_count(f"train.{name}", getattr(self, name))
@@ -126,7 +135,21 @@ class Training:
     def configuration(self) -> Configuration:
         """Returns all settings of the run; raises ConfigurationError if one has no effect."""
         ignored = {"initialization"} if self.initialize_from is None else set()
-        return Configuration.of([self], {"train": ignored})
+        return Configuration.of([self.named()], {"train": ignored})
+
+    def named(self) -> "Training":
+        """Returns these settings with the name of the task instead of a function that makes it, as
+        files have them."""
+        return dataclasses.replace(self, environment=self.environment_factory.title)
+
+    @functools.cached_property
+    def environment_factory(self) -> EnvironmentFactory:
+        """Makes the environments of the task."""
+        return self.environments(self.environment)
+
+    def make_evaluation_environment(self, num_environments: int) -> Environment:
+        """Returns environments for evaluation."""
+        return self.environment_factory.make(num_environments, is_evaluation=True)
 
     def make_state(self, spec: EnvironmentSpec) -> TrainState:
         """Returns a new train state for a task."""
@@ -151,18 +174,23 @@ class _Run:
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
         self._environment: Environment = opened.open(
-            GymnasiumEnvironment(settings.environment, settings.num_environments)
+            settings.environment_factory.make(settings.num_environments)
         )
+        spec = self._environment.spec
+        task_spec.refuse_other(root_dir, settings.environment_factory.title, spec)
         self._periods = CheckpointPeriods(settings.checkpoint_period, self._environment, say)
         source = self._source(checkpoint)
         self._learner = self._make_learner(source, checkpoint)
         if source is not None:
             say(source.apply(self._learner))
         state = self._learner.state
-        self._explore = exploring_actions(state, self._environment.spec, settings.num_environments)
-        self._evaluator = opened.open(settings.evaluator(settings.environment, state))
+        self._explore = exploring_actions(state, spec, settings.num_environments)
+        self._evaluator = opened.open(
+            settings.evaluator(settings.make_evaluation_environment, state)
+        )
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
+        task_spec.save(root_dir, spec)
         if checkpoint is not None:
             self._learner.restore(checkpoint)
             self._log.resume(self._learner.updates, checkpoint)
@@ -226,7 +254,7 @@ class _Run:
                     export_policy(
                         self._learner.state,
                         self._environment.spec,
-                        settings.environment,
+                        settings.environment_factory,
                         progress.step,
                         self._root_dir,
                     )
@@ -290,8 +318,12 @@ class _Run:
 
 
 def export_policy(
-    state: TrainState, spec: EnvironmentSpec, environment_id: str, step: int, root_dir: Path
+    state: TrainState,
+    spec: EnvironmentSpec,
+    factory: EnvironmentFactory,
+    step: int,
+    root_dir: Path,
 ) -> None:
     """Writes the final policy of a run into its folder, with its return at `step`."""
-    description = PolicySpec.of(environment_id, spec, step, evaluated_return(root_dir, step))
-    export(state, spec, description, root_dir / folder.POLICY)
+    description = PolicySpec(factory.as_json(), spec, step, evaluated_return(root_dir, step))
+    export(state, description, root_dir / folder.POLICY)

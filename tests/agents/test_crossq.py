@@ -132,7 +132,7 @@ def test_restored_and_exported_policies_use_moving_statistics(spec, tmp_path):
     path = tf.train.Checkpoint(state=state).write(str(tmp_path / "state"))
     tf.train.Checkpoint(state=restored).read(path).assert_consumed()
     np.testing.assert_array_equal(mean_actions(restored, spec, 4)(observation), action)
-    export(restored, spec, PolicySpec.of("none", spec, 1, 0.0), tmp_path / "policy")
+    export(restored, PolicySpec({"task": "none"}, spec, 1, 0.0), tmp_path / "policy")
     served = tf.saved_model.load(str(tmp_path / "policy")).signatures["serving_default"]
     np.testing.assert_array_equal(served(observation=tf.constant(observation))["action"], action)
 

@@ -35,7 +35,7 @@ def test_final_policy_evaluates_like_its_checkpoint(run):
     assert _return(out) == expected
     spec = _spec(root / "policy")
     last = (root / "evaluations.csv").read_text().splitlines()[-1].split(",")
-    assert (spec["task"], spec["step"], spec["return"]) == (
+    assert (spec["environment"]["task"], spec["step"], spec["return"]) == (
         "Pendulum-v1",
         int(last[0]),
         float(last[2]),
@@ -72,7 +72,7 @@ def test_other_formats_evaluate_like_the_checkpoint(run, tmp_path, export_format
         (
             "evaluate",
             ["--policy={other_task}"],
-            "The policy does not fit tests.toy:Counter-v0: its observations are",
+            "The policy does not fit tests.toy:Counter-v0 as it is now: the policy has observat",
         ),
         ("export_policy", ["--root_dir={tmp}/no", "--export_dir={tmp}/out"], "holds no run"),
         (
@@ -97,7 +97,8 @@ def test_mistake_is_one_sentence(run, tmp_path, program, arguments, words):
     for name in ("half", "other_task"):
         shutil.copytree(run[0] / "policy", folders[name])
     (folders["half"] / "saved_model.pb").write_bytes(b"half")
-    other = _spec(folders["other_task"]) | {"task": "tests.toy:Counter-v0"}
+    other = _spec(folders["other_task"])
+    other["environment"]["task"] = "tests.toy:Counter-v0"
     (folders["other_task"] / "policy_spec.json").write_text(json.dumps(other))
     filled = [argument.format(**folders) for argument in arguments]
     code, out, err = call_program(program, *filled)

@@ -7,7 +7,6 @@ import pytest
 from sac_tf.distributed import collector, replay_server
 from sac_tf.distributed.connection import RunDescription, describe_task
 from sac_tf.distributed.settings import configuration_of
-from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.errors import RunError
 from sac_tf.replay.packing import RowPacker
 from tests import tasks
@@ -22,7 +21,7 @@ def serve(tmp_path):
     with contextlib.ExitStack() as opened:
 
         def start(training):
-            spec = spec_of(training.environment)
+            spec = training.environment_factory.spec()
             run = RunDescription(
                 describe_task(training.environment, spec), configuration_of(training).settings
             )

@@ -2,7 +2,9 @@ import contextlib
 import socket
 import threading
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from sac_tf.distributed import connection, messages
 from sac_tf.distributed.connection import RunDescription, connect, describe_task, look
@@ -10,9 +12,17 @@ from sac_tf.distributed.messages import STATUS_TABLE, send
 from sac_tf.distributed.waiting import Patience, with_timeout
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.tables import ReplayServer, make_tables
+from sac_tf.types import EnvironmentSpec
 from tests.distributed.served import eventually
 
-TASK = {"environment": "Pendulum-v1", "observation": {"": [3]}, "action": 1}
+
+def _task(actions=1):
+    bound = np.ones(actions, np.float32)
+    spec = EnvironmentSpec.of_arrays(tf.TensorSpec([3]), -bound, bound)
+    return describe_task("Pendulum-v1", spec)
+
+
+TASK = _task()
 SETTINGS = {"train.discount": "0.99", "train.num_environments": "1", "set_runtime.intra_op": "1"}
 RUN = RunDescription(TASK, SETTINGS)
 
@@ -39,13 +49,13 @@ def _free_port() -> int:
 
 
 def test_task_has_environment_and_shapes(spec, nested_spec):
-    assert describe_task("X-v0", spec) == {
-        "environment": "X-v0",
-        "observation": {"": [3]},
-        "action": 2,
-    }
-    nested = {"hand/force": [1], "hand/grid": [2, 2], "position": [2]}
-    assert describe_task("X-v0", nested_spec)["observation"] == nested
+    task = describe_task("X-v0", spec)
+    assert task["environment"] == "X-v0"
+    assert [leaf["shape"] for leaf in task["observation"]] == [[3]]
+    assert [leaf["shape"] for leaf in task["action"]] == [[2]]
+    nested = describe_task("X-v0", nested_spec)["observation"]
+    found = {"/".join(leaf["path"]): leaf["shape"] for leaf in nested}
+    assert found == {"hand/force": [1], "hand/grid": [2, 2], "position": [2]}
 
 
 def test_clients_are_in_the_order_of_addresses(serve, patience):
@@ -102,8 +112,8 @@ def test_reverb_server_with_other_tables_raises(tmp_path, patience):
             r"is for Hopper-v5 \(.*\), and this process for Pendulum-v1",
         ),
         (
-            {"task": TASK | {"action": 2}},
-            r"\{'': \[3\]\}, 2 actions\), and .* \(observation \{'': \[3\]\}, 1 actions\)",
+            {"task": _task(actions=2)},
+            r"\(observation float32 \[3\]; 2 actions\), and .* \(observation .*; 1 actions\)",
         ),
         (
             {"settings": SETTINGS | {"train.discount": "0.9", "NStepRows.n": "3"}},

@@ -2,13 +2,13 @@ import gymnasium
 import numpy as np
 import pytest
 
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError, RunError
-from tests import toy
+from tests import spaces, toy
 
 
 def test_actions_are_scaled_to_the_bounds():
-    environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=3)
+    environment = EnvironmentFactory("tests.toy:Counter-v0").make(3)
     environment.reset(seed=0)
     step = environment.step(np.array([[-1.0], [0.0], [1.0]], np.float32))
     np.testing.assert_allclose(step.reward, [-2.0, -0.75, 0.5])
@@ -18,7 +18,7 @@ def test_actions_are_scaled_to_the_bounds():
 
 
 def test_rounded_actions_stay_within_uneven_bounds():
-    environment = GymnasiumEnvironment("tests.toy:Uneven-v0", num_environments=2)
+    environment = EnvironmentFactory("tests.toy:Uneven-v0").make(2)
     environment.reset(seed=0)
     # The toy environment asserts that its space contains the action.
     step = environment.step(np.array([[-1.0], [1.0]], np.float32))
@@ -26,7 +26,7 @@ def test_rounded_actions_stay_within_uneven_bounds():
 
 
 def test_successor_and_observation_differ_at_an_episode_end():
-    environment = GymnasiumEnvironment("tests.toy:Counter-v0")
+    environment = EnvironmentFactory("tests.toy:Counter-v0").make()
     np.testing.assert_array_equal(environment.reset(seed=0), [[1, 0]])
     for _ in range(toy.LENGTH - 1):
         step = environment.step(np.zeros((1, 1), np.float32))
@@ -42,19 +42,19 @@ def test_successor_and_observation_differ_at_an_episode_end():
 
 
 def test_a_step_has_the_info_of_each_environment():
-    environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=2)
+    environment = EnvironmentFactory("tests.toy:Counter-v0").make(2)
     environment.reset(seed=0)
     infos = [environment.step(np.zeros((2, 1), np.float32)).info for _ in range(toy.LENGTH)]
     assert infos[-2:] == [({"is_success": False},) * 2, ({"is_success": True},) * 2]
 
 
 def test_the_time_limit_is_that_of_the_task():
-    assert GymnasiumEnvironment("Pendulum-v1").max_episode_steps == 200
-    assert GymnasiumEnvironment("tests.toy:Counter-v0").max_episode_steps is None
+    assert EnvironmentFactory("Pendulum-v1").make().max_episode_steps == 200
+    assert EnvironmentFactory("tests.toy:Counter-v0").make().max_episode_steps is None
 
 
 def test_each_environment_is_seeded_once_with_its_own_seed():
-    environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=2)
+    environment = EnvironmentFactory("tests.toy:Counter-v0").make(2)
     environment.reset(seed=7)
     for _ in range(2 * toy.LENGTH):
         environment.step(np.zeros((2, 1), np.float32))
@@ -63,7 +63,7 @@ def test_each_environment_is_seeded_once_with_its_own_seed():
 
 
 def test_nested_observations_keep_their_structure_in_float32():
-    environment = GymnasiumEnvironment("tests.toy:Nested-v0", num_environments=2)
+    environment = EnvironmentFactory("tests.toy:Nested-v0").make(2)
     observation = environment.reset(seed=0)
     assert environment.spec.observation["a"]["c"].shape == (1, 1)
     assert observation["a"]["c"].shape == (2, 1, 1)
@@ -71,28 +71,11 @@ def test_nested_observations_keep_their_structure_in_float32():
 
 
 def test_the_time_limit_of_pendulum_truncates_once():
-    environment = GymnasiumEnvironment("Pendulum-v1")
+    environment = EnvironmentFactory("Pendulum-v1").make()
     environment.reset(seed=0)
     ends = [environment.step(np.zeros((1, 1), np.float32)).truncated[0] for _ in range(400)]
     assert np.flatnonzero(ends).tolist() == [199, 399]
     assert environment.spec.action_high == gymnasium.make("Pendulum-v1").action_space.high
-
-
-@pytest.mark.parametrize(
-    ("environment_id", "words"),
-    [
-        ("NoSuchTask-v0", "'NoSuchTask-v0' cannot be made by Gymnasium"),
-        ("no_such_module:Task-v0", "No module named 'no_such_module'"),
-        ("tests.toy:Discrete-v0", "needs continuous actions"),
-        ("tests.toy:Unbounded-v0", "unbounded action space"),
-        ("tests.toy:Pixels-v0", "must be a float Box, or a Dict of them"),
-    ],
-)
-def test_unusable_environments_raise_one_sentence(environment_id, words):
-    with pytest.raises(ConfigurationError, match=words) as caught:
-        GymnasiumEnvironment(environment_id)
-    assert environment_id in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 class Spoiled(toy.Counter):
@@ -127,11 +110,6 @@ class Spoiled(toy.Counter):
         return self._buffer
 
 
-class WithoutRenderMode(toy.Counter):
-    def __init__(self):
-        super().__init__()
-
-
 for _spoil in ("buffer", "arrays", "two rewards", "connection"):
     gymnasium.register(
         f"Spoiled-{_spoil.replace(' ', '-')}-v0",
@@ -139,11 +117,10 @@ for _spoil in ("buffer", "arrays", "two rewards", "connection"):
         kwargs={"spoil": _spoil},
         disable_env_checker=True,
     )
-gymnasium.register("WithoutRenderMode-v0", entry_point=WithoutRenderMode)
 
 
 def test_a_reused_buffer_does_not_change_stored_observations():
-    environment = GymnasiumEnvironment("Spoiled-buffer-v0", num_environments=2)
+    environment = EnvironmentFactory("Spoiled-buffer-v0").make(2)
     first = environment.reset(seed=0)
     for _ in range(toy.LENGTH):
         step = environment.step(np.zeros((2, 1), np.float32))
@@ -153,7 +130,7 @@ def test_a_reused_buffer_does_not_change_stored_observations():
 
 
 def test_arrays_with_one_number_are_rewards_and_flags():
-    environment = GymnasiumEnvironment("Spoiled-arrays-v0")
+    environment = EnvironmentFactory("Spoiled-arrays-v0").make()
     environment.reset(seed=0)
     for _ in range(toy.LENGTH):
         step = environment.step(np.ones((1, 1), np.float32))
@@ -170,12 +147,69 @@ def test_arrays_with_one_number_are_rewards_and_flags():
     ],
 )
 def test_an_error_of_the_task_is_one_sentence(spoil, message):
-    environment = GymnasiumEnvironment(f"Spoiled-{spoil}-v0")
+    environment = EnvironmentFactory(f"Spoiled-{spoil}-v0").make()
     environment.reset(seed=0)
     with pytest.raises(RunError, match=message):
         environment.step(np.ones((1, 1), np.float32))
 
 
-def test_a_task_without_render_mode_is_made():
-    environment = GymnasiumEnvironment("WithoutRenderMode-v0")
-    np.testing.assert_array_equal(environment.reset(seed=0), [[1, 0]])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Longer", r"returned observation with the shape \[4\]; its observation_space says \[3\]"),
+        ("Column", r"observation with the shape \[3, 1\]"),
+        ("Words", r"returned 'far away' as observation, where numbers of the shape \[3\]"),
+        ("ExtraKey", "returned an observation with 'debug', which its observation_space does not"),
+        ("OtherKey", "returned an observation without 'goal', which its observation_space has"),
+        ("ExtraPart", "returned an observation with '1', which"),
+        ("ArrayForDict", "returned an observation without 'pos'"),
+        ("OutOfCategories", r"observation = 2, outside of its space: \[2\] categories from \[0\]"),
+        (
+            "ResetWithoutSeed",
+            r"raised TypeError in reset.*reset\(self, \*, seed=None, options=None",
+        ),
+        ("OldReset", r"returned ndarray from reset\(\), not \(observation, info\)"),
+        ("OldStep", r"raised ValueError in step.*step \(observation, reward, terminated, trunc"),
+        ("Changing", r"observation with the shape \[2\]; its observation_space says \[3\]"),
+        ("RewardNone", "returned None as reward, where one number is needed"),
+        ("RewardPair", r"returned array\(\[.*\) as reward, where one number is needed"),
+    ],
+)
+def test_what_does_not_fit_the_spaces_is_one_sentence(name, message):
+    environment = EnvironmentFactory(f"tests.spaces:{name}-v0").make()
+    with pytest.raises(RunError, match=message) as caught:
+        environment.reset(seed=0)
+        for _ in range(3):
+            environment.step(np.zeros((1, 1), np.float32))
+    assert f"tests.spaces:{name}-v0" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["RewardVector", "RewardZeroD", "RewardInteger", "Lists"])
+def test_numbers_in_any_container_are_accepted(name):
+    plain = EnvironmentFactory("tests.spaces:Point-v0").make()
+    environment = EnvironmentFactory(f"tests.spaces:{name}-v0").make()
+    np.testing.assert_array_equal(environment.reset(seed=3), plain.reset(seed=3))
+    for action in ([[1.0]], [[-1.0]]):
+        step = environment.step(np.float32(action))
+        expected = plain.step(np.float32(action))
+        np.testing.assert_array_equal(step.successor, expected.successor)
+        reward = int(expected.reward[0]) if name == "RewardInteger" else expected.reward[0]
+        assert step.reward == reward and step.reward.shape == (1,)
+
+
+def test_an_environment_that_raises_in_close_is_closed_once(caplog):
+    before = spaces.RaisesInClose.closed
+    environment = EnvironmentFactory("tests.spaces:RaisesInClose-v0").make(2)
+    environment.close()
+    environment.close()
+    assert spaces.RaisesInClose.closed == before + 2
+    assert "raised AttributeError in close() ('NoneType' object has no" in caplog.text
+
+
+def test_environments_are_closed_if_their_spaces_are_refused(monkeypatch):
+    closed = []
+    monkeypatch.setattr(toy.Discrete, "close", lambda self: closed.append(self), raising=False)
+    with pytest.raises(ConfigurationError, match="needs continuous actions"):
+        EnvironmentFactory("tests.toy:Discrete-v0").make(2)
+    assert len(closed) == 2

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.transitions import NStepRows, OneStepRows, to_transition
 from sac_tf.training.collecting import collect
@@ -34,7 +34,7 @@ def test_two_episodes_of_a_counting_environment():
     is truncated there."""
     actions = iter(np.linspace(-1, 1, 11))
     stream = collect(
-        GymnasiumEnvironment("tests.toy:Counter-v0"),
+        EnvironmentFactory("tests.toy:Counter-v0").make(),
         lambda _: np.float32([[next(actions)]]),
         seed=0,
     )
@@ -69,7 +69,7 @@ def test_two_episodes_of_a_counting_environment():
 
 
 def test_each_environment_ends_its_own_episodes():
-    environment = GymnasiumEnvironment("tests.toy:Counter-v0", num_environments=2)
+    environment = EnvironmentFactory("tests.toy:Counter-v0").make(2)
     stream = collect(environment, lambda _: np.zeros((2, 1)), 0)
     finished = [episodes for _, episodes in itertools.islice(stream, 5)]
     assert finished[:4] == [[], [], [], []]

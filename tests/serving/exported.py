@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from sac_tf.agents.sac.state import TrainState
+from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.serving import export_policy
@@ -40,8 +41,7 @@ def make_spec(
         },
         "seed": tf.TensorSpec([1], tf.float32, name="seed"),
     }
-    action = tf.TensorSpec([len(low)], tf.float32, name="action")
-    return EnvironmentSpec(observation, action, action_low=low, action_high=high)
+    return EnvironmentSpec.of_arrays(observation, low, high)
 
 
 def observations(size: int, seed: int = 1, key: str = "force 1") -> dict:
@@ -56,7 +56,7 @@ def observations(size: int, seed: int = 1, key: str = "force 1") -> dict:
 
 def describe(task: str, spec: EnvironmentSpec) -> PolicySpec:
     """Describes a policy after 12 steps with a mean return of -3.5."""
-    return PolicySpec.of(task, spec, step=12, episode_return=-3.5)
+    return PolicySpec(EnvironmentFactory(task).as_json(), spec, step=12, episode_return=-3.5)
 
 
 def write(
@@ -68,5 +68,5 @@ def write(
     """Exports a policy to `folder` and returns its state."""
     spec = make_spec(key=key)
     state = make_state(spec, seed)
-    export_policy.export(state, spec, describe("none", spec), folder=folder, form=form)
+    export_policy.export(state, describe("none", spec), folder=folder, form=form)
     return state

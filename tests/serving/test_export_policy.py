@@ -99,9 +99,15 @@ def test_policy_spec_describes_the_folder(saved_model):
     content = json.loads((saved_model[0] / FILE_NAME).read_text())
     assert {leaf["name"]: tuple(leaf["path"]) for leaf in content["observation"]} == INPUTS
     assert [leaf["shape"] for leaf in content["observation"]] == [[3], [2, 2], [1]]
-    assert content["action"]["shape"] == [2] and content["action"]["dtype"] == "float32"
-    assert content["action"]["low"] == LOW.tolist() and content["action"]["high"] == HIGH.tolist()
-    assert (content["task"], content["step"], content["return"], content["format"]) == (
+    (action,) = content["action"]
+    assert (action["name"], action["path"], action["shape"]) == ("action", [], [2])
+    assert (action["low"], action["high"]) == (LOW.tolist(), HIGH.tolist())
+    assert (
+        content["environment"]["task"],
+        content["step"],
+        content["return"],
+        content["format"],
+    ) == (
         "none",
         12,
         -3.5,
@@ -192,7 +198,7 @@ def test_only_exported_policies_are_replaced(tmp_path):
     spec = make_spec()
     for folder in (tmp_path, tmp_path / "thesis.txt"):
         with pytest.raises(ConfigurationError, match="no exported policy"):
-            export_policy.export(make_state(spec), spec, describe("none", spec), folder=folder)
+            export_policy.export(make_state(spec), describe("none", spec), folder=folder)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 

@@ -1,6 +1,7 @@
 """Loading of exported policies: light imports, and errors for everything that does not fit."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import tensorflow as tf
 from sac_tf.errors import ConfigurationError
 from sac_tf.serving import export_policy, loading
 from sac_tf.serving.policy_spec import FILE_NAME
-from tests.serving.exported import HIGH, LOW, describe, make_spec, make_state, observations, write
+from sac_tf.types import EnvironmentSpec
+from tests.serving.exported import HIGH, LOW, make_spec, make_state, observations, write
 
 HEAVY = ("tensorflow_probability", "tf_agents", "reverb", "sac_tf.agents")
 
@@ -103,35 +105,31 @@ def test_a_wrong_observation_raises_one_sentence(tmp_path_factory, form, change,
         loading.load(folder).act(observation)
 
 
-def test_another_observation_or_other_bounds_raise():
-    spec = describe("Task-v0", make_spec())
-    spec.require_fit(make_spec())
-    with pytest.raises(
-        ConfigurationError, match=r"does not fit Task-v0: its lower action bounds are \(-2.0, -0.4"
-    ):
-        spec.require_fit(make_spec(low=LOW - 1))
-    with pytest.raises(ConfigurationError, match="its upper action bounds"):
-        spec.require_fit(make_spec(high=HIGH + 1))
-    flat = make_spec()
-    object.__setattr__(flat, "observation", tf.TensorSpec([3], tf.float32, name="observation"))
-    with pytest.raises(
-        ConfigurationError, match=r"those of the environment \(observation float32 \[3\]\)"
-    ):
-        spec.require_fit(flat)
-
-
-def test_a_task_that_is_not_installed_raises():
-    policy = loading.ExportedPolicy(describe("Nowhere-v0", make_spec()), act=lambda _: None)
-    with pytest.raises(ConfigurationError, match="task of the policy is not available"):
-        loading.require_fit(policy)
+def test_the_difference_between_two_tasks_is_named():
+    spec = make_spec()
+    assert spec.difference(make_spec()) is None
+    assert re.search(
+        r"actions \(.*from \[-2, -0.4\] .* instead of \(.*-3, -1.4",
+        spec.difference(make_spec(low=LOW - 1)),
+    )
+    assert "actions" in spec.difference(make_spec(high=HIGH + 1))
+    flat = EnvironmentSpec.of_arrays(tf.TensorSpec([3]), LOW, HIGH)
+    assert spec.difference(flat).endswith("instead of (observation float32 [3])")
 
 
 def test_input_names_are_distinct_identifiers():
-    observation = {
-        name: tf.TensorSpec([1], tf.float32) for name in ("a b", "a_b", "1", "seed", "class")
+    keys = ("a b", "a_b", "1", "seed", "class", "action", "_x", "H\u00f6he", "3d/pose (m)")
+    spec = EnvironmentSpec.of_arrays({key: tf.TensorSpec([1]) for key in keys}, LOW, HIGH)
+    names = {leaf.path[0]: leaf.name for leaf in spec.observation_leaves}
+    assert names == {
+        "a b": "a_b",
+        "a_b": "a_b_",
+        "1": "key_1",
+        "seed": "seed_",
+        "class": "class",
+        "action": "key_action",
+        "_x": "key__x",
+        "H\u00f6he": "H_he",
+        "3d/pose (m)": "key_3d_pose__m_",
     }
-    spec = make_spec()
-    object.__setattr__(spec, "observation", observation)
-    names = [leaf.name for leaf in describe("x", spec).observation]
-    assert sorted(names) == ["_1", "a_b", "a_b_", "class", "seed_"]
     assert make_state(spec) is not None

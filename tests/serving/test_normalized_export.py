@@ -43,7 +43,7 @@ def state():
 )
 def test_an_exported_policy_acts_like_its_state(state, tmp_path, form, tolerance):
     folder = tmp_path / "policy"
-    export_policy.export(state, SPEC, describe("none", SPEC), folder=folder, form=form)
+    export_policy.export(state, describe("none", SPEC), folder=folder, form=form)
     policy = loading.load(folder)
     for size in (1, 7):
         observation = _observations(size, seed=3)

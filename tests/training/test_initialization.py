@@ -250,17 +250,17 @@ def _run(root_dir, *bindings, **settings):
         "batch_size": 8,
         **settings,
     }
-    bindings = ["Evaluator.episodes = 1", *bindings]
-    training = small_training(*bindings, environment="tests.tasks:Plain-v0", **settings)
+    # Episodes end with checkpoint periods: a run of 30 steps is the first half of one of 60.
+    bindings = ["Evaluator.episodes = 1", "environment.max_episode_steps = 30", *bindings]
+    training = small_training(*bindings, environment="Pendulum-v1", **settings)
     return training.run(str(root_dir))
 
 
 def test_an_initialized_run_resumes_bit_for_bit(tmp_path, capsys, without_export):
-    """The ring wraps in each part, and the second part needs no files of the other run. Episodes
-    take 50 steps, so that there is a checkpoint of the whole run at step 50."""
+    """The ring wraps in each part, and the second part needs no files of the other run."""
     _run(tmp_path / "other")
     bindings = [
-        "tables.capacity = 40",
+        "tables.capacity = 50",
         "Initialization.replay = True",
         "Initialization.optimizers = True",
     ]
@@ -270,7 +270,7 @@ def test_an_initialized_run_resumes_bit_for_bit(tmp_path, capsys, without_export
         f"Starting with actor, critic, alpha, optimizers, replay of {tmp_path}/other at step 60."
     )
     assert capsys.readouterr().out.count(words) == 1
-    _run(tmp_path / "parts", *bindings, **settings, total_steps=50)
+    _run(tmp_path / "parts", *bindings, **settings, total_steps=30)
     shutil.rmtree(tmp_path / "other")
     _run(tmp_path / "parts", *bindings, **settings)
     assert capsys.readouterr().out.count(words) == 1

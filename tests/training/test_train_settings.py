@@ -27,7 +27,10 @@ def _refusal(tmp_path, *bindings, **settings):
         ({"random_steps": -1}, "train.random_steps must be an integer of at least 0, got -1"),
         ({"seed": "x"}, "train.seed must be an integer of at least 0, got 'x'"),
         ({"num_environments": 0}, "train.num_environments must be an integer of at least 1, got 0"),
-        ({"environment": 3}, "train.environment must be a string, got 3"),
+        (
+            {"environment": 3},
+            "train.environment must be the id of a task or a function that makes it, got 3",
+        ),
         ({"updates_per_step": 0}, "train.updates_per_step must be a number above 0, got 0"),
         ({"batch_size": 0}, "train.batch_size must be an integer of at least 1, got 0"),
         ({"discount": 1.5}, "train.discount must be a number from 0 to 1, got 1.5"),

@@ -1,0 +1,158 @@
+"""Conversion between the arrays of a task and those of the library, with checks at the border.
+
+Observations become float32 with categories one-hot; actions [-1, 1] become the task's own
+structure, bounds and dtypes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tree
+
+from sac_tf.errors import RunError
+from sac_tf.leaves import ActionLeaf, Nest, ObservationLeaf, nest_of, pick
+
+
+class ObservationReader:
+    """Reads what the environments of a task return."""
+
+    def __init__(self, title: str, leaves: Sequence[ObservationLeaf], encode: bool):
+        """Takes the title of the task for messages, its leaves, and whether categories are encoded
+        one-hot or stay numbers."""
+        self._title = title
+        self._leaves = leaves
+        self._encode = encode
+        self._structure = nest_of([leaf.path for leaf in leaves], list(range(len(leaves))))
+        self._is_array = not tree.is_nested(self._structure)
+
+    def read(self, observation: Any) -> Nest:
+        """Returns an observation as a nest of arrays that the environment's next call cannot
+        change: float32 if categories are encoded, else with the dtypes of the leaves.
+
+        Raises:
+          RunError: an array is missing, has another shape, or does not hold numbers.
+        """
+        if self._is_array:  # the common case, without walking a nest
+            return self._read_leaf(self._leaves[0], observation)
+        arrays = []
+        for leaf in self._leaves:
+            try:
+                value = pick(observation, leaf.path)
+            except (KeyError, IndexError, TypeError) as error:
+                where = "/".join(map(str, leaf.path))
+                raise RunError(
+                    f"{self._title} returned an observation without {where!r}, which its "
+                    "observation_space has."
+                ) from error
+            arrays.append(self._read_leaf(leaf, value))
+        return tree.unflatten_as(self._structure, arrays)
+
+    def check_structure(self, observation: Any) -> None:
+        """Raises RunError if a dict or tuple has more entries than the space."""
+        if not self._is_array:
+            self._check_level(self._structure, observation, ())
+
+    def _check_level(self, wanted: Nest, given: Any, path: tuple[str, ...]) -> None:
+        if not tree.is_nested(wanted):
+            return
+        inner = _entries(wanted)
+        unknown = [key for key in _entries(given) if key not in inner]
+        if unknown:
+            where = "/".join([*path, str(unknown[0])])
+            raise RunError(
+                f"{self._title} returned an observation with {where!r}, which its "
+                "observation_space does not have."
+            )
+        for key, sub in inner.items():
+            self._check_level(sub, pick(given, [key]), (*path, str(key)))
+
+    def _read_leaf(self, leaf: ObservationLeaf, value: Any) -> np.ndarray:
+        try:
+            array = np.array(value, np.float32 if self._encode else leaf.dtype)
+        except (TypeError, ValueError) as error:
+            raise RunError(
+                f"{self._title} returned {_short(value)} as {leaf.name}, where numbers of "
+                f"the shape {list(leaf.shape)} are needed."
+            ) from error
+        if array.shape != leaf.shape:
+            raise RunError(
+                f"{self._title} returned {leaf.name} with the shape {list(array.shape)}; its "
+                f"observation_space says {list(leaf.shape)}."
+            )
+        if leaf.categories and self._encode:
+            return self._one_hot(leaf, array)
+        return array
+
+    def _one_hot(self, leaf: ObservationLeaf, array: np.ndarray) -> np.ndarray:
+        """Returns float32 [sum of `leaf.categories`] of an array of categories."""
+        categories = array.reshape(-1).astype(int) - leaf.start
+        if np.any((categories < 0) | (categories >= leaf.categories)):
+            raise RunError(
+                f"{self._title} returned {leaf.name} = {array.astype(int).tolist()}, outside of "
+                f"its space: {list(leaf.categories)} categories from {list(leaf.start)} on."
+            )
+        encoded = np.zeros(leaf.encoded_shape, np.float32)
+        offsets = np.cumsum([0, *leaf.categories[:-1]])
+        encoded[offsets + categories] = 1
+        return encoded
+
+
+class ActionWriter:
+    """Converts actions in [-1, 1] to those of a task."""
+
+    def __init__(self, leaves: Sequence[ActionLeaf]):
+        self._paths = [leaf.path for leaf in leaves]
+        self._parts = [_ActionPart(leaf) for leaf in leaves]
+        self._ends = np.cumsum([len(leaf.low) for leaf in leaves])[:-1]
+
+    def write(self, actions: np.ndarray) -> list[Any]:
+        """Returns E actions in the task's own structure from [E, A] in [-1, 1]."""
+        pieces = np.split(actions, self._ends, axis=1) if len(self._parts) > 1 else [actions]
+        arrays = [part.scale(piece) for part, piece in zip(self._parts, pieces, strict=True)]
+        return self._for_each(arrays, len(actions))
+
+    def split(self, actions: Nest) -> list[Any]:
+        """Returns E actions from a nest of [E, ...] within the task's bounds, cast and clipped to
+        the task's dtypes and bounds."""
+        arrays = [
+            part.clip(np.asarray(pick(actions, path)))
+            for part, path in zip(self._parts, self._paths, strict=True)
+        ]
+        return self._for_each(arrays, len(arrays[0]))
+
+    def _for_each(self, arrays: Sequence[np.ndarray], size: int) -> list[Any]:
+        # The ellipsis keeps an action of the shape [] an array.
+        return [nest_of(self._paths, [array[i, ...] for array in arrays]) for i in range(size)]
+
+
+class _ActionPart:
+    """One array of an action."""
+
+    def __init__(self, leaf: ActionLeaf):
+        self._shape = leaf.shape
+        self._low = np.array(leaf.low, leaf.dtype).reshape(leaf.shape)
+        self._high = np.array(leaf.high, leaf.dtype).reshape(leaf.shape)
+        self._center = (self._high + self._low) / 2
+        self._half_range = (self._high - self._low) / 2
+
+    def scale(self, actions: np.ndarray) -> np.ndarray:
+        """Returns [E, *shape] within the bounds from [E, elements] in [-1, 1]."""
+        return self.clip(self._center + self._half_range * actions.reshape(-1, *self._shape))
+
+    def clip(self, actions: np.ndarray) -> np.ndarray:
+        """Returns actions [E, *shape] within the bounds: rounding can put the end of an uneven
+        range outside of them."""
+        return np.clip(actions, self._low, self._high).astype(self._low.dtype)
+
+
+def _entries(nest: Any) -> dict[Any, Any]:
+    """Returns the entries of a dict by key, and those of a tuple or list by position."""
+    if isinstance(nest, Mapping):
+        return {**nest}
+    return dict(enumerate(nest)) if isinstance(nest, tuple | list) else {}
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

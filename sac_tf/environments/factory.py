@@ -1,0 +1,248 @@
+"""The environment factory: makes the environments of a task for training, evaluation and video,
+with the user's arguments, time limit and wrappers."""
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gin
+import gymnasium
+
+from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.errors import ConfigurationError, require_count
+from sac_tf.types import EnvironmentSpec
+
+Task = str | Callable[..., gymnasium.Env]
+"""A Gymnasium id; `module:id` for an id that importing the module registers; `module:function` for
+a function that returns a `gymnasium.Env`; or such a function."""
+
+Wrapper = str | list | tuple | Callable[[gymnasium.Env], gymnasium.Env]
+"""The name of a class in `gymnasium.wrappers`, `module:name` of a class or function of your own,
+[name, {argument: value}], or such a class or function."""
+
+
+@gin.configurable("environment")
+@dataclasses.dataclass(frozen=True)
+class EnvironmentFactory:
+    """Makes the environments of one task.
+
+    Attributes:
+      task: which environment.
+      arguments: of its constructor.
+      evaluation_arguments: replace or extend `arguments` in evaluation and video.
+      max_episode_steps: time limit of an episode; None keeps the task's own.
+      wrappers: applied in turn to each environment; the first one is the innermost.
+    """
+
+    task: Task
+    arguments: Mapping[str, Any] | None = None
+    evaluation_arguments: Mapping[str, Any] | None = None
+    max_episode_steps: int | None = None
+    wrappers: Sequence[Wrapper] = ()
+
+    def __post_init__(self) -> None:
+        if self.max_episode_steps is not None:
+            require_count("environment.max_episode_steps", self.max_episode_steps)
+        for name in ("arguments", "evaluation_arguments"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Mapping):
+                raise ConfigurationError(
+                    f"environment.{name} must be a dict such as {{'gravity': 9.8}}, got {value!r}."
+                )
+        if isinstance(self.wrappers, str) or not isinstance(self.wrappers, Sequence):
+            raise ConfigurationError(
+                "environment.wrappers must be a list such as ['FlattenObservation'], got "
+                f"{self.wrappers!r}."
+            )
+
+    @property
+    def title(self) -> str:
+        """The task for messages and files."""
+        return name_of(self.task)
+
+    def make(
+        self,
+        num_environments: int = 1,
+        *,
+        is_evaluation: bool = False,
+        render_mode: str | None = None,
+        in_task_units: bool = False,
+    ) -> GymnasiumEnvironment:
+        """Makes environments that are stepped together.
+
+        Args:
+          num_environments: E.
+          is_evaluation: whether `evaluation_arguments` count.
+          render_mode: "rgb_array" to render frames; None passes none to the constructor, for tasks
+            that take no such argument.
+          in_task_units: see `GymnasiumEnvironment`.
+
+        Raises:
+          ConfigurationError: the task cannot be made, or its spaces cannot be used.
+        """
+        require_count("num_environments", num_environments)
+        arguments = dict(self.arguments or {})
+        if is_evaluation:
+            arguments |= self.evaluation_arguments or {}
+        if render_mode is not None:
+            arguments["render_mode"] = render_mode
+        return GymnasiumEnvironment(
+            self.title,
+            lambda: self._make_one(arguments),
+            num_environments,
+            in_task_units=in_task_units,
+        )
+
+    def spec(self) -> EnvironmentSpec:
+        """Returns the spec of the task, from an environment that is closed again; raises as
+        `make`."""
+        environment = self.make()
+        environment.close()
+        return environment.spec
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns how the environments are made, as JSON."""
+        return {
+            "task": self.title,
+            "arguments": {**(self.arguments or {})},
+            "evaluation_arguments": {**(self.evaluation_arguments or {})},
+            "max_episode_steps": self.max_episode_steps,
+            "wrappers": [_described(wrapper) for wrapper in self.wrappers],
+        }
+
+    def _make_one(self, arguments: dict[str, Any]) -> gymnasium.Env:
+        environment = self._construct(arguments)
+        try:
+            for wrapper in self.wrappers:
+                environment = _wrapped(environment, wrapper)
+        except BaseException:
+            environment.close()
+            raise
+        return environment
+
+    def _construct(self, arguments: dict[str, Any]) -> gymnasium.Env:
+        try:
+            environment = self._call_constructor(arguments)
+        except ConfigurationError:
+            raise
+        except Exception as error:  # a constructor may raise anything
+            raise ConfigurationError(
+                f"train.environment={self.title!r} cannot be made ({_words(error)}). {_hint(error)}"
+            ) from error
+        if not isinstance(environment, gymnasium.Env):
+            raise ConfigurationError(
+                f"train.environment={self.title!r} returned {environment!r}, not a gymnasium.Env."
+            )
+        return environment
+
+    def _call_constructor(self, arguments: dict[str, Any]) -> gymnasium.Env:
+        function = self.task if callable(self.task) else _function_named(self.task)
+        if function is None:
+            # None keeps the registered limit. Our own checks are stricter than Gymnasium's.
+            return gymnasium.make(
+                self.task,
+                max_episode_steps=self.max_episode_steps,
+                disable_env_checker=True,
+                **arguments,
+            )
+        environment = function(**arguments)
+        if self.max_episode_steps is None or not isinstance(environment, gymnasium.Env):
+            return environment
+        return gymnasium.wrappers.TimeLimit(environment, self.max_episode_steps)
+
+
+def name_of(task: Any) -> str:
+    """Returns an id as it is, `module:function` of a function that can be imported, and for other
+    functions a name in angle brackets, which only describes them."""
+    if isinstance(task, str):
+        return task
+    name = getattr(task, "__qualname__", type(task).__qualname__)
+    text = f"{getattr(task, '__module__', None)}:{name}"
+    try:
+        is_importable = resolve(text) is task
+    except (ImportError, AttributeError):
+        is_importable = False
+    return text if is_importable else f"<{text}>"
+
+
+def resolve(name: str) -> Any:
+    """Returns what `module:name` refers to; raises ImportError or AttributeError."""
+    module, _, path = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _function_named(task: str) -> Callable[..., gymnasium.Env] | None:
+    """Returns the function that `module:function` names, or None for a registered id."""
+    if task.startswith("<"):
+        raise ConfigurationError(
+            f"The environment of this run was made by {task}, a function that cannot be imported; "
+            "define it in a module, and name it as module:function."
+        )
+    module, separator, name = task.partition(":")
+    if not separator:
+        return None
+    imported = importlib.import_module(module)
+    if name in gymnasium.registry or not callable(getattr(imported, name, None)):
+        return None
+    return getattr(imported, name)
+
+
+def _wrapped(environment: gymnasium.Env, wrapper: Wrapper) -> gymnasium.Env:
+    arguments: Mapping[str, Any] = {}
+    name: Any = wrapper
+    if isinstance(wrapper, list | tuple):
+        try:
+            name, arguments = wrapper
+            arguments = {**arguments}
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"environment.wrappers has {wrapper!r}, where a name or [name, {{argument: "
+                "value}}] is needed."
+            ) from error
+    title = name_of(name)
+    try:
+        function = name if callable(name) else _named_wrapper(name)
+        wrapped = function(environment, **arguments)
+    except Exception as error:  # a wrapper may raise anything
+        raise ConfigurationError(
+            f"The wrapper {title!r} of environment.wrappers cannot be used ({_words(error)}); give "
+            "a name in gymnasium.wrappers or module:name, with arguments as [name, {argument: "
+            "value}]."
+        ) from error
+    if not isinstance(wrapped, gymnasium.Env):
+        raise ConfigurationError(
+            f"The wrapper {title!r} of environment.wrappers returned {wrapped!r}, not a "
+            "gymnasium.Env."
+        )
+    return wrapped
+
+
+def _named_wrapper(name: str) -> Callable[..., gymnasium.Env]:
+    return resolve(name if ":" in name else f"gymnasium.wrappers:{name}")
+
+
+def _described(wrapper: Wrapper) -> Any:
+    if isinstance(wrapper, list | tuple):
+        name, arguments = wrapper
+        return [name_of(name), {**arguments}]
+    return name_of(wrapper)
+
+
+def _words(error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, gymnasium.error.UnregisteredEnv | ImportError):
+        return (
+            "Give a registered id, module:id if importing a module registers it, or "
+            "module:function."
+        )
+    if isinstance(error, TypeError):
+        return "Arguments of its constructor are given by environment.arguments = {'name': value}."
+    return "Its constructor raised this."
