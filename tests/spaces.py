@@ -211,6 +211,11 @@ class OldStep(Base):
         return observation, reward, terminated, info
 
 
+class NoInfo(Base):
+    def step(self, action):
+        return *super().step(action)[:4], None
+
+
 class RaisesInClose(Base):
     closed = 0
 
@@ -246,6 +251,7 @@ for _class in (
     ResetWithoutSeed,
     OldReset,
     OldStep,
+    NoInfo,
     RaisesInClose,
     NoRenderMode,
     MissingAsset,

@@ -72,7 +72,7 @@ class ObservationReader:
             array = np.array(value, np.float32 if self._encode else leaf.dtype)
         except (TypeError, ValueError) as error:
             raise RunError(
-                f"{self._title} returned {_short(value)} as {leaf.name}, where numbers of "
+                f"{self._title} returned {short(value)} as {leaf.name}, where numbers of "
                 f"the shape {list(leaf.shape)} are needed."
             ) from error
         if array.shape != leaf.shape:
@@ -153,6 +153,7 @@ def _entries(nest: Any) -> dict[Any, Any]:
     return dict(enumerate(nest)) if isinstance(nest, tuple | list) else {}
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Returns a value as text for a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

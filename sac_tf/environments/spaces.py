@@ -10,7 +10,7 @@ from gymnasium import spaces
 from sac_tf.errors import ConfigurationError
 from sac_tf.leaves import ActionLeaf, ObservationLeaf, action_names, observation_names
 
-_UNBOUNDED = 1e38
+UNBOUNDED = 1e38
 """Bounds from here on stand for no bound: float32 ends at 3.4e38."""
 _IMAGE_RANK = 3
 
@@ -111,7 +111,7 @@ def _action_leaf(title: str, name: str, path: Path, space: gymnasium.Space) -> A
             "actions (float Boxes). Some tasks have them as an option (environment.arguments)."
         )
     bounds = np.abs([space.low, space.high])
-    if np.any(bounds >= min(_UNBOUNDED, np.finfo(space.dtype).max)):
+    if np.any(bounds >= min(UNBOUNDED, np.finfo(space.dtype).max)):
         raise ConfigurationError(
             f"{title} has the unbounded action space {space}; give it bounds with "
             "gymnasium.wrappers.TransformAction(env, lambda action: action, "

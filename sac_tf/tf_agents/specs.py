@@ -8,11 +8,9 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common, nest_utils
 
+from sac_tf.environments.spaces import UNBOUNDED
 from sac_tf.errors import ConfigurationError
 from sac_tf.types import EnvironmentSpec, Nest
-
-_UNBOUNDED = 1e38
-"""Bounds from here on mean that there is none: the largest float32 is 3.4e38."""
 
 
 def tensor_specs(time_step_spec: ts.TimeStep, action_spec: Nest) -> tuple[ts.TimeStep, Nest]:
@@ -104,7 +102,7 @@ def _check_action(spec: Any) -> None:
         raise ConfigurationError(
             f"action_spec must be bounded (a BoundedTensorSpec or BoundedArraySpec), got {spec}."
         )
-    is_bounded = (np.abs(spec.minimum) < _UNBOUNDED) & (np.abs(spec.maximum) < _UNBOUNDED)
+    is_bounded = (np.abs(spec.minimum) < UNBOUNDED) & (np.abs(spec.maximum) < UNBOUNDED)
     if not np.all(is_bounded & (spec.minimum < spec.maximum)):
         raise ConfigurationError(
             f"action_spec must have finite bounds, minimum below maximum, got {spec}; give the "

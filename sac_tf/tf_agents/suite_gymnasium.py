@@ -1,18 +1,21 @@
 """Gymnasium environments for TF-Agents, which supports only Gym."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
 import gymnasium
 import numpy as np
+import tree
 from tf_agents.environments import batched_py_environment, py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
+from sac_tf.environments.border import Border
+from sac_tf.environments.conversion import ObservationReader
 from sac_tf.errors import ConfigurationError, require_count, require_number
-from sac_tf.tf_agents.border import Border
+from sac_tf.leaves import ObservationLeaf
 from sac_tf.types import Nest
 
 GymWrapper = Callable[[gymnasium.Env], gymnasium.Env]
@@ -83,8 +86,11 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
         self._seed = seed
         self._observation_spec = _spec(environment.observation_space, "observation")
         self._action_spec = _spec(environment.action_space, "action")
-        self._border = Border(environment, self._observation_spec)
-        self._info: dict[str, Any] | None = None
+        made_by = environment.spec
+        title = type(environment.unwrapped).__name__ if made_by is None else made_by.id
+        reader = ObservationReader(title, _leaves(self._observation_spec), encode=False)
+        self._border = Border(title, environment, reader)
+        self._info: Mapping[str, Any] | None = None
 
     @property
     def gym(self) -> gymnasium.Env:
@@ -97,7 +103,7 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
     def action_spec(self) -> Nest:
         return self._action_spec
 
-    def get_info(self) -> dict[str, Any] | None:
+    def get_info(self) -> Mapping[str, Any] | None:
         """Returns Gymnasium's `info` of the last reset or step; None before the first reset."""
         return self._info
 
@@ -126,17 +132,32 @@ class GymnasiumWrapper(py_environment.PyEnvironment):
     def _reset(self) -> ts.TimeStep:
         seed = self._seed
         self._seed = None
-        observation, self._info = self._border.reset(seed)
+        observation, self._info = self._border.reset(seed=seed)
         return ts.restart(observation)
 
     def _step(self, action: Nest) -> ts.TimeStep:
         action = _to_space(action, self._environment.action_space)
-        observation, reward, terminated, truncated, self._info = self._border.step(action)
-        if terminated:
+        result = self._border.step(action)
+        self._info = result.info
+        observation = result.observation
+        reward = np.float32(result.reward)
+        if result.terminated:
             return ts.termination(observation, reward)
-        if truncated:
+        if result.truncated:
             return ts.truncation(observation, reward, self._discount)
         return ts.transition(observation, reward, self._discount)
+
+
+def _leaves(observation_spec: Nest) -> list[ObservationLeaf]:
+    return [
+        ObservationLeaf(
+            name="/".join(map(str, path)) or "observation",
+            path=tuple(path),
+            shape=tuple(leaf.shape),
+            dtype=np.dtype(leaf.dtype).name,
+        )
+        for path, leaf in tree.flatten_with_path(observation_spec)
+    ]
 
 
 def _make(name: str, max_episode_steps: int | None, arguments: dict[str, Any]) -> gymnasium.Env:

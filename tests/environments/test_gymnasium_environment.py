@@ -171,6 +171,7 @@ def test_an_error_of_the_task_is_one_sentence(spoil, message):
         ("OldReset", r"returned ndarray from reset\(\), not \(observation, info\)"),
         ("OldStep", r"raised ValueError in step.*step \(observation, reward, terminated, trunc"),
         ("Changing", r"observation with the shape \[2\]; its observation_space says \[3\]"),
+        ("NoInfo", "returned None as info, where a dict is needed"),
         ("RewardNone", "returned None as reward, where one number is needed"),
         ("RewardPair", r"returned array\(\[.*\) as reward, where one number is needed"),
     ],

@@ -54,7 +54,7 @@ def _assert_fits(observation, spec):
 def test_the_representation_of_categories_and_integers(name, x, expected):
     environment = _make(name)
     unwrapped = environment._environments[0].unwrapped
-    observation = environment._reader.read(unwrapped.see(np.float32(x)))
+    observation = environment._borders[0]._reader.read(unwrapped.see(np.float32(x)))
     np.testing.assert_array_equal(observation, np.float32(expected))
 
 
