@@ -170,6 +170,7 @@ class RunLog:
         self._recent: deque[Episode] = deque(maxlen=_RECENT_EPISODES)
         self._last = _Count(self.elapsed, step, 0)
         self._rows_with_updates = 0
+        self._refreshed = -math.inf
 
     @property
     def elapsed(self) -> float:
@@ -205,10 +206,12 @@ class RunLog:
 
     def evaluating(self, done: int, episodes: int) -> None:
         """Shows in the progress bar how many episodes of an evaluation have ended."""
+        if self._bar.disable:  # by TQDM_DISABLE, in a sweep
+            return
         self._bar.set_postfix_str(f"evaluating {done} of {episodes}", refresh=False)
-        if time.time() - self._bar.last_print_t >= self._bar.mininterval:
+        if time.monotonic() - self._refreshed >= self._bar.mininterval:
             self._bar.refresh()
-            self._bar.last_print_t = time.time()
+            self._refreshed = time.monotonic()
 
     def settings(self, settings: Mapping[str, str]) -> None:
         """Writes the settings of the run to TensorBoard."""
