@@ -130,6 +130,8 @@ class _Count(NamedTuple):
 class RunLog:
     """Writes metrics.csv, evaluations.csv and tensorboard/ of a run, and its progress bar."""
 
+    _refreshed = -math.inf
+
     def __init__(
         self,
         root_dir: Path,
@@ -170,7 +172,6 @@ class RunLog:
         self._recent: deque[Episode] = deque(maxlen=_RECENT_EPISODES)
         self._last = _Count(self.elapsed, step, 0)
         self._rows_with_updates = 0
-        self._refreshed = -math.inf
 
     @property
     def elapsed(self) -> float:
