@@ -130,6 +130,8 @@ class _Count(NamedTuple):
 class RunLog:
     """Writes metrics.csv, evaluations.csv and tensorboard/ of a run, and its progress bar."""
 
+    _refreshed = -math.inf
+
     def __init__(
         self,
         root_dir: Path,
@@ -205,10 +207,12 @@ class RunLog:
 
     def evaluating(self, done: int, episodes: int) -> None:
         """Shows in the progress bar how many episodes of an evaluation have ended."""
+        if self._bar.disable:  # by TQDM_DISABLE, in a sweep
+            return
         self._bar.set_postfix_str(f"evaluating {done} of {episodes}", refresh=False)
-        if time.time() - self._bar.last_print_t >= self._bar.mininterval:
+        if time.monotonic() - self._refreshed >= self._bar.mininterval:
             self._bar.refresh()
-            self._bar.last_print_t = time.time()
+            self._refreshed = time.monotonic()
 
     def settings(self, settings: Mapping[str, str]) -> None:
         """Writes the settings of the run to TensorBoard."""

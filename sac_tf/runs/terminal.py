@@ -49,7 +49,9 @@ class _Lines(io.TextIOBase):
 
 
 def duration(seconds: float) -> str:
-    """Returns "40 minutes", "3.5 hours" or "2.1 days"."""
+    """Returns "1 minute", "40 minutes", "3.5 hours" or "2.1 days"."""
+    if seconds <= 60:
+        return "1 minute"
     if seconds < 2 * 3600:
         return f"{math.ceil(seconds / 60)} minutes"
     if seconds < 2 * 86400:

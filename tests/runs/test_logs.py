@@ -3,8 +3,10 @@
 import csv
 
 import pytest
+from tqdm import tqdm
 
 from sac_tf.errors import ConfigurationError
+from sac_tf.runs import logs
 from sac_tf.runs.checkpoints import Progress
 from sac_tf.runs.episodes import EpisodeInfo
 from sac_tf.runs.logs import RunLog, evaluated_return, has_evaluation
@@ -154,7 +156,13 @@ def test_the_duration_is_estimated_once(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(61, "2 minutes"), (7199, "120 minutes"), (9000, "2.5 hours"), (518400, "6.0 days")],
+    [
+        (9, "1 minute"),
+        (61, "2 minutes"),
+        (7199, "120 minutes"),
+        (9000, "2.5 hours"),
+        (518400, "6.0 days"),
+    ],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
@@ -167,7 +175,6 @@ def test_names_that_are_none_are_refused():
 
 def test_the_bar_shows_how_many_episodes_are_evaluated(tmp_path, capsys):
     log = _open(tmp_path)
-    log._bar.last_print_t = 0
     log.evaluating(3, 10)
     assert "evaluating 3 of 10" in capsys.readouterr().err
     log.evaluating(4, 10)
@@ -176,3 +183,13 @@ def test_the_bar_shows_how_many_episodes_are_evaluated(tmp_path, capsys):
     log.evaluation(1000, Evaluation(1.0, 0.0, 2))
     assert log._bar.postfix == "return 2.0"
     log.close()
+
+
+def test_a_disabled_bar_shows_nothing(tmp_path, capsys, monkeypatch):
+    """As in the runs of a sweep."""
+    monkeypatch.setattr(logs, "progress_bar", lambda *_: tqdm(disable=True))
+    log = _open(tmp_path)
+    log.evaluating(3, 10)
+    log.evaluation(1000, Evaluation(1.0, 0.0, 2))
+    log.close()
+    assert "evaluating" not in capsys.readouterr().err
