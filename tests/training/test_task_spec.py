@@ -1,4 +1,4 @@
-"""The spec of the task in a run's folder: a changed task is refused, a missing one is not needed."""
+"""The spec of the task in a run: a changed task is refused, a missing one is not needed."""
 
 import gymnasium
 import numpy as np
