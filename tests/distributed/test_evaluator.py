@@ -11,7 +11,6 @@ from sac_tf.distributed import evaluator
 from sac_tf.distributed.connection import describe_task
 from sac_tf.distributed.messages import STATUS_TABLE, Policy, actor_values, publish, send
 from sac_tf.distributed.settings import configuration_of
-from sac_tf.environments.gymnasium_environment import spec_of
 from sac_tf.errors import ConfigurationError
 from sac_tf.training.train import Training
 
@@ -32,7 +31,7 @@ def _training(*bindings):
 
 def _publish(server, training):
     """Publishes status and the last policy of a run."""
-    spec = spec_of(training.environment)
+    spec = training.environment_factory.spec()
     settings = configuration_of(training).settings
     task = describe_task(training.environment, spec)
     send(server.client, STATUS_TABLE, {"task": task, "settings": settings, "servers": 1})
