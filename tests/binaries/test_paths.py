@@ -10,7 +10,7 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.files import absolute
 from tests.binaries.running import SHORT, call_program, imported
 
-_TEXTS = {"replay_address", "collector_id"}
+_TEXTS = {"replay_address", "collector_id", "y"}
 """String flags that are no paths."""
 
 CHANGING = [
