@@ -78,9 +78,9 @@ def main(arguments: list[str]) -> int:
     policy = _of_run(_ROOT_DIR.value) if _POLICY.value is None else _exported(_POLICY.value)
     from sac_tf.runs.interrupts import Interrupts
 
-    print(policy.title, flush=True)
     with Interrupts() as interrupts:
         evaluator = _make_evaluator(policy, interrupts)
+        print(policy.title, flush=True)
         try:
             is_done = _play(policy, evaluator)
         finally:

@@ -81,6 +81,7 @@ class _Run:
         )
         self._feeder = Feeder()
         self._replay, self._learner = _make_learner(training, self._spec, clients, self._feeder)
+        opened.open(self._replay)
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
         self._log.settings(configuration.settings)

@@ -16,6 +16,8 @@ from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
 from sac_tf.runs.logs import say
 from sac_tf.types import EnvironmentSpec, Transition
 
+_CLOSING_S = 1.0
+
 
 class Feeder:
     """A `Feed` that fetches batches in a thread, so that the learner can wait for them with a
@@ -28,6 +30,8 @@ class Feeder:
     def __init__(self) -> None:
         self._fetched = threading.Semaphore(0)
         self._error: Exception | None = None
+        self._is_closed = False
+        self._thread: threading.Thread | None = None
 
     def __call__(self, dataset: tf.data.Dataset) -> "Feeder":
         """Starts to fetch. Batches must have static shapes."""
@@ -37,8 +41,18 @@ class Feeder:
         self._queue = tf.queue.FIFOQueue(
             1, [leaf.dtype for leaf in leaves], [leaf.shape for leaf in leaves]
         )
-        threading.Thread(target=self._fetch, name="feeder", daemon=True).start()
+        self._thread = threading.Thread(target=self._fetch, name="feeder", daemon=True)
+        self._thread.start()
         return self
+
+    def close(self) -> None:
+        """Stops fetching, and waits a moment for the thread: it leaves a server that answers, and
+        ends with the process if the server has stopped."""
+        self._is_closed = True
+        if self._thread is None:  # never called
+            return
+        self._queue.close(cancel_pending_enqueues=True)
+        self._thread.join(_CLOSING_S)
 
     def wait(self, seconds: float) -> bool:
         """Returns whether a batch was fetched within `seconds`; `next` then returns it.
@@ -61,13 +75,17 @@ class Feeder:
     def _fetch(self) -> None:
         # A dataset ends when the rate limiter blocked it for `TIMEOUT_S`; `wait` has its own
         # timeout.
-        while True:
+        while not self._is_closed:
             try:
                 for batch in self._dataset:
+                    if self._is_closed:
+                        return
                     self._queue.enqueue(tf.nest.flatten(batch))
                     self._fetched.release()
             except tf.errors.UnavailableError:
                 continue
+            except tf.errors.CancelledError:  # by `close`
+                return
             except Exception as error:  # raised by `wait`
                 self._error = error
                 return
@@ -98,6 +116,7 @@ class RemoteReplay:
           ConfigurationError: a sampler that does not fit the servers or their tables.
           RunError: a server does not answer.
         """
+        self._feeder = feeder
         infos = [_replay_table(client) for client in clients]
         self.capacity = sum(info.max_size for info in infos)
         self._reader = BatchReader(
@@ -142,7 +161,8 @@ class RemoteReplay:
         self._reader.restore(folder, rows_added=0)
 
     def close(self) -> None:
-        """Nothing to do: its threads end with the process."""
+        """Stops fetching batches."""
+        self._feeder.close()
 
 
 def _replay_table(client: reverb.Client) -> reverb.reverb_types.TableInfo:

@@ -1,7 +1,9 @@
 """Exports of a run's policy: the last one, and the best one so far."""
 
+import functools
 import json
 import math
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,22 +94,33 @@ class BestPolicy:
     def close(self) -> None:
         """Exports the best policy if its export is older; not after a second Ctrl-C."""
         is_impatient = isinstance(sys.exc_info()[1], KeyboardInterrupt)
-        if self._best is None or is_impatient or self._is_exported():
+        if self._best is None or is_impatient or self._is_in(folder.BEST_POLICY):
             return
+        destination = self._root_dir / folder.BEST_POLICY
+        try:
+            if self._is_in(folder.POLICY):  # the last policy is the best one
+                last = self._root_dir / folder.POLICY
+                copy = functools.partial(shutil.copytree, last, dirs_exist_ok=True)
+                files.replace_folder(destination, copy)
+            else:
+                self._export(destination)
+        except OSError as error:  # the run has ended, and its result does not depend on this
+            say(f"{destination} cannot be written ({error}).")
+
+    def _export(self, destination: Path) -> None:
+        assert self._best is not None
         state = self._make_state(self._spec)
         tf.train.Checkpoint(actor=state.actor).read(str(self._folder / _ACTOR)).assert_consumed()
         description = PolicySpec(
             self._factory.as_json(), self._spec, self._best["step"], self._best["return_mean"]
         )
-        try:
-            export(state, description, self._root_dir / folder.BEST_POLICY)
-        except OSError as error:  # the run has ended, and its result does not depend on this
-            say(f"{self._root_dir / folder.BEST_POLICY} cannot be written ({error}).")
+        export(state, description, destination)
 
-    def _is_exported(self) -> bool:
+    def _is_in(self, name: str) -> bool:
+        """Returns whether a folder of the run holds an export of the best policy."""
         assert self._best is not None
         try:
-            spec, _ = PolicySpec.load(self._root_dir / folder.BEST_POLICY)
+            spec, _ = PolicySpec.load(self._root_dir / name)
         except ConfigurationError:
             return False
         return (spec.step, spec.episode_return) == (self._best["step"], self._best["return_mean"])

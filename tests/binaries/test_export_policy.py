@@ -1,6 +1,7 @@
 """Policies exported by the programs, and evaluated by them."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -20,8 +21,8 @@ def run(finished):
 
 def _return(out):
     """(mean, standard deviation) that `evaluate` printed."""
-    words = out.splitlines()[-1].split()
-    return float(words[2]), float(words[4])
+    mean, deviation = re.search(r"Evaluation return (\S+) \+- (\S+)", out).groups()
+    return float(mean), float(deviation)
 
 
 def _spec(folder):

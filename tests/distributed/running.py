@@ -125,8 +125,10 @@ class Cluster:
     def collect(self, name: str, **bindings) -> Running:
         return self.start("collector", *self._connection, f"--collector_id={name}", **bindings)
 
-    def evaluate(self, **bindings) -> Running:
-        return self.start("evaluator", *self._connection, **bindings)
+    def evaluate(self, folder: Path | None = None, **bindings) -> Running:
+        """Starts an evaluator in `folder`, or in the folder of the run, where one can run."""
+        arguments = [f"--root_dir={folder or self.folder}", self._connection[1]]
+        return self.start("evaluator", *arguments, **bindings)
 
     @property
     def _connection(self) -> list[str]:

@@ -172,7 +172,7 @@ def test_server_dies_and_later_stays_away(tmp_path):
         assert learner.poll() is None and collector.poll() is None
         stopped = cluster.collect("b")
         evaluator = cluster.evaluate()
-        stopped_evaluator = cluster.evaluate()
+        stopped_evaluator = cluster.evaluate(tmp_path / "second")
         cluster.wait_until(
             lambda: cluster.heartbeat("evaluator") and cluster.heartbeat("collector b")
         )

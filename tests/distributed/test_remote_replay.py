@@ -29,6 +29,7 @@ PRIORITIZED = "BatchReader.sampler = @PrioritizedSampler"
 @pytest.fixture
 def make_remote(spec):
     """Returns a function that makes the replay of a learner and its feeder."""
+    opened = []
 
     def make(clients, *bindings):
         gin.parse_config(bindings)
@@ -41,9 +42,12 @@ def make_remote(spec):
             clients=clients,
             feeder=feeder,
         )
+        opened.append(replay)
         return replay, feeder
 
-    return make
+    yield make
+    for replay in opened:
+        replay.close()
 
 
 def _add(spec, server, first: int, last: int) -> None:

@@ -118,7 +118,7 @@ def test_skipped_checkpoints_change_no_byte(uneven, tmp_path, monkeypatch):
     and the last are written."""
     ticks = itertools.count(step=10)
     store = functools.partial(CheckpointStore, clock=lambda: next(ticks))
-    monkeypatch.setattr("sac_tf.training.train.CheckpointStore", store)
+    monkeypatch.setattr("sac_tf.training.loop.CheckpointStore", store)
     _run(tmp_path / "whole", "n_step", **UNEVEN)
     first, last = _checkpoints(tmp_path / "whole")
     assert first < _checkpoints(uneven)[0] and last == UNEVEN["total_steps"]
@@ -133,7 +133,7 @@ def test_an_interrupt_in_a_long_episode_is_repeatable(tmp_path, monkeypatch):
     not be affordable."""
     learn = Learner.learn
     store = functools.partial(CheckpointStore, clock=itertools.count(step=10).__next__)
-    monkeypatch.setattr("sac_tf.training.train.CheckpointStore", store)
+    monkeypatch.setattr("sac_tf.training.loop.CheckpointStore", store)
 
     def learn_and_signal(self, step):
         if step == 150 and not (self.root / "checkpoints/step-000000150").exists():

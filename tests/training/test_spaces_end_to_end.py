@@ -8,6 +8,7 @@ import sac_tf
 from sac_tf.environments.factory import EnvironmentFactory
 from tests import spaces
 from tests.binaries.running import call_program
+from tests.training.small_runs import small_training
 
 BINDINGS = """
 actor.hidden_units = (8, 8)
@@ -74,3 +75,20 @@ def test_all_spaces_in_one_task_through_every_program(tmp_path):
         assert code == 0, err
         printed.add(out.splitlines()[-1])
     assert len(printed) == 1
+
+
+def test_uneven_ends_with_n_step_and_prioritized_replay(tmp_path):
+    """Three environments whose episodes end at random; the run is resumed and its policy loaded."""
+    settings = {
+        "environment": "tests.tasks:UnevenEnds-v0",
+        "num_environments": 3,
+        "batch_size": 8,
+        "random_steps": 30,
+        "checkpoint_period": 60,
+        "evaluation_period": 120,
+    }
+    files = ["gin_configs/per.gin", "gin_configs/n_step.gin"]
+    for total_steps in (60, 120):
+        training = small_training(files=files, total_steps=total_steps, **settings)
+        assert training.run(str(tmp_path)).step == total_steps
+    assert sac_tf.load_policy(tmp_path / "policy")(np.zeros(3)).shape == (1,)

@@ -137,7 +137,7 @@ def test_episodes_longer_than_a_checkpoint_period_are_whole(
 
 
 def test_random_exploration_is_not_repeated(copy_of_finished, without_export, monkeypatch):
-    monkeypatch.setattr("sac_tf.training.train.uniform_actions", lambda *_: pytest.fail)
+    monkeypatch.setattr("sac_tf.training.loop.uniform_actions", lambda *_: pytest.fail)
     assert small_training(total_steps=500).run(str(copy_of_finished)).step == 500
 
 
