@@ -79,7 +79,8 @@ class _Raises(Plain):
     def step(self, action):
         type(self).count += 1
         if type(self).count > self.last:
-            raise self.error
+            # A new error each time: the traceback of a raised one would keep the run alive.
+            raise type(self.error)(*self.error.args)
         return super().step(action)
 
 

@@ -38,6 +38,7 @@ def _small():
 
 def _bind_small():
     assert sac_tf.Training  # registers what the bindings name
+    gin.clear_config()  # and unlocks it
     gin.parse_config(SMALL)
 
 

@@ -31,6 +31,7 @@ docs/environments.md are parts of `Everything`."""
 
 def _train(task, root_dir):
     assert sac_tf.Training  # registers what the bindings name
+    gin.clear_config()  # and unlocks it
     gin.parse_config(BINDINGS)
     outcome = sac_tf.Training(environment=task, **SETTINGS).run(str(root_dir))
     assert outcome.step == 60 and np.isfinite(outcome.evaluation.return_mean)
