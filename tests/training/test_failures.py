@@ -55,16 +55,19 @@ def test_a_diverged_state_is_saved_for_debugging(tmp_path):
     assert (tmp_path / "checkpoints" / "diverged-000000102").is_dir()
 
 
+_LOST = r"raised ConnectionResetError in step\(\) \(.*reset by peer\)\."
+
+
 @pytest.mark.parametrize(
-    ("task", "words"),
+    ("task", "words", "evaluation_period", "saved"),
     [
-        ("JointError", r"raised RuntimeError in step\(\) \(joint 3 is out of range\)\."),
-        ("ConnectionLost", r"raised ConnectionResetError in step\(\) \(.*reset by peer\)\."),
-        ("SimulatorTimeout", r"raised TimeoutError in step\(\) \(simulator did not .*\)\."),
-        ("SimulatorExits", r"SystemExit.*\(3\)\."),
+        ("JointError", r"raised RuntimeError in step\(\) \(joint 3 is out of range\)\.", 1000, 129),
+        ("ConnectionLost", _LOST, 1000, 129),
+        ("ConnectionLost", _LOST, 120, 120),  # in an evaluation
+        ("SimulatorTimeout", r"raised TimeoutError in step\(\) \(simulator did not .*", 1000, 129),
+        ("SimulatorExits", r"SystemExit.*\(3\)\.", 1000, 129),
     ],
 )
-@pytest.mark.parametrize(("evaluation_period", "saved"), [(1000, 129), (120, 120)])
 def test_what_a_task_raises_loses_nothing(
     tmp_path, monkeypatch, task, words, evaluation_period, saved
 ):
