@@ -28,14 +28,9 @@ def observation_leaves(title: str, space: gymnasium.Space) -> tuple[ObservationL
     Raises:
       ConfigurationError: the space has another part, an image, or no part at all.
     """
-    found = list(_leaves(space))
-    if not found:
-        raise ConfigurationError(f"{title} has the empty observation space {space}.")
-    names = observation_names(path for path, _ in found)
-    return tuple(
-        _observation_leaf(title, name, path, leaf)
-        for name, (path, leaf) in zip(names, found, strict=True)
-    )
+    paths, parts = _parts(title, "observation", space)
+    named = zip(observation_names(paths), paths, parts, strict=True)
+    return tuple(_observation_leaf(title, *part) for part in named)
 
 
 def action_leaves(title: str, space: gymnasium.Space) -> tuple[ActionLeaf, ...]:
@@ -45,14 +40,19 @@ def action_leaves(title: str, space: gymnasium.Space) -> tuple[ActionLeaf, ...]:
     Raises:
       ConfigurationError: a part of the space is not continuous or not bounded.
     """
+    paths, parts = _parts(title, "action", space)
+    named = zip(action_names(paths), paths, parts, strict=True)
+    return tuple(_action_leaf(title, *part) for part in named)
+
+
+def _parts(
+    title: str, kind: str, space: gymnasium.Space
+) -> tuple[list[Path], list[gymnasium.Space]]:
+    """Returns the paths and spaces of all parts; raises ConfigurationError if there is none."""
     found = list(_leaves(space))
     if not found:
-        raise ConfigurationError(f"{title} has the empty action space {space}.")
-    names = action_names(path for path, _ in found)
-    return tuple(
-        _action_leaf(title, name, path, leaf)
-        for name, (path, leaf) in zip(names, found, strict=True)
-    )
+        raise ConfigurationError(f"{title} has the empty {kind} space {space}.")
+    return [path for path, _ in found], [part for _, part in found]
 
 
 def _leaves(space: gymnasium.Space, path: Path = ()) -> Iterator[tuple[Path, gymnasium.Space]]:
@@ -75,7 +75,7 @@ def _observation_leaf(title: str, name: str, path: Path, space: gymnasium.Space)
         return _categories(name, path, space, space.nvec.flat, space.start.flat)
     if not isinstance(space, spaces.Box | spaces.MultiBinary):
         raise ConfigurationError(
-            f"{title} has the observation space {space} at {where}, which is no array of fixed "
+            f"{title} has the observation space {space} at {where}, which is not an array of fixed "
             "size; wrap the environment in a gymnasium.wrappers.TransformObservation that returns "
             "a Box."
         )

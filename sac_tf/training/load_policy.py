@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+from sac_tf import files
 from sac_tf.errors import ConfigurationError
 from sac_tf.pinned.gin_registry import separate_settings
 from sac_tf.runs import folder, gin_files, restoring
@@ -24,7 +25,7 @@ def load_policy(path: str | Path) -> ExportedPolicy:
       ConfigurationError: the folder holds neither, or the run has no checkpoint yet.
       RunError: all checkpoints of the run are damaged.
     """
-    path = Path(path).expanduser()
+    path = files.absolute(path)
     if (path / FILE_NAME).is_file():
         return loading.load(path)
     if not (path / folder.CONFIGURATION).is_file():

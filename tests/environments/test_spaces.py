@@ -89,7 +89,7 @@ def test_actions_in_task_units_keep_their_values():
 @pytest.mark.parametrize(
     ("name", "message", "wrapper"),
     [
-        ("Text", r"Text.* at /, which is no array", "tests.spaces:numbers"),
+        ("Text", r"Text.* at /, which is not an array", "tests.spaces:numbers"),
         ("Sequence", "Sequence.*TransformObservation", "tests.spaces:numbers"),
         ("Image", r"has an image at /.*FlattenObservation", "FlattenObservation"),
         ("Empty", "the empty observation space", None),
