@@ -163,7 +163,7 @@ def assert_words(caught, words):
     assert start in message and end in message and "\n" not in message
 
 
-class NeedsArgument(Plain):
+class NeedsModelPath(Plain):
     def __init__(self, model_path):
         super().__init__()
 
@@ -175,18 +175,18 @@ class OldGym(Plain):
 
 @pytest.fixture
 def registered():
-    for task in (NeedsArgument, OldGym):
+    for task in (NeedsModelPath, OldGym):
         gymnasium.register(f"{task.__name__}-v0", task)
     yield
-    for task in (NeedsArgument, OldGym):
+    for task in (NeedsModelPath, OldGym):
         del gymnasium.registry[f"{task.__name__}-v0"]
 
 
 @pytest.mark.usefixtures("registered")
 def test_tasks_that_cannot_be_made_or_reset_are_one_sentence():
     with pytest.raises(ConfigurationError, match=r"TypeError: .*model_path.* in gym_kwargs\."):
-        suite_gymnasium.load("NeedsArgument-v0")
-    made = suite_gymnasium.load("NeedsArgument-v0", gym_kwargs={"model_path": "robot.xml"})
+        suite_gymnasium.load("NeedsModelPath-v0")
+    made = suite_gymnasium.load("NeedsModelPath-v0", gym_kwargs={"model_path": "robot.xml"})
     assert made.reset().is_first()
     with pytest.raises(RunError, match=r"^OldGym-v0 returned ndarray from reset\(\), not"):
         suite_gymnasium.load("OldGym-v0").reset()
