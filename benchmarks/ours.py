@@ -23,7 +23,8 @@ from benchmarks.sizes import OUR_PACKAGES, RANDOM_STEPS, SIZES, UPDATES_PER_CALL
 from binaries import launch
 
 if TYPE_CHECKING:
-    from sac_tf.training.learner import Learner
+    from sac_tf.replay.replay import Replay
+    from sac_tf.training.updater import Updater
     from sac_tf.types import Transition
 
 _REAL_ROWS = 10_000
@@ -41,19 +42,20 @@ class Ours:
         self._environment = EnvironmentFactory(size.environment).make()
         self._staging = staging
         self._size = size
-        self._learner: Learner | None = None
+        self._filled: tuple[Updater, Replay] | None = None
         self._products: Callable[[int], float] | None = None
         self._step = 0
 
     def update(self, updates: int) -> float:
-        """Returns updates per second of `Learner.learn`: sampling from the resident rows, updates,
-        metrics, checks."""
-        learner = self._learner or self._fill(RANDOM_STEPS)
+        """Returns updates per second: sampling from the resident rows, updates, metrics, checks."""
+        updater, replay = self._filled or self._fill(RANDOM_STEPS)
         self._step += updates // self._size.updates_per_step
-        done = learner.updates
+        done = updater.updates
         start = time.perf_counter()
-        learner.learn(self._step)
-        return (learner.updates - done) / (time.perf_counter() - start)
+        replay.refresh()
+        for _ in range(updates // updater.updates_per_call):
+            updater.update(self._step)
+        return (updater.updates - done) / (time.perf_counter() - start)
 
     def gemm(self, updates: int) -> float:
         """Returns updates per second if an update were its matrix products only."""
@@ -68,26 +70,13 @@ class Ours:
         self.update(self._size.updates_per_step * UPDATES_PER_CALL)
         return channel.resident_memory() * 1e6
 
-    def _fill(self, rows: int) -> "Learner":
-        """Builds a learner and fills its replay with `rows` transitions of random actions,
+    def _fill(self, rows: int) -> "tuple[Updater, Replay]":
+        """Builds an updater and fills its replay with `rows` transitions of random actions,
         published as in the training loop.
 
         At most `_REAL_ROWS` are simulated and then repeated. (Reverb compresses a few rows at a
         time, so the repetition does not make them smaller.)
         """
-        learner = self._make_learner(rows)
-        transitions = self._transitions(min(rows, _REAL_ROWS))
-        for row in range(rows):
-            learner.replay.add(transitions[row % len(transitions)], row + 1)
-            if (row + 1) % UPDATES_PER_CALL == 0:
-                learner.replay.refresh()
-        learner.replay.publish()
-        self._learner = learner
-        return learner
-
-    def _make_learner(self, rows: int) -> "Learner":
-        from sac_tf.training.learner import Learner
-
         settings = self._settings
         spec = self._environment.spec
         state = settings.make_state(spec)
@@ -99,14 +88,14 @@ class Ours:
             expected_rows=rows,
             restore_from=None,
         )
-        return Learner(
-            state,
-            replay,
-            settings.update,
-            batch_size=settings.batch_size,
-            updates_per_step=settings.updates_per_step,
-            random_steps=0,
-        )
+        self._filled = (settings.make_updater(state, replay), replay)
+        transitions = self._transitions(min(rows, _REAL_ROWS))
+        for row in range(rows):
+            replay.add(transitions[row % len(transitions)], row + 1)
+            if (row + 1) % UPDATES_PER_CALL == 0:
+                replay.refresh()
+        replay.publish()
+        return self._filled
 
     def _transitions(self, number: int) -> "list[Transition]":
         from sac_tf.training.acting import uniform_actions
@@ -117,8 +106,8 @@ class Ours:
         return [transition for transition, _episodes in collected]
 
     def close(self) -> None:
-        if self._learner is not None:
-            self._learner.close()
+        if self._filled is not None:
+            self._filled[1].close()
         self._environment.close()
 
 

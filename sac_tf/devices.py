@@ -2,7 +2,7 @@
 
 `mirrored_state` keeps a copy of each variable on each device, and the update runs once per device,
 as a replica (a term of `tf.distribute`). Of R replicas, replica r takes the rows r, r + R, r + 2 R,
-... of a batch, and of the noise drawn for them. Gradients and batch statistics are averaged over
+... of each batch, and of the noise drawn for them. Gradients and batch statistics are averaged over
 the replicas; other random draws are made once and shared. So the result equals single-device
 training, up to the order of sums and except for dropout masks, which each replica draws separately.
 
@@ -57,30 +57,36 @@ def require_shares(
 
 
 def on_replicas(
-    strategy: tf.distribute.Strategy | None, learn: Callable[[Nest], tuple], rows: Nest
+    strategy: tf.distribute.Strategy | None, learn: Callable[[Nest], tuple], batches: Nest
 ) -> tuple:
-    """Returns `learn(rows)`: a dict of means over rows, and a tensor [rows, ...].
+    """Returns `learn(batches)`: a dict of means over rows, and a tensor [K, B].
 
-    With a strategy, each of its replicas calls `learn` with its share of the rows.
+    With a strategy, each of its replicas calls `learn` with its share of each batch.
+
+    Args:
+      strategy: of the train state, or None.
+      learn: f(nest of [K, B, ...]).
+      batches: nest of [K, B, ...].
     """
     if strategy is None:
-        return learn(rows)
+        return learn(batches)
 
-    def learn_from_share(rows: Nest) -> tuple:
-        return learn(tf.nest.map_structure(own_rows, rows))
+    def learn_share(batches: Nest) -> tuple:
+        return learn(tf.nest.map_structure(lambda leaf: own_rows(leaf, axis=1), batches))
 
-    means, results = strategy.run(learn_from_share, (rows,))
+    means, results = strategy.run(learn_share, (batches,))
     means = {name: strategy.reduce(_MEAN, value, axis=None) for name, value in means.items()}
-    parts = tf.stack(strategy.experimental_local_results(results), axis=1)
-    return means, tf.reshape(parts, [-1, *parts.shape[2:]])
+    parts = tf.stack(strategy.experimental_local_results(results), axis=2)
+    return means, tf.reshape(parts, [parts.shape[0], -1])
 
 
-def own_rows(leaf: tf.Tensor) -> tf.Tensor:
-    """Returns this replica's rows [B / R, ...] of a joint batch [B, ...]."""
+def own_rows(leaf: tf.Tensor, axis: int = 0) -> tf.Tensor:
+    """Returns this replica's rows [B / R, ...] of a joint batch [B, ...], or of another axis."""
     replica = _replica()
     if replica is None:
         return leaf
-    return leaf[replica.replica_id_in_sync_group :: replica.num_replicas_in_sync]
+    rows = slice(replica.replica_id_in_sync_group, None, replica.num_replicas_in_sync)
+    return leaf[(slice(None),) * axis + (rows,)]
 
 
 def joint_rows(leaf: tf.Tensor) -> tf.Tensor:

@@ -31,6 +31,9 @@ Numbers = Mapping[str, float]
 
 _NONE: Numbers = MappingProxyType({})
 
+WEIGHT = "weight"
+"""Name in `Transition.extras` of importance weights, float32 [B]."""
+
 
 class Transition(NamedTuple):
     """Transitions: NumPy arrays before the replay, tensors after it.
@@ -43,6 +46,8 @@ class Transition(NamedTuple):
         value: truncated rows keep 1 and bootstrap.
       next_observation: nest of float32 [B, ...], the true successor, never the first observation of
         a new episode.
+      extras: arrays [B, ...] by name, whatever a source of batches adds. `WEIGHT` multiplies the
+        losses of a row.
     """
 
     observation: Nest
@@ -50,6 +55,7 @@ class Transition(NamedTuple):
     reward: Any
     discount: Any
     next_observation: Nest
+    extras: Mapping[str, Any] = {}
 
 
 class Step(NamedTuple):

@@ -23,11 +23,13 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.running_normalization import RunningNormalization, make_observer
 from sac_tf.networks.temperature import Temperature
-from sac_tf.replay.prioritized import WeightedTransition
+from sac_tf.replay.mixture import Mixture
 from sac_tf.runs import restoring
 from sac_tf.tf_agents import SacAgent
 from sac_tf.training.acting import exploring_actions, mean_actions
 from sac_tf.training.train import Training
+from sac_tf.types import WEIGHT, Transition
+from tests.sources import Given
 
 # TensorFlow creates its devices at its first operation.
 _cpu = tf.config.list_physical_devices("CPU")[0]
@@ -89,30 +91,25 @@ def _strategy(devices=None):
 
 
 def _make(state, replaced, updates):
-    """Returns the update of a state, and the list of the calls of `update_priorities`: rewards and
-    TD errors."""
-    calls = []
+    """Returns the update of a state, and the list of the rewards and TD errors of its calls."""
 
     def sample(rows):
         normal = state.generator.normal
-        return WeightedTransition(
+        return Transition(
             observation=normal([rows, 3]),
             action=tf.tanh(normal([rows, 2])),
             reward=normal([rows]),
             discount=tf.cast(tf.range(rows) % 3 != 0, tf.float32),
             next_observation=normal([rows, 3]),
-            weight=tf.exp(normal([rows])),
-            key=tf.cast(tf.range(rows), tf.uint64),
+            extras={WEIGHT: tf.exp(normal([rows]))},
         )
 
-    def record(rows, td_error):
-        tf.numpy_function(lambda *arrays: calls.append(arrays), [rows.reward, td_error], [])
-
+    source = Given(sample)
     ordered = _part(steps.sac_steps, **replaced)
     update = make_update(
-        state, sample, record, batch_size=6, updates_per_call=updates, steps=ordered
+        state, source, batch_size=6, transforms=(), updates_per_call=updates, steps=ordered
     )
-    return update, calls
+    return update, source.learned
 
 
 def _numbers(state, folder):
@@ -173,6 +170,38 @@ def test_two_devices_equal_one_device_with_the_joint_batch(spec, tmp_path, name)
     assert all(np.array_equal(swapped_two[name], after[name]) for name in after)
     _assert_close(update.run(), update_two.run())
     _assert_close(_numbers(one, tmp_path), _numbers(two, tmp_path))
+
+
+def test_each_replica_gets_exactly_half_of_each_source(spec):
+    """In each of the 20 batches of a call."""
+    shares = []
+
+    def numbered(first):
+        def rows(number):
+            reward = first + tf.range(number, dtype=tf.float32)
+            return Transition(reward, reward, reward, reward, reward)
+
+        return Given(rows)
+
+    def record(_, batches):
+        reward = tf.stack([batch.reward for batch in batches])
+        tf.numpy_function(lambda array: shares.append(array.copy()), [reward], [])
+        return {"reward": tf.reduce_mean(reward)}, reward
+
+    sources = [numbered(0), numbered(1000)]
+    mixture = Mixture([(source, 0.5) for source in sources], replicas=2)
+    state = _mirrored(spec, **_networks())
+    update = make_update(
+        state, mixture, batch_size=8, transforms=(), updates_per_call=20, steps=record
+    )
+    update.run()
+    assert [share.shape for share in shares] == [(20, 4)] * 2
+    for share in shares:
+        np.testing.assert_array_equal((share < 1000).sum(axis=1), [2] * 20)
+    assert np.unique(shares).size == 160
+    for source in sources:
+        ((reward, td_error),) = source.learned
+        np.testing.assert_array_equal(td_error, reward)
 
 
 def test_one_mirrored_device_equals_a_plain_device(spec, tmp_path):
@@ -240,11 +269,11 @@ def test_mirrored_state_uses_all_devices_by_default():
 def test_settings_that_replicas_cannot_share_raise(spec):
     state = _mirrored(spec, **_networks())
     with pytest.raises(ConfigurationError, match=r"train.batch_size=7 must be a multiple of 2"):
-        make_update(state, None, None, batch_size=7)
+        make_update(state, None, batch_size=7, transforms=())
     with pytest.raises(
         ConfigurationError, match="jit_compile=True does not work with train.state=@mirrored_state"
     ):
-        make_update(state, None, None, batch_size=8, jit_compile=True)
+        make_update(state, None, batch_size=8, transforms=(), jit_compile=True)
     with pytest.raises(
         ConfigurationError,
         match=r"mirrored_state.devices=3 exceeds the available devices: CPU:0, CPU:1\.",

@@ -1,4 +1,4 @@
-"""The compiled update: batches and the steps on each, all in one function.
+"""The compiled update: batches, their transforms, and the steps on each, all in one function.
 
 The steps are traced into one function instead of being functions themselves: TensorFlow 2.15
 optimizes a graph less well if it calls one function several times, which costs a sixth of the
@@ -15,6 +15,7 @@ from sac_tf import devices
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.agents.sac.steps import sac_steps
 from sac_tf.errors import require_count
+from sac_tf.replay.protocols import Source, Transform
 from sac_tf.types import Metrics, Transition
 
 
@@ -28,20 +29,8 @@ class Update(NamedTuple):
     metric_names: tuple[str, ...]
 
 
-class Sample(Protocol):
-    """Returns a batch of `number` transitions, inside a `tf.function`."""
-
-    def __call__(self, number: int) -> Transition: ...
-
-
-class UpdatePriorities(Protocol):
-    """Called with a batch and its TD errors |Q - y| [rows], inside a `tf.function`."""
-
-    def __call__(self, batch: Transition, td_error: tf.Tensor) -> None: ...
-
-
 class Steps(Protocol):
-    """Takes the steps of K updates on K batches; returns metrics, and |Q - y| [K B]."""
+    """Takes the steps of K updates on K batches; returns metrics, and |Q - y| [K, B]."""
 
     def __call__(
         self, state: TrainState, batches: Sequence[Transition]
@@ -51,9 +40,9 @@ class Steps(Protocol):
 @gin.configurable("update")
 def make_update(
     state: TrainState,
-    sample: Sample,
-    update_priorities: UpdatePriorities,
+    source: Source,
     batch_size: int,
+    transforms: Sequence[Transform],
     updates_per_call: int = 16,
     steps: Steps = sac_steps,
     jit_compile: bool = False,
@@ -62,8 +51,9 @@ def make_update(
 
     Args:
       state: changed in place by each call.
-      sample, update_priorities: called once for all updates of a call.
+      source: gives the batches of a call, and takes their TD errors.
       batch_size: B of one update, on all devices together.
+      transforms: applied to each batch, in this order.
       updates_per_call: critic updates of one call, unrolled; more compile longer and run faster.
       steps: takes the steps.
       jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); one device only.
@@ -74,15 +64,13 @@ def make_update(
     require_count("train.batch_size", batch_size)
     require_count("update.updates_per_call", updates_per_call)
     devices.require_shares(state.strategy, batch_size, jit_compile)
-    learn = _on_replicas(state, steps, updates_per_call)
-    if jit_compile:
-        learn = tf.function(learn, jit_compile=True, autograph=False)
+    learn = _on_replicas(state, transforms, steps, jit_compile=jit_compile)
 
     @tf.function(autograph=False)
     def run() -> Metrics:
-        rows = sample(updates_per_call * batch_size)
-        metrics, td_error = learn(rows)
-        update_priorities(rows, td_error)
+        batches = source.sample(updates_per_call, batch_size)
+        metrics, td_error = learn(batches)
+        source.update_priorities(batches, td_error)
         state.updates.assign_add(updates_per_call)
         return metrics
 
@@ -92,17 +80,26 @@ def make_update(
 
 
 def _on_replicas(
-    state: TrainState, steps: Steps, updates: int
+    state: TrainState, transforms: Sequence[Transform], steps: Steps, *, jit_compile: bool
 ) -> Callable[[Transition], tuple[Metrics, tf.Tensor]]:
-    """Returns f(rows) that takes the steps, on each replica with its share of every batch."""
+    """Returns f(batches [K, B, ...]) that takes the steps, on each replica with its share of every
+    batch."""
+
+    def transformed(batch: Transition) -> Transition:
+        for transform in transforms:
+            batch = transform(state, batch)
+        return batch
 
     def learn_share(share: Transition) -> tuple[Metrics, tf.Tensor]:
-        return steps(state, _split(share, updates))
+        return steps(state, list(map(transformed, _unstack(share))))
 
-    return lambda rows: devices.on_replicas(state.strategy, learn_share, rows)
+    def learn(batches: Transition) -> tuple[Metrics, tf.Tensor]:
+        return devices.on_replicas(state.strategy, learn_share, batches)
+
+    return tf.function(learn, jit_compile=True, autograph=False) if jit_compile else learn
 
 
-def _split(rows: Transition, parts: int) -> list[Transition]:
-    """Returns a batch [K B, ...] as K batches [B, ...]."""
-    pieces = [tf.split(leaf, parts) for leaf in tf.nest.flatten(rows)]
-    return [tf.nest.pack_sequence_as(rows, leaves) for leaves in zip(*pieces, strict=True)]
+def _unstack(batches: Transition) -> list[Transition]:
+    """Returns batches [K, B, ...] as K batches [B, ...]."""
+    leaves = [tf.unstack(leaf) for leaf in tf.nest.flatten(batches)]
+    return [tf.nest.pack_sequence_as(batches, batch) for batch in zip(*leaves, strict=True)]

@@ -1,13 +1,12 @@
 """Importance weights of a batch (1511.05952, section 3.4)."""
 
-from typing import Any
-
 import tensorflow as tf
 
+from sac_tf.types import WEIGHT, Transition
 
-def weigh(batch: Any, row_losses: tf.Tensor) -> tf.Tensor:
-    """Returns losses [B] times the importance weights of the batch, if its sampler gave weights."""
-    weight = getattr(batch, "weight", None)
-    if weight is None:
+
+def weigh(batch: Transition, row_losses: tf.Tensor) -> tf.Tensor:
+    """Returns losses [B] times the importance weights of the batch, if its source gave weights."""
+    if WEIGHT not in batch.extras:
         return row_losses
-    return weight * row_losses
+    return batch.extras[WEIGHT] * row_losses

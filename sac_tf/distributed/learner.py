@@ -9,12 +9,14 @@ from typing import Any
 
 import reverb
 
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.distributed.connection import Connection, RunDescription, describe_task
 from sac_tf.distributed.messages import Policy, actor_values
 from sac_tf.distributed.policies import PolicyPublisher
 from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.server_progress import ServerProgress
 from sac_tf.distributed.settings import LearnerSettings, configuration_of
+from sac_tf.networks.running_normalization import make_observer
 from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
@@ -24,9 +26,8 @@ from sac_tf.runs.periods import is_due
 from sac_tf.runs.session import Session, session
 from sac_tf.serving.export_policy import refuse_foreign
 from sac_tf.training.exporting import export_policy
-from sac_tf.training.learner import Learner, save_run
 from sac_tf.training.train import Training
-from sac_tf.types import EnvironmentSpec
+from sac_tf.training.updater import save_run
 
 
 def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.Signals | None:
@@ -80,25 +81,39 @@ class _Run:
             ServerProgress(clients, training.total_steps, self._progress.step)
         )
         self._feeder = Feeder()
-        self._replay, self._learner = _make_learner(training, self._spec, clients, self._feeder)
-        opened.open(self._replay)
+        state = training.make_state(self._spec)
+        self._replay = opened.open(self._make_replay(state, clients, checkpoint))
+        self._updater = training.make_updater(state, self._replay)
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
         self._log.settings(configuration.settings)
         task_spec.save(root_dir, self._spec)
         if checkpoint is not None:
-            self._learner.restore(checkpoint)
-            self._log.resume(self._learner.updates, checkpoint)
-        self._rate = (time.monotonic(), self._learner.updates)
+            self._updater.restore(checkpoint)
+            self._log.resume(self._updater.updates, checkpoint)
+        self._rate = (time.monotonic(), self._updater.updates)
         self._published = 0
         self._publisher = opened.open(PolicyPublisher(clients[0]))
         self._connection.send_heartbeats("learner", self._report)
+
+    def _make_replay(
+        self, state: TrainState, clients: Sequence[reverb.Client], checkpoint: Path | None
+    ) -> RemoteReplay:
+        return RemoteReplay(
+            spec=self._spec,
+            generator=state.generator,
+            expected_rows=self._training.total_steps,
+            restore_from=None if checkpoint is None else checkpoint / folder.REPLAY,
+            clients=clients,
+            feeder=self._feeder,
+            observe=make_observer([state.actor, state.critic, state.target_critic]),
+        )
 
     def _make_log(self) -> RunLog:
         return self._training.log(
             self._root_dir,
             self._training.total_steps,
-            self._learner.metric_names,
+            self._updater.metric_names,
             self._progress,
             with_evaluations=False,
         )
@@ -124,8 +139,8 @@ class _Run:
         progress = self._progress
         before = progress.step
         self._replay.synchronize(before)
-        metrics = self._learner.update(before)
-        if self._learner.updates - self._published >= self._publication_period:
+        metrics = self._updater.update(before)
+        if self._updater.updates - self._published >= self._publication_period:
             self._publish()
         progress.step = self._servers.steps
         if progress.step == before:
@@ -133,7 +148,7 @@ class _Run:
         self._log.advance(progress.step - before, self._servers.finished_episodes())
         if is_due(self._log.period, before, progress.step):
             with writing(self._root_dir):
-                self._log.metrics(progress.step, metrics, self._servers.kept, self._learner.updates)
+                self._log.metrics(progress.step, metrics, self._servers.kept, self._updater.updates)
         is_checkpoint_due = is_due(self._training.checkpoint_period, before, progress.step)
         if is_checkpoint_due and self._store.is_affordable():
             self._save()
@@ -141,7 +156,7 @@ class _Run:
     def _export(self) -> None:
         with writing(self._root_dir):
             export_policy(
-                self._learner.state,
+                self._updater.state,
                 self._spec,
                 self._training.environment_factory,
                 self._progress.step,
@@ -149,12 +164,12 @@ class _Run:
             )
 
     def _publish(self, is_last: bool = False) -> None:
-        learner = self._learner
-        self._published = learner.updates
+        updater = self._updater
+        self._published = updater.updates
         self._publisher.offer(
             Policy(
-                values=actor_values(learner.state.actor),
-                updates=learner.updates,
+                values=actor_values(updater.state.actor),
+                updates=updater.updates,
                 step=self._progress.step,
                 elapsed=self._log.elapsed,
                 new_priority=self._replay.new_priority,
@@ -166,37 +181,14 @@ class _Run:
     def _report(self) -> dict[str, Any]:
         then, updates = self._rate
         now = time.monotonic()
-        self._rate = (now, self._learner.updates)
+        self._rate = (now, self._updater.updates)
         return {
             "kind": "learner",
-            "updates": self._learner.updates,
-            "updates_per_second": (self._learner.updates - updates) / max(now - then, 1e-9),
+            "updates": self._updater.updates,
+            "updates_per_second": (self._updater.updates - updates) / max(now - then, 1e-9),
             "waiting_for": self._connection.patience.waiting_for,
         }
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
-        return save_run(self._store, self._learner, self._progress, prefix)
-
-
-def _make_learner(
-    training: Training, spec: EnvironmentSpec, clients: Sequence[reverb.Client], feeder: Feeder
-) -> tuple[RemoteReplay, Learner]:
-    state = training.make_state(spec)
-    replay = RemoteReplay(
-        spec=spec,
-        generator=state.generator,
-        discount=training.discount,
-        expected_rows=training.total_steps,
-        clients=clients,
-        feeder=feeder,
-    )
-    learner = Learner(
-        state,
-        replay,  # type: ignore[arg-type]  # `add` and `learn` are never called here
-        training.update,
-        batch_size=training.batch_size,
-        updates_per_step=training.updates_per_step,
-        random_steps=training.random_steps,
-    )
-    return replay, learner
+        return save_run(self._store, self._updater, self._replay, self._progress, prefix)

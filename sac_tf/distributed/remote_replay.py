@@ -1,7 +1,7 @@
 """The replay of a distributed learner: batches sampled from replay servers, fetched in a thread."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ import tensorflow as tf
 from sac_tf.distributed.messages import NO_ANSWER
 from sac_tf.errors import RunError
 from sac_tf.replay.packing import RowPacker
-from sac_tf.replay.reader import BatchReader
+from sac_tf.replay.reader import BatchReader, rows_of
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
 from sac_tf.runs.logs import say
-from sac_tf.types import EnvironmentSpec, Transition
+from sac_tf.types import EnvironmentSpec, Nest, Transition
 
 _CLOSING_S = 1.0
 
@@ -92,57 +92,62 @@ class Feeder:
 
 
 class RemoteReplay:
-    """The replay of a distributed learner. The servers' own checkpoints hold the rows."""
-
-    collects = False
+    """The replay of a distributed learner, a `Source`; the servers' own checkpoints hold the
+    rows."""
 
     def __init__(
         self,
         spec: EnvironmentSpec,
         generator: tf.random.Generator,
-        discount: float,
         expected_rows: int,
+        restore_from: Path | None,
         clients: Sequence[reverb.Client],
         feeder: Feeder,
+        observe: Callable[[Nest], None],
     ):
         """Samples from the servers of `clients`.
 
         Args:
-          spec, generator, discount, expected_rows: as for `Replay`.
+          spec, generator, expected_rows, restore_from: as for `Replay`.
           clients: of the servers.
           feeder: fetches the batches.
+          observe: called with the observations [rows, ...] of every sample, inside a
+            `tf.function`: the learner sees no others.
 
         Raises:
           ConfigurationError: a sampler that does not fit the servers or their tables.
           RunError: a server does not answer.
         """
         self._feeder = feeder
+        self._observe = observe
         infos = [_replay_table(client) for client in clients]
-        self.capacity = sum(info.max_size for info in infos)
         self._reader = BatchReader(
             packer=RowPacker(spec),
             addresses=[client.server_address for client in clients],
-            capacity=self.capacity,
+            capacity=sum(info.max_size for info in infos),
             expected_rows=expected_rows,
             generator=generator,
             feed=feeder,
-            discount=discount,
         )
         for info in infos:
             self._reader.check_table(info)
+        if restore_from is not None:
+            self._reader.restore(restore_from, rows_added=0)
 
     @property
     def new_priority(self) -> float:
         """Priority of new rows, if the table is sampled by priorities."""
         return self._reader.sampler.new_priority
 
-    def sample(self, number: int) -> Transition:
-        """Returns `number` transitions; called inside a `tf.function`."""
-        return self._reader.sample(number)
+    def sample(self, batches: int, batch_size: int) -> Transition:
+        """As `Source.sample`."""
+        drawn = self._reader.sample(batches, batch_size)
+        self._observe(rows_of(drawn.observation))
+        return drawn
 
-    def update_priorities(self, batch: Transition, td_error: tf.Tensor) -> None:
-        """Takes the TD errors [rows] of a batch; called inside a `tf.function`."""
-        self._reader.sampler.update_priorities(batch, td_error)
+    def update_priorities(self, batches: Transition, td_error: tf.Tensor) -> None:
+        """As `Source.update_priorities`."""
+        self._reader.update_priorities(batches, td_error)
 
     def synchronize(self, rows_added: int) -> None:
         """As `Sampler.synchronize`, but priorities that a stopped server did not take are lost."""
@@ -155,10 +160,6 @@ class RemoteReplay:
         """Writes to the new folder `folder` what the servers' checkpoints do not have."""
         folder.mkdir()
         self._reader.save(folder)
-
-    def restore(self, folder: Path) -> None:
-        """Reads what `save` wrote."""
-        self._reader.restore(folder, rows_added=0)
 
     def close(self) -> None:
         """Stops fetching batches."""

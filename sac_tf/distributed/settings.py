@@ -25,7 +25,7 @@ _REFUSED = {
         "keeps a copy of every row, which a distributed learner never receives; use "
         "@ReverbSampler there."
     ),
-    ("BatchReader.rewards", "@RunningRewardScale"): (
+    ("train.rewards", "@RunningRewardScale"): (
         "needs every reward in order, which a distributed learner never receives; use "
         "@FixedRewardScale there."
     ),

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from sac_tf.errors import require_count, require_counts
 from sac_tf.networks.inputs import Normalization, join_leaves, observation_inputs
-from sac_tf.networks.layers import EnsembleDense, Members
+from sac_tf.networks.layers import EnsembleDense, Members, evaluated
 from sac_tf.networks.torsos import Torso, mlp_torso
 from sac_tf.seeds import initializer_seeds
 from sac_tf.types import EnvironmentSpec
@@ -50,5 +50,6 @@ def make_critic(
     members: Members = [join_leaves([*leaves, action])] * ensemble_size
     members = torso(members, dense, hidden_units, activation=activation, stream=stream)
     members = dense(1, next(stream))(members)
-    q_values = tf.keras.layers.Lambda(lambda q: tf.squeeze(tf.stack(q), -1), name="q")(members)
+    stack = tf.keras.layers.Lambda(lambda q: tf.squeeze(tf.stack(evaluated(q)), -1), name="q")
+    q_values = stack(members)
     return tf.keras.Model([observation, action], q_values, name="critic")

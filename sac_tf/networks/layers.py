@@ -1,6 +1,11 @@
-"""Ensemble layers: dense layers and dropout with separate weights and masks for each member."""
+"""Ensemble layers: dense layers and dropout with separate weights and masks for each member.
 
-from collections.abc import Callable, Sequence
+`only_members` makes them evaluate some of the members instead of all.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import tensorflow as tf
@@ -25,6 +30,49 @@ class Dense(Protocol):
           seed: of the initial weights of all members.
           activation: name of a Keras activation; None for a linear layer.
         """
+
+
+_chosen: contextvars.ContextVar[tf.Tensor | None] = contextvars.ContextVar("chosen", default=None)
+
+
+@contextlib.contextmanager
+def only_members(chosen: tf.Tensor) -> Iterator[None]:
+    """Within it, an ensemble network evaluates only M of its N members, and returns M results.
+
+    A functional model has a fixed number of tensors: between its layers, the first M are those of
+    the chosen members, and the others are copies that nothing reads.
+
+    Args:
+      chosen: indices of the members, int32 [M], M known.
+    """
+    token = _chosen.set(chosen)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def evaluated(members: Members) -> Members:
+    """Returns the tensors of the members that are evaluated: all N, or the first M."""
+    chosen = _chosen.get()
+    return members if chosen is None else members[: chosen.shape[0]]
+
+
+def weights_of_evaluated(weights: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+    """Returns the weights of the members that are evaluated, of N weights of all members."""
+    chosen = _chosen.get()
+    return weights if chosen is None else tf.unstack(rows_of_evaluated(tf.stack(weights)))
+
+
+def rows_of_evaluated(weights: tf.Tensor) -> tf.Tensor:
+    """Returns the rows [M, ...] of the members that are evaluated, of weights [N, ...]."""
+    chosen = _chosen.get()
+    return weights if chosen is None else tf.gather(weights, chosen)
+
+
+def filled_up(outputs: Members, number: int) -> list[tf.Tensor]:
+    """Returns `number` tensors: the outputs, and copies of the first."""
+    return [*outputs, *[outputs[0]] * (number - len(outputs))]
 
 
 class EnsembleDense(tf.keras.layers.Layer):
@@ -61,10 +109,13 @@ class EnsembleDense(tf.keras.layers.Layer):
 
     def call(self, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
         """Takes N tensors [B, inputs], returns N tensors [B, units]."""
-        return [
+        kernels = weights_of_evaluated(self.kernels)
+        biases = weights_of_evaluated(self.biases)
+        outputs = [
             self.activation(tf.nn.bias_add(tf.matmul(x, kernel), bias))
-            for x, kernel, bias in zip(inputs, self.kernels, self.biases, strict=True)
+            for x, kernel, bias in zip(evaluated(inputs), kernels, biases, strict=True)
         ]
+        return filled_up(outputs, self.members)
 
     def get_config(self) -> dict:
         return {
@@ -92,10 +143,12 @@ class EnsembleDropout(tf.keras.layers.Layer):
     def call(self, inputs: Members) -> list[tf.Tensor]:
         """Takes and returns N tensors [B, units]; a unit is set to 0 with probability `rate`, or
         scaled by 1 / (1 - rate)."""
-        kept = [self.generator.uniform(tf.shape(x)) >= self.rate for x in inputs]
-        return [
-            tf.where(keep, x / (1 - self.rate), 0.0) for x, keep in zip(inputs, kept, strict=True)
+        members = evaluated(inputs)
+        kept = [self.generator.uniform(tf.shape(x)) >= self.rate for x in members]
+        outputs = [
+            tf.where(keep, x / (1 - self.rate), 0.0) for x, keep in zip(members, kept, strict=True)
         ]
+        return filled_up(outputs, len(inputs))
 
     def get_config(self) -> dict:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -8,7 +8,7 @@ after another, and ten critics compile nine times faster because the graph has f
 import tensorflow as tf
 
 from sac_tf import devices
-from sac_tf.networks.layers import Members
+from sac_tf.networks.layers import Members, evaluated, filled_up, rows_of_evaluated
 
 R_MAX = 3.0
 """Bound of the scale correction of batch renormalization (1702.03275, section 4; the code of
@@ -33,11 +33,13 @@ class EnsembleLayerNormalization(tf.keras.layers.Layer):
 
     def call(self, inputs: Members) -> list[tf.Tensor]:
         """Takes and returns N tensors [B, units]."""
-        x = tf.stack(inputs)
+        x = tf.stack(evaluated(inputs))
+        gamma = rows_of_evaluated(self.gamma)[:, tf.newaxis]
+        beta = rows_of_evaluated(self.beta)[:, tf.newaxis]
         centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True)
         normal = centered * tf.math.rsqrt(variance + self.epsilon)
-        return tf.unstack(normal * self.gamma[:, tf.newaxis] + self.beta[:, tf.newaxis])
+        return filled_up(tf.unstack(normal * gamma + beta), len(inputs))
 
     def get_config(self) -> dict:
         return {**super().get_config(), "epsilon": self.epsilon}
@@ -78,14 +80,15 @@ class EnsembleBatchRenormalization(tf.keras.layers.Layer):
     def call(self, inputs: Members, training: bool = False) -> list[tf.Tensor]:
         """Takes and returns N tensors [B, units]; in training, normalizes by their statistics and
         updates the moving statistics."""
-        x = tf.stack(inputs)
         if not training:
             scale = self.gamma * self._inverse(self.moving_variance)
-            return _normalize(x, self.moving_mean, scale, offset=self.beta)
+            moving = map(rows_of_evaluated, (self.moving_mean, scale, self.beta))
+            return filled_up(_normalize(tf.stack(evaluated(inputs)), *moving), len(inputs))
+        x = tf.stack(inputs)
         mean, variance = devices.moments(x, axis=1)
         r, d = self._correction(tf.stop_gradient(mean), tf.stop_gradient(variance))
         scale = self.gamma * r * self._inverse(variance)
-        return _normalize(x, mean, scale, offset=self.beta + self.gamma * d)
+        return _normalize(x, mean, scale, self.beta + self.gamma * d)
 
     def _inverse(self, variance: tf.Tensor) -> tf.Tensor:
         """Returns 1 / std."""

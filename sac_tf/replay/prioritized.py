@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import gin
 import numpy as np
@@ -15,26 +14,11 @@ from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.protocols import Feed
 from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
-from sac_tf.types import Nest
+from sac_tf.types import WEIGHT, Transition
 
+KEY = "key"
+"""Name in `Transition.extras` of Reverb's identifiers of rows, uint64 [B]."""
 _PRIORITY_FILE = "new_priority.txt"
-
-
-class WeightedTransition(NamedTuple):
-    """The fields of `Transition`, and what a prioritized draw adds to them.
-
-    Attributes:
-      weight: float32 [B], importance weights in (0, 1].
-      key: uint64 [B], Reverb's identifiers of the rows.
-    """
-
-    observation: Nest
-    action: Any
-    reward: Any
-    discount: Any
-    next_observation: Nest
-    weight: Any
-    key: Any
 
 
 @gin.configurable
@@ -108,15 +92,15 @@ class PrioritizedSampler:
         progress = min(1.0, rows_added / self._expected_rows)
         self._beta.assign(self._initial_beta + (1 - self._initial_beta) * progress)
 
-    def sample(self, number: int) -> WeightedTransition:
-        """Returns `number` transitions with their importance weights."""
+    def sample(self, number: int) -> Transition:
+        """Returns `number` transitions with the extras `WEIGHT` and `KEY`."""
         transition, info = self._source.draw(number)
         weight = importance_weights(info.probability, info.table_size, self._beta)
-        return WeightedTransition(*transition, weight, info.key)
+        return transition._replace(extras={WEIGHT: weight, KEY: info.key})
 
-    def update_priorities(self, batch: WeightedTransition, td_error: tf.Tensor) -> None:
+    def update_priorities(self, batch: Transition, td_error: tf.Tensor) -> None:
         """Passes TD errors to the thread that writes priorities."""
-        tf.numpy_function(self._hand_over, [batch.key, td_error], [])
+        tf.numpy_function(self._hand_over, [batch.extras[KEY], td_error], [])
 
     def save(self, folder: Path) -> None:
         """Writes the priority of new rows; Reverb's checkpoint has those of the stored rows."""

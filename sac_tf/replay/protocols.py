@@ -45,14 +45,50 @@ class MakeRowTransform(Protocol):
     def __call__(self, columns: Transition, discount: float) -> RowTransform: ...
 
 
-class RewardScale(Protocol):
+class Sink(Protocol):
+    """Stores what is collected."""
+
+    def add(self, transition: Transition, step: int, ended: Collection[int] = ()) -> None:
+        """Adds the E transitions of one joint step.
+
+        Args:
+          transition: leaves [E, ...].
+          step: environment step, for messages.
+          ended: environments whose episode ended with it.
+
+        Raises:
+          RunError: a value is not finite; nothing is added.
+        """
+
+
+class Source(Protocol):
+    """Gives batches to the update."""
+
+    def sample(self, batches: int, batch_size: int) -> Transition:
+        """Returns K = `batches` batches of B = `batch_size` transitions, leaves [K, B, ...]; called
+        inside a `tf.function`, once."""
+
+    def update_priorities(self, batches: Transition, td_error: tf.Tensor) -> None:
+        """Takes the TD errors [K, B] of batches [K, B, ...]; called inside a `tf.function`."""
+
+
+class Transform(Protocol):
+    """Changes a batch before the steps of its update; called inside a `tf.function`."""
+
+    def __call__(self, state: tf.Module, batch: Transition) -> Transition:
+        """Returns the batch to learn from.
+
+        Args:
+          state: the train state, whose networks and random generators may be used.
+          batch: leaves [B, ...]; on several devices, the share of one replica.
+        """
+
+
+class RewardScale(Transform, Protocol):
     """Scales the rewards of batches; the replay keeps the task's own rewards."""
 
     def update(self, transition: Transition) -> None:
         """Updates the statistics with the E transitions of a joint step."""
-
-    def apply(self, batch: Transition) -> Transition:
-        """Returns the batch with scaled rewards; called inside a `tf.function`."""
 
     def save(self, folder: Path) -> None:
         """Writes the statistics. The next transitions must begin episodes, as after a restart."""

@@ -1,6 +1,6 @@
-"""The batch reader: a sampler and the scale of its rewards."""
+"""The batch reader: batches of one of the samplers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import gin
@@ -10,23 +10,20 @@ import tensorflow as tf
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay import tables
 from sac_tf.replay.packing import RowPacker
-from sac_tf.replay.protocols import Feed, MakeSampler, RewardScale, Sampler
-from sac_tf.replay.rewards import FixedRewardScale
+from sac_tf.replay.protocols import Feed, MakeSampler, Sampler
 from sac_tf.replay.samplers import ResidentSampler, ReverbSampler, fetched_ahead
-from sac_tf.types import Transition
+from sac_tf.types import Nest, Transition
 
 
 @gin.configurable
 class BatchReader:
-    """Draws batches by one of the samplers, and scales their rewards.
+    """A `Source` that draws by one of the samplers.
 
     Attributes:
       sampler: draws the rows.
-      rewards: scales the rewards.
     """
 
     sampler: Sampler
-    rewards: RewardScale
 
     def __init__(
         self,
@@ -36,21 +33,18 @@ class BatchReader:
         expected_rows: int,
         generator: tf.random.Generator,
         feed: Feed,
-        discount: float,
         sampler: MakeSampler | None = None,
-        rewards: Callable[[float], RewardScale] = FixedRewardScale,
     ):
         """Connects to the servers at `addresses`.
 
         Args:
           packer, addresses, capacity, expected_rows, generator, feed: see `MakeSampler`.
-          discount: of one environment step.
           sampler: builds the sampler. None: `ResidentSampler` in one process, `ReverbSampler` in a
             distributed run.
-          rewards: f(discount) builds the reward scale.
         """
         if sampler is None:
             sampler = ResidentSampler if feed is fetched_ahead else ReverbSampler
+        self._capacity = capacity
         self.sampler = sampler(
             addresses,
             packer,
@@ -59,11 +53,26 @@ class BatchReader:
             generator=generator,
             feed=feed,
         )
-        self.rewards = rewards(discount)
 
-    def sample(self, number: int) -> Transition:
-        """Returns `number` transitions; called inside a `tf.function`."""
-        return self.rewards.apply(self.sampler.sample(number))
+    def sample(self, batches: int, batch_size: int) -> Transition:
+        """As `Source.sample`.
+
+        Raises:
+          ConfigurationError: a batch is larger than the replay.
+        """
+        if batch_size > self._capacity:
+            raise ConfigurationError(
+                f"train.batch_size={batch_size} is larger than the replay, "
+                f"tables.capacity={self._capacity}."
+            )
+        rows = self.sampler.sample(batches * batch_size)
+        return tf.nest.map_structure(
+            lambda leaf: tf.reshape(leaf, [batches, batch_size, *leaf.shape[1:]]), rows
+        )
+
+    def update_priorities(self, batches: Transition, td_error: tf.Tensor) -> None:
+        """As `Source.update_priorities`."""
+        self.sampler.update_priorities(rows_of(batches), rows_of(td_error))
 
     def check_table(self, table: reverb.reverb_types.TableInfo) -> None:
         """Raises ConfigurationError if the settings of the replay table and the sampler contradict
@@ -93,9 +102,12 @@ class BatchReader:
     def save(self, folder: Path) -> None:
         """Writes into `folder` what Reverb's own checkpoint does not have."""
         self.sampler.save(folder)
-        self.rewards.save(folder)
 
     def restore(self, folder: Path, rows_added: int) -> None:
         """Reads what `save` wrote when `rows_added` rows had been added."""
         self.sampler.restore(folder, rows_added)
-        self.rewards.restore(folder)
+
+
+def rows_of(batches: Nest) -> Nest:
+    """Returns the rows [K B, ...] of batches [K, B, ...]."""
+    return tf.nest.map_structure(lambda leaf: tf.reshape(leaf, [-1, *leaf.shape[2:]]), batches)

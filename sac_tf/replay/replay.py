@@ -1,4 +1,4 @@
-"""Single-process replay: server, writer and reader behind one interface."""
+"""Single-process replay: server, writer and reader behind one interface; a `Sink` and `Source`."""
 
 import contextlib
 from collections.abc import Callable, Collection
@@ -39,13 +39,15 @@ class Replay:
       writer: builds the part that inserts transitions.
       reader: builds the part that samples batches.
 
+    Raises:
+      ConfigurationError: settings of table and sampler that contradict each other, or too little
+        memory.
+      RunError: Reverb restored other rows than were saved.
+
     Attributes:
       packer: of the task.
       capacity: rows that the replay table keeps.
-      collects: whether all rows are inserted through this object.
     """
-
-    collects = True
 
     def __init__(
         self,
@@ -60,8 +62,7 @@ class Replay:
         writer: Callable[..., TransitionWriter] = TransitionWriter,
         reader: Callable[..., BatchReader] = BatchReader,
     ):
-        """Starts a Reverb server; raises ConfigurationError if the settings of table and sampler
-        contradict each other, or the memory is too small."""
+        """Starts a Reverb server, with the rows in `restore_from`."""
         self.packer = RowPacker(spec)
         made = tables(self.packer.width)
         self.capacity = made[0].info.max_size
@@ -78,7 +79,6 @@ class Replay:
                 expected_rows,
                 generator,
                 feed=fetched_ahead,
-                discount=discount,
             )
             self._reader.check_table(made[0].info)
             reads_queue = self._reader.sampler.reads_queue
@@ -86,6 +86,8 @@ class Replay:
                 require_memory(self.capacity, expected_rows, self.packer.width, copies=1)
             clients = [self._server.client]
             self._writer = writer(self.packer, clients, reads_queue, wait_once, discount)
+            on_error.callback(self._writer.close)
+            self._restore(restore_from)
             on_error.pop_all()
 
     @property
@@ -99,30 +101,20 @@ class Replay:
         return min(self.rows_added, self.capacity)
 
     def add(self, transition: Transition, step: int, ended: Collection[int] = ()) -> None:
-        """Adds the E transitions of one joint step.
-
-        Args:
-          transition: leaves [E, ...].
-          step: environment step, for messages.
-          ended: environments whose episode ended with it.
-
-        Raises:
-          RunError: a value is not finite; nothing is added.
-        """
+        """As `Sink.add`."""
         self._writer.add(transition, step, ended, priority=self._reader.sampler.new_priority)
-        self._reader.rewards.update(transition)
 
     def add_rows(self, rows: np.ndarray) -> None:
         """Adds packed rows [n, W] as they are, for example those that another replay saved."""
         self._writer.add_rows(rows, priority=self._reader.sampler.new_priority)
 
-    def sample(self, number: int) -> Transition:
-        """Returns `number` transitions; called inside a `tf.function`."""
-        return self._reader.sample(number)
+    def sample(self, batches: int, batch_size: int) -> Transition:
+        """As `Source.sample`."""
+        return self._reader.sample(batches, batch_size)
 
-    def update_priorities(self, batch: Transition, td_error: tf.Tensor) -> None:
-        """Takes the TD errors [rows] of a batch; called inside a `tf.function`."""
-        self._reader.sampler.update_priorities(batch, td_error)
+    def update_priorities(self, batches: Transition, td_error: tf.Tensor) -> None:
+        """As `Source.update_priorities`."""
+        self._reader.update_priorities(batches, td_error)
 
     def refresh(self) -> None:
         """Makes added rows available to `sample`, in whole blocks, which cost less memory and time
@@ -151,9 +143,10 @@ class Replay:
         self._server.checkpoint(folder / _REVERB)
         self._reader.save(folder)
 
-    def restore(self, folder: Path) -> None:
-        """Restores the sampler's rows, and checks those that Reverb restored from
-        `restore_from`."""
+    def _restore(self, folder: Path | None) -> None:
+        """Restores the sampler's rows, and checks those that Reverb restored."""
+        if folder is None:
+            return
         self._writer.rows_added = _rows_added(folder)
         self._reader.restore(folder, self.rows_added)
         if self._server.size() != self.size:

@@ -1,4 +1,4 @@
-"""Reward scaling, applied to sampled batches; the replay keeps the task's own rewards."""
+"""Reward scaling: transforms of batches; the replay keeps the task's own rewards."""
 
 import json
 import math
@@ -34,7 +34,8 @@ class FixedRewardScale:
     def update(self, transition: Transition) -> None:
         """Nothing to do: the scale is constant."""
 
-    def apply(self, batch: Transition) -> Transition:
+    def __call__(self, state: tf.Module, batch: Transition) -> Transition:
+        del state
         if self._scale == 1:
             return batch
         return batch._replace(reward=self._scale * batch.reward)
@@ -52,8 +53,9 @@ class RunningRewardScale:
     return (Engstrom et al., 2005.12729).
 
     The return of each environment is G = r + gamma * discount * G of the step before, as in
-    Gymnasium's NormalizeReward: a termination ends it, a time limit does not. The mean is not
-    subtracted: that would change which policy is optimal.
+    Gymnasium's NormalizeReward: a termination ends it, a time limit does not. Other than there, the
+    reward of a termination belongs to the episode that it ends. The mean is not subtracted: that
+    would change which policy is optimal.
     """
 
     def __init__(self, discount: float, epsilon: float = 1e-8):
@@ -80,7 +82,8 @@ class RunningRewardScale:
         squares = float(returns.var() * len(returns))
         self._set(self._moments.join(Moments(rows, float(returns.mean()), squares)))
 
-    def apply(self, batch: Transition) -> Transition:
+    def __call__(self, state: tf.Module, batch: Transition) -> Transition:
+        del state
         return batch._replace(reward=self._scale * batch.reward)
 
     def save(self, folder: Path) -> None:

@@ -15,7 +15,6 @@ from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.replay import Replay, saved_rows
 from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import CheckpointStore, Progress
-from sac_tf.training.learner import Learner
 
 PARTS = {"actor": ("actor",), "critic": ("critic", "target_critic"), "alpha": ("log_alpha",)}
 """{part: attributes of the `TrainState`}. Target critics are copied with their critics: new ones
@@ -81,8 +80,8 @@ class Initialization:
         """Rows that `apply` will add at most."""
         return sum(map(len, self._rows))
 
-    def apply(self, learner: Learner) -> str:
-        """Copies into a new learner.
+    def apply(self, state: TrainState, replay: Replay) -> str:
+        """Copies into a new train state and a new replay.
 
         Returns: a sentence that says what was copied.
 
@@ -90,9 +89,9 @@ class Initialization:
           ConfigurationError: the other run does not exist, has no checkpoint, or does not fit.
         """
         if self._parts:
-            self._copy_weights(learner.state)
+            self._copy_weights(state)
         if self._replay:
-            self._copy_rows(learner.replay)
+            self._copy_rows(replay)
         copied = list(self._parts)
         if self._optimizers:
             copied.append("optimizers")

@@ -1,12 +1,15 @@
 """The single-process training loop: collect, learn, evaluate, log, checkpoint, resume."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sac_tf.agents.sac.state import TrainState
 from sac_tf.environments.environment import Environment
+from sac_tf.networks.running_normalization import make_observer
+from sac_tf.replay.replay import Replay
 from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
@@ -19,8 +22,8 @@ from sac_tf.training.collecting import collect
 from sac_tf.training.evaluations import RunEvaluations
 from sac_tf.training.exporting import export_policy
 from sac_tf.training.initialization import Initialization
-from sac_tf.training.learner import Learner, save_run
 from sac_tf.training.outcome import Outcome
+from sac_tf.training.updater import save_run
 from sac_tf.types import Episode, Nest, Transition
 
 if TYPE_CHECKING:
@@ -52,10 +55,12 @@ class Run:
         task_spec.refuse_other(root_dir, settings.environment_factory.title, spec)
         self._periods = CheckpointPeriods(settings.checkpoint_period, self._environment, say)
         source = self._source(checkpoint)
-        self._learner = self._make_learner(source, checkpoint)
+        state = settings.make_state(spec)
+        self._replay = opened.open(self._make_replay(state, source, checkpoint))
+        self._updater = settings.make_updater(state, self._replay)
+        self._observe = make_observer([state.actor, state.critic, state.target_critic])
         if source is not None:
-            say(source.apply(self._learner))
-        state = self._learner.state
+            say(source.apply(state, self._replay))
         self._explore = exploring_actions(state, spec, settings.num_environments)
         self._evaluations = opened.open(
             RunEvaluations(settings, root_dir, self._environment, state, opened.is_interrupted)
@@ -65,8 +70,8 @@ class Run:
         task_spec.save(root_dir, spec)
         self._log.settings(configuration.settings)
         if checkpoint is not None:
-            self._learner.restore(checkpoint)
-            self._log.resume(self._learner.updates, checkpoint)
+            self._updater.restore(checkpoint)
+            self._log.resume(self._updater.updates, checkpoint)
 
     def _source(self, checkpoint: Path | None) -> Initialization | None:
         """Returns the run to start from, or None; a run with a checkpoint resumes instead."""
@@ -75,37 +80,29 @@ class Run:
             return None
         return settings.initialization(settings.initialize_from)
 
-    def _make_learner(self, source: Initialization | None, checkpoint: Path | None) -> Learner:
+    def _make_replay(
+        self, state: TrainState, source: Initialization | None, checkpoint: Path | None
+    ) -> Replay:
         settings = self._settings
-        spec = self._environment.spec
-        state = settings.make_state(spec)
         # The last joint step may exceed total_steps.
         steps_left = max(0, settings.total_steps - self._progress.step)
         expected_rows = steps_left + settings.num_environments
         if source is not None:
             expected_rows += source.expected_rows
-        replay = settings.replay(
-            spec=spec,
+        return settings.replay(
+            spec=self._environment.spec,
             generator=state.generator,
             discount=settings.discount,
             staging=self._root_dir / folder.CHECKPOINTS / ".reverb",
             expected_rows=expected_rows,
             restore_from=None if checkpoint is None else checkpoint / folder.REPLAY,
         )
-        return Learner(
-            state,
-            self._opened.open(replay),
-            settings.update,
-            batch_size=settings.batch_size,
-            updates_per_step=settings.updates_per_step,
-            random_steps=settings.random_steps,
-        )
 
     def _make_log(self) -> RunLog:
         return self._settings.log(
             self._root_dir,
             self._settings.total_steps,
-            self._learner.metric_names,
+            self._updater.metric_names,
             self._progress,
             with_evaluations=True,
         )
@@ -120,14 +117,14 @@ class Run:
             is_over = self._is_over()
             while not is_over:
                 self._run_period()
-                self._learner.replay.end_episodes()
+                self._replay.end_episodes()
                 is_over = self._is_over()  # once: a signal may come at any moment
                 if is_over or self._store.is_affordable():
                     self._save()
             if not self._opened.is_interrupted():
                 with writing(self._root_dir):
                     export_policy(
-                        self._learner.state,
+                        self._updater.state,
                         self._environment.spec,
                         settings.environment_factory,
                         progress.step,
@@ -151,14 +148,15 @@ class Run:
         for transition, episodes in self._experience():
             before = progress.step
             ended = [episode.copy for episode in episodes]
-            self._learner.add(transition, before + 1, ended)
+            self._add(transition, before + 1, ended)
             progress.step += settings.num_environments
-            metrics = self._learner.learn(progress.step) or metrics
+            metrics = self._learn(progress.step) or metrics
             self._log.advance(settings.num_environments, episodes)
             if is_due(self._log.period, before, progress.step):
-                size = self._learner.replay.size
                 with writing(self._root_dir):
-                    self._log.metrics(progress.step, metrics, size, self._learner.updates)
+                    self._log.metrics(
+                        progress.step, metrics, self._replay.size, self._updater.updates
+                    )
             is_last = progress.step >= settings.total_steps
             if is_last or is_due(settings.evaluation_period, before, progress.step):
                 self._evaluate()
@@ -180,12 +178,36 @@ class Run:
 
         return collect(self._environment, act, self._seed(_TRAINING))
 
+    def _add(self, transition: Transition, step: int, ended: Collection[int]) -> None:
+        """Adds the E transitions of a joint step to the replay and to the running statistics;
+        arguments as for `Sink.add`."""
+        self._replay.add(transition, step, ended)
+        self._updater.rewards.update(transition)
+        self._observe(transition.observation)
+
+    def _learn(self, step: int) -> dict[str, float]:
+        """Performs the updates that are due at environment step `step`, in whole calls.
+
+        Returns: metrics of the last update, or {} if no call was due.
+        """
+        settings = self._settings
+        metrics: dict[str, float] = {}
+        if self._replay.size == 0:  # n-step rows arrive some steps late
+            return metrics
+        due = int((step - settings.random_steps) * settings.updates_per_step)
+        calls = (due - self._updater.updates) // self._updater.updates_per_call
+        if calls > 0:
+            self._replay.refresh()
+        for _ in range(calls):
+            metrics = self._updater.update(step)
+        return metrics
+
     def _evaluate(self) -> None:
         self._evaluations.evaluate(self._progress.step, self._seed(_EVALUATION), self._log)
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
-        return save_run(self._store, self._learner, self._progress, prefix)
+        return save_run(self._store, self._updater, self._replay, self._progress, prefix)
 
     def _seed(self, stream: int) -> int:
         """Returns the seed of `stream` at this step, the same in a resumed run."""

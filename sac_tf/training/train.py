@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gin
 import numpy as np
@@ -14,7 +14,9 @@ from sac_tf.environments.environment import Environment
 from sac_tf.environments.factory import EnvironmentFactory, Task
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.files import absolute
+from sac_tf.replay.protocols import RewardScale, Source, Transform
 from sac_tf.replay.replay import Replay
+from sac_tf.replay.rewards import FixedRewardScale
 from sac_tf.runs import folder
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.lock import locked
@@ -26,6 +28,7 @@ from sac_tf.training.evaluate import Evaluator
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.loop import Run
 from sac_tf.training.outcome import Outcome
+from sac_tf.training.updater import Updater
 from sac_tf.types import EnvironmentSpec
 
 
@@ -53,6 +56,9 @@ class Training:
       environments: makes the environments of the task.
       state: builds the train state: `TrainState`, or `mirrored_state` on several devices.
       update: compiles the update.
+      transforms: f(train state, batch) -> batch, each applied to every batch, in this order.
+      rewards: f(discount) builds the scale of rewards, which is applied last: `FixedRewardScale` or
+        `RunningRewardScale`.
       replay: builds the replay of one process.
       evaluator: builds what evaluates the policy.
       log: builds the CSV files, TensorBoard and the progress bar.
@@ -74,6 +80,8 @@ class Training:
     environments: Callable[[Task], EnvironmentFactory] = EnvironmentFactory
     state: MakeState = TrainState
     update: Callable[..., Update] = make_update
+    transforms: Sequence[Transform] = ()
+    rewards: Callable[[float], RewardScale] = FixedRewardScale
     replay: Callable[..., Replay] = Replay
     evaluator: Callable[..., Evaluator] = Evaluator
     log: Callable[..., RunLog] = RunLog
@@ -99,6 +107,11 @@ class Training:
         require_number(
             "train.discount", self.discount, lambda value: 0 <= value <= 1, "a number from 0 to 1"
         )
+        if not isinstance(self.transforms, list | tuple) or not all(map(callable, self.transforms)):
+            raise ConfigurationError(
+                "train.transforms must be a list of functions such as [@my_transform], got "
+                f"{self.transforms!r}."
+            )
         require_number(
             "train.updates_per_step",
             self.updates_per_step,
@@ -147,6 +160,17 @@ class Training:
     def make_state(self, spec: EnvironmentSpec) -> TrainState:
         """Returns a new train state for a task."""
         return self.state(spec, self.seed, self.discount)
+
+    def make_updater(self, state: TrainState, source: Source) -> Updater:
+        """Returns the updater of a train state from the batches of a source."""
+        return Updater(
+            state,
+            source,
+            self.update,
+            batch_size=self.batch_size,
+            transforms=self.transforms,
+            rewards=self.rewards(self.discount),
+        )
 
     def make_acting_state(self, spec: EnvironmentSpec) -> TrainState:
         """Returns a train state on one device, for programs that act and do not learn."""

@@ -17,6 +17,7 @@ from sac_tf.networks.temperature import Temperature, softplus
 from sac_tf.training.acting import exploring_actions, mean_actions, uniform_actions
 from sac_tf.training.train import Training
 from sac_tf.types import Transition
+from tests.sources import Given
 
 
 def _state(spec, seed=0, **settings) -> TrainState:
@@ -42,8 +43,7 @@ def _steps(**settings):
 
 
 def _update(state, sample=_batch, batch_size=4, **settings):
-    """Returns an update without priorities."""
-    return make_update(state, sample, lambda batch, td_error: None, batch_size, **settings)
+    return make_update(state, Given(sample), batch_size, transforms=(), **settings)
 
 
 def _weights(model):
@@ -188,15 +188,36 @@ def test_the_actor_uses_the_batches_since_its_last_step(spec):
     ]
 
 
-def test_update_priorities_gets_rows_and_their_td_errors(spec):
-    calls = []
+def test_a_source_gets_its_batches_and_their_td_errors(spec):
+    source = Given(_batch)
+    make_update(_state(spec), source, batch_size=4, transforms=(), updates_per_call=3).run()
+    ((reward, td_error),) = source.learned
+    np.testing.assert_array_equal(reward, _batch(12).reward.numpy().reshape(3, 4))
+    assert td_error.shape == (3, 4)
 
-    def update_priorities(batch, td_error):
-        calls.append((batch.reward.shape, td_error.shape))
 
-    update = make_update(_state(spec), _batch, update_priorities, batch_size=4, updates_per_call=3)
-    update.run()
-    assert calls == [((12,), (12,))]
+def test_transforms_change_batches_in_order_with_the_state(spec):
+    """The critics learn from (r + 1) * 2; the source gets back the rewards that it gave."""
+    state = _state(spec)
+    other = _state(spec)
+    seen = []
+
+    def add(given, batch):
+        seen.append((given, batch.reward.shape))
+        return batch._replace(reward=batch.reward + 1)
+
+    def double(_, batch):
+        return batch._replace(reward=2 * batch.reward)
+
+    def changed(number):
+        return double(None, _batch(number)._replace(reward=_batch(number).reward + 1))
+
+    source = Given(_batch)
+    update = make_update(state, source, 4, transforms=[add, double], updates_per_call=2)
+    expected = make_update(other, Given(changed), 4, transforms=(), updates_per_call=2)
+    assert float(update.run()["critic_loss"]) == float(expected.run()["critic_loss"])
+    assert seen == [(state, (4,))] * 2
+    np.testing.assert_array_equal(source.learned[0][0].ravel(), _batch(8).reward)
 
 
 def test_without_an_alpha_step_alpha_is_constant(spec):

@@ -18,6 +18,7 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.training.train import Training
 from sac_tf.types import Transition
+from tests.sources import Given
 
 
 def _networks(torso):
@@ -45,7 +46,7 @@ def _make(spec, name, seed):
 
     ordered = functools.partial(steps.sac_steps, critic_step=critic_step)
     update = make_update(
-        state, sample, lambda batch, td_error: None, batch_size=8, updates_per_call=1, steps=ordered
+        state, Given(sample), batch_size=8, transforms=(), updates_per_call=1, steps=ordered
     )
     return state, update
 

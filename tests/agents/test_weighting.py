@@ -11,8 +11,7 @@ from sac_tf.agents.sac.crossq import crossq_step
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
-from sac_tf.replay.prioritized import WeightedTransition
-from sac_tf.types import Transition
+from sac_tf.types import WEIGHT, Transition
 
 ROWS = 6
 
@@ -30,8 +29,8 @@ def _batch(changed=0.0) -> Transition:
     )
 
 
-def _weighted(weight, changed=0.0) -> WeightedTransition:
-    return WeightedTransition(*_batch(changed), tf.constant(weight, tf.float32), tf.range(ROWS))
+def _weighted(weight, changed=0.0) -> Transition:
+    return _batch(changed)._replace(extras={WEIGHT: tf.constant(weight, tf.float32)})
 
 
 def _critic(state, batch):

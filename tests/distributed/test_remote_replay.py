@@ -31,16 +31,17 @@ def make_remote(spec):
     """Returns a function that makes the replay of a learner and its feeder."""
     opened = []
 
-    def make(clients, *bindings):
+    def make(clients, *bindings, restore_from=None):
         gin.parse_config(bindings)
         feeder = Feeder()
         replay = RemoteReplay(
             spec=spec,
             generator=tf.random.Generator.from_seed(1),
-            discount=0.99,
             expected_rows=1000,
+            restore_from=restore_from,
             clients=clients,
             feeder=feeder,
+            observe=lambda observation: None,
         )
         opened.append(replay)
         return replay, feeder
@@ -61,7 +62,7 @@ def _add(spec, server, first: int, last: int) -> None:
 
 def _take_rewards(replay, number: int):
     """Returns a compiled function that samples `number` rewards; fetching starts now."""
-    take = tf.function(lambda: replay.sample(number).reward)
+    take = tf.function(lambda: replay.sample(1, number).reward[0])
     take.get_concrete_function()
     return take
 
@@ -79,19 +80,18 @@ def test_compiled_update_samples_batches(spec, serve, make_remote):
     )
     seen = []
 
-    def sample(number: int):
-        batch = replay.sample(number)
+    def see(state, batch):
         tf.numpy_function(lambda reward: seen.append(reward.copy()), [batch.reward], [])
         return batch
 
-    update = make_update(state, sample, replay.update_priorities, batch_size=4, updates_per_call=2)
+    update = make_update(state, replay, batch_size=4, transforms=[see], updates_per_call=2)
     before = [weight.copy() for weight in state.critic.get_weights()]
     for _ in range(30):
         assert feeder.wait(60)
         metrics = update.run()
     assert all(np.isfinite(value) for value in metrics.values()) and int(state.updates) == 60
     assert any((a != b).any() for a, b in zip(before, state.critic.get_weights(), strict=True))
-    assert {rewards.shape for rewards in seen} == {(8,)} and len(seen) == 30
+    assert {rewards.shape for rewards in seen} == {(4,)} and len(seen) == 60
     drawn = set(np.concatenate(seen))
     # 240 uniform draws miss 0.4 of 50 rows on average.
     assert drawn <= set(range(50)) and len(drawn) > 40
@@ -119,7 +119,8 @@ def test_two_servers_give_half_of_each_batch(spec, serve, make_remote):
     for number, server in enumerate(servers):
         _add(spec, server, 100 * number, 100 * number + 30)
     replay, feeder = make_remote([server.client for server in servers])
-    assert replay.capacity == 100
+    with pytest.raises(ConfigurationError, match=r"size=101 is larger .* tables.capacity=100\."):
+        replay.sample(1, 101)
     take = _take_rewards(replay, 6)
     for _ in range(20):
         assert feeder.wait(60)
@@ -147,15 +148,6 @@ def test_error_of_the_thread_is_raised_by_wait():
     assert eventually(is_raised)
 
 
-def test_rewards_are_scaled(spec, serve, make_remote):
-    server = serve()
-    _add(spec, server, 2, 3)
-    replay, feeder = make_remote([server.client], "FixedRewardScale.scale = 0.5")
-    take = _take_rewards(replay, 4)
-    assert feeder.wait(60)
-    np.testing.assert_array_equal(take(), [1.0] * 4)
-
-
 def test_sampler_must_fit_the_table(serve, make_remote):
     with pytest.raises(ConfigurationError, match="which ReverbSampler never writes"):
         make_remote([serve(sampler=Prioritized).client])
@@ -180,7 +172,7 @@ def test_checkpoint_has_the_priority_of_new_rows(spec, serve, make_remote, tmp_p
     before, feeder = make_remote([server.client], PRIORITIZED, "PrioritizedSampler.epsilon = 0.5")
 
     def learn() -> None:
-        before.update_priorities(before.sample(4), tf.constant([1.0, 2.0, 6.5, 0.0]))
+        before.update_priorities(before.sample(1, 4), tf.constant([[1.0, 2.0, 6.5, 0.0]]))
 
     learn = tf.function(learn)
     learn.get_concrete_function()
@@ -189,17 +181,17 @@ def test_checkpoint_has_the_priority_of_new_rows(spec, serve, make_remote, tmp_p
     before.synchronize(8)
     assert before.new_priority == 7
     before.save(tmp_path / "saved")
-    after, _ = make_remote([server.client], PRIORITIZED)
-    after.restore(tmp_path / "saved")
+    after, _ = make_remote([server.client], PRIORITIZED, restore_from=tmp_path / "saved")
     assert after.new_priority == 7
 
 
 def test_uniform_checkpoint_is_empty(serve, make_remote, tmp_path):
-    plain, _ = make_remote([serve().client])
+    server = serve()
+    plain, _ = make_remote([server.client])
     plain.save(tmp_path / "plain")
     assert list((tmp_path / "plain").iterdir()) == []
-    plain.restore(tmp_path / "plain")
-    assert plain.new_priority == 1 and not plain.collects
+    restored, _ = make_remote([server.client], restore_from=tmp_path / "plain")
+    assert restored.new_priority == 1
 
 
 def test_lost_priorities_are_printed(serve, make_remote, capsys):

@@ -82,9 +82,9 @@ def test_configuration_has_the_settings_of_all_processes():
             "learner never receives; use @ReverbSampler there.$",
         ),
         (
-            ["BatchReader.rewards = @RunningRewardScale"],
+            ["train.rewards = @RunningRewardScale"],
             [],
-            "^BatchReader.rewards=@RunningRewardScale needs every reward in order, which a "
+            "^train.rewards=@RunningRewardScale needs every reward in order, which a "
             "distributed learner never receives; use @FixedRewardScale there.$",
         ),
         (

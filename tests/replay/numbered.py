@@ -1,9 +1,9 @@
 """Numbered transitions for the tests of this folder."""
 
 import numpy as np
-import tensorflow as tf
 
 from sac_tf.types import Transition
+from tests.sources import sample_rows
 
 CAPACITY = 100
 EXPECTED_ROWS = 10_000
@@ -22,7 +22,7 @@ def numbered_rows(first: int, last: int) -> Transition:
 
 def sampled_numbers(replay, number=2000) -> np.ndarray:
     """Returns the numbers of `number` transitions sampled from `replay`."""
-    batch = tf.function(lambda: replay.sample(number))()
+    batch = sample_rows(replay, number)
     np.testing.assert_array_equal(batch.observation[:, 0], batch.reward)
     np.testing.assert_array_equal(batch.next_observation[:, 2], batch.reward + 1)
     return batch.reward.numpy()

@@ -8,10 +8,12 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
-from sac_tf.replay.prioritized import PrioritizedSampler, importance_weights
+from sac_tf.replay.prioritized import KEY, PrioritizedSampler, importance_weights
 from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
 from sac_tf.replay.tables import Prioritized
+from sac_tf.types import WEIGHT
 from tests.replay.numbered import CAPACITY, EXPECTED_ROWS, numbered_rows, sampled_numbers
+from tests.sources import sample_rows, update_priorities
 
 
 @pytest.fixture
@@ -50,9 +52,8 @@ def _update(replay, errors: dict[int, float]) -> None:
     """Updates the priorities of rows, given a TD error for each number."""
     infos = _infos(replay)
     key = tf.constant([infos[number].key for number in errors], tf.uint64)
-    batch = tf.function(lambda: replay.sample(4))()._replace(key=key)
-    td_error = tf.constant(list(errors.values()), tf.float32)
-    tf.function(lambda: replay.update_priorities(batch, td_error))()
+    rows = sample_rows(replay, len(errors))._replace(extras={KEY: key})
+    update_priorities(replay, rows, tf.constant(list(errors.values()), tf.float32))
     replay.publish()
 
 
@@ -92,10 +93,10 @@ def test_frequencies_and_weights_of_sampled_rows(make_prioritized):
     deviation of at most 0.0022."""
     replay = make_prioritized(rows=4, exponent=0.5, epsilon=1.0, initial_beta=1.0)
     _update(replay, {0: 0.0, 1: 3.0, 2: 8.0, 3: 15.0})
-    batch = tf.function(lambda: replay.sample(50_000))()
+    batch = sample_rows(replay, 50_000)
     counts = np.bincount(batch.reward.numpy().astype(int), minlength=4)
     np.testing.assert_allclose(counts / 50_000, [0.1, 0.2, 0.3, 0.4], atol=0.01)
-    np.testing.assert_allclose(batch.weight, 1 / (1 + batch.reward.numpy()), rtol=1e-6)
+    np.testing.assert_allclose(batch.extras[WEIGHT], 1 / (1 + batch.reward.numpy()), rtol=1e-6)
 
 
 def test_beta_grows_to_1_with_the_rows_of_the_run(make_prioritized):
@@ -112,7 +113,6 @@ def test_a_checkpoint_restores_priorities_and_beta(make_prioritized, tmp_path):
     _update(before, {number: 1 + number / 2 for number in range(30)})
     before.save(tmp_path / "saved")
     after = make_prioritized(restore_from=tmp_path / "saved", restored=30)
-    after.restore(tmp_path / "saved")
     for replay in (before, after):
         replay.add(numbered_rows(30, 31), step=30)
         replay.publish()
@@ -125,10 +125,10 @@ def test_a_checkpoint_restores_priorities_and_beta(make_prioritized, tmp_path):
 
 def test_td_errors_of_removed_rows_change_nothing(make_prioritized):
     replay = make_prioritized(rows=1)
-    batch = tf.function(lambda: replay.sample(1))()
+    batch = sample_rows(replay, 1)
     replay.add(numbered_rows(1, CAPACITY + 1), step=1)
     replay.publish()
-    tf.function(lambda: replay.update_priorities(batch, tf.constant([9.0])))()
+    update_priorities(replay, batch, tf.constant([9.0]))
     replay.publish()
     assert set(_priorities(replay).values()) == {1.0}
     assert set(sampled_numbers(replay)) == set(range(1, CAPACITY + 1))
@@ -137,8 +137,7 @@ def test_td_errors_of_removed_rows_change_nothing(make_prioritized):
 def test_priorities_that_cannot_be_written_raise(make_prioritized):
     replay = make_prioritized(rows=4)
     replay._reader.sampler._client = None
-    batch = tf.function(lambda: replay.sample(4))()
-    tf.function(lambda: replay.update_priorities(batch, tf.ones([4])))()
+    update_priorities(replay, sample_rows(replay, 4), tf.ones([4]))
     with pytest.raises(RunError, match="Reverb did not take new priorities"):
         replay.publish()
 

@@ -85,7 +85,6 @@ def test_a_checkpoint_restores_both_tables_and_the_draws(make_replay, tmp_path, 
     before.add(numbered_rows(0, added), step=0)
     before.save(tmp_path / "saved")
     after = make_replay(restore_from=tmp_path / "saved")
-    after.restore(tmp_path / "saved")
     assert (after.rows_added, after.size) == (before.rows_added, before.size)
     np.testing.assert_array_equal(sampled_numbers(after, 50), sampled_numbers(before, 50))
     for replay in (before, after):
@@ -103,7 +102,7 @@ def test_a_checkpoint_without_its_rows_raises(make_replay, tmp_path):
     replay.save(tmp_path / "saved")
     (tmp_path / "saved" / "reverb" / "DONE").unlink()  # Reverb then starts empty, without an error
     with pytest.raises((RunError, RuntimeError), match="0 of the 30 rows|DONE|checkpoint"):
-        make_replay(restore_from=tmp_path / "saved").restore(tmp_path / "saved")
+        make_replay(restore_from=tmp_path / "saved")
 
 
 def test_a_bad_row_is_not_stored(make_replay):

@@ -16,13 +16,13 @@ def _step(*rewards, discounts=None):
 
 
 def _scale_of(rewards):
-    return float(rewards.apply(Transition(None, None, tf.constant([1.0]), None, None)).reward[0])
+    return float(rewards(None, Transition(None, None, tf.constant([1.0]), None, None)).reward[0])
 
 
 def test_fixed_scale_multiplies_rewards():
     batch = Transition(None, None, tf.constant([1.0, -2.0]), None, None)
-    np.testing.assert_array_equal(FixedRewardScale(0.99, 2.5).apply(batch).reward, [2.5, -5.0])
-    assert FixedRewardScale(0.99).apply(batch) is batch
+    np.testing.assert_array_equal(FixedRewardScale(0.99, 2.5)(None, batch).reward, [2.5, -5.0])
+    assert FixedRewardScale(0.99)(None, batch) is batch
 
 
 def test_running_scale_by_hand():

@@ -13,6 +13,7 @@ from sac_tf.replay.samplers import ResidentSampler, ReverbSampler, fetched_ahead
 from sac_tf.replay.tables import REPLAY_TABLE, ReplayServer, make_tables
 from sac_tf.replay.writer import BLOCK_ROWS, TransitionWriter, wait_once
 from tests.replay.numbered import numbered_rows
+from tests.sources import sample_rows
 
 
 @pytest.fixture
@@ -152,10 +153,9 @@ def test_every_row_of_every_server_is_sampled(spec, servers, make_writer):
         expected_rows=96,
         generator=None,
         feed=fetched_ahead,
-        discount=0.99,
         sampler=ReverbSampler,
     )
-    rewards = tf.function(lambda: reader.sample(3000))().reward.numpy()
+    rewards = sample_rows(reader, 3000).reward.numpy()
     assert set(rewards) == set(range(6 * BLOCK_ROWS))
 
 

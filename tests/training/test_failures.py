@@ -9,7 +9,7 @@ import pytest
 
 from sac_tf.errors import RunError
 from sac_tf.runs.logs import RunLog
-from sac_tf.training.learner import Learner
+from sac_tf.training.loop import Run
 from tests import tasks
 from tests.toy import Counter
 from tests.training.small_runs import small_training
@@ -19,19 +19,19 @@ pytestmark = pytest.mark.usefixtures("without_export")
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_the_run_resumes(tmp_path, monkeypatch, number):
-    learn = Learner.learn
+    learn = Run._learn
 
     def learn_and_signal(self, step):
         if step == 150:
             os.kill(os.getpid(), number)
         return learn(self, step)
 
-    monkeypatch.setattr(Learner, "learn", learn_and_signal)
+    monkeypatch.setattr(Run, "_learn", learn_and_signal)
     outcome = small_training().run(str(tmp_path))
     assert outcome.stopped_by == number and outcome.step == 150
     progress = json.loads((tmp_path / "checkpoints/step-000000150/progress.json").read_text())
     assert progress["step"] == 150
-    monkeypatch.setattr(Learner, "learn", learn)
+    monkeypatch.setattr(Run, "_learn", learn)
     assert small_training(total_steps=200).run(str(tmp_path)).step == 200
 
 

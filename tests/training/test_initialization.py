@@ -3,6 +3,7 @@ configured by gin."""
 
 import functools
 import shutil
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,11 +17,12 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.replay import Replay
+from sac_tf.replay.rewards import FixedRewardScale
 from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
 from sac_tf.replay.tables import make_tables
 from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.training.initialization import Initialization
-from sac_tf.training.learner import Learner, save_run
+from sac_tf.training.updater import Updater, save_run
 from sac_tf.types import Transition
 from tests.training.left_behind import UPDATES, final_state
 from tests.training.small_runs import small_training
@@ -50,10 +52,18 @@ def _make_state(spec, seed, units, critics, rate):
     )
 
 
+class Small(NamedTuple):
+    """The parts of a small run."""
+
+    state: TrainState
+    replay: Replay
+    updater: Updater
+
+
 @pytest.fixture
-def make_learner(spec, tmp_path):
-    """Returns a function that makes a small learner which does not compile its update; closed after
-    the test."""
+def make_run(spec, tmp_path):
+    """Returns a function that makes an updater which does not compile its update, and its replay;
+    closed after the test."""
     made = []
 
     def make(
@@ -79,25 +89,33 @@ def make_learner(spec, tmp_path):
             reader=functools.partial(BatchReader, sampler=sampler),
         )
         made.append(replay)
-        return Learner(state, replay, update, batch_size=4, updates_per_step=1.0, random_steps=0)
+        rewards = FixedRewardScale(0.99)
+        updater = Updater(state, replay, update, batch_size=4, transforms=(), rewards=rewards)
+        return Small(state, replay, updater)
 
     yield make
     for replay in made:
         replay.close()
 
 
-def _save(learner, root_dir, step=1):
-    save_run(CheckpointStore(root_dir / "checkpoints"), learner, Progress(step))
+def _copy(initialization, run):
+    return initialization.apply(run.state, run.replay)
+
+
+def _save(run, root_dir, step=1):
+    save_run(CheckpointStore(root_dir / "checkpoints"), run.updater, run.replay, Progress(step))
     return root_dir
 
 
 @pytest.fixture
-def trained(make_learner, tmp_path):
-    """A learner of another seed that has done ten updates, and the folder that it is saved in."""
-    learner = make_learner(seed=1, update=functools.partial(make_update, updates_per_call=1))
-    learner.replay.add(_rows(0, 10), step=10)
-    learner.learn(step=10)
-    return learner, _save(learner, tmp_path / "trained", step=12_345)
+def trained(make_run, tmp_path):
+    """A run of another seed that has done ten updates, and the folder that it is saved in."""
+    run = make_run(seed=1, update=functools.partial(make_update, updates_per_call=1))
+    run.replay.add(_rows(0, 10), step=10)
+    run.replay.refresh()
+    for _ in range(10):
+        run.updater.update(step=10)
+    return run, _save(run, tmp_path / "trained", step=12_345)
 
 
 def _values(state, tmp_path):
@@ -115,10 +133,10 @@ def _equal(first, second, names):
 
 
 @pytest.mark.parametrize("optimizers", [False, True])
-def test_only_the_given_parts_are_copied(make_learner, trained, tmp_path, optimizers):
-    learner, root_dir = trained
-    there = _values(learner.state, tmp_path)
-    fresh = _values(make_learner(rate=0.01).state, tmp_path)
+def test_only_the_given_parts_are_copied(make_run, trained, tmp_path, optimizers):
+    run, root_dir = trained
+    there = _values(run.state, tmp_path)
+    fresh = _values(make_run(rate=0.01).state, tmp_path)
     assert there["updates"] == there["actor_optimizer/iter"] == 10 and there["log_alpha"] != 0
     kernel = "critic/layer_with_weights-0/kernel_0"
     assert not np.array_equal(there[kernel], there[f"target_{kernel}"])
@@ -127,8 +145,8 @@ def test_only_the_given_parts_are_copied(make_learner, trained, tmp_path, optimi
         (("actor",), ("actor/",)),
         (("critic",), ("critic/", "target_critic/")),
     ]:
-        new = make_learner(rate=0.01)
-        sentence = Initialization(str(root_dir), parts, optimizers).apply(new)
+        new = make_run(rate=0.01)
+        sentence = _copy(Initialization(str(root_dir), parts, optimizers), new)
         assert sentence.endswith("at step 12,345.")
         here = _values(new.state, tmp_path)
         taken = {
@@ -147,15 +165,15 @@ def test_only_the_given_parts_are_copied(make_learner, trained, tmp_path, optimi
 @pytest.mark.parametrize(
     ("there", "here"), [(300, 1000), (300, 400), (300, 250), (110, 1000), (110, 80), (110, 300)]
 )
-def test_the_newest_rows_are_copied_in_order(make_learner, tmp_path, there, here):
+def test_the_newest_rows_are_copied_in_order(make_run, tmp_path, there, here):
     """Also from a ring that has wrapped: 300 rows were added, with a capacity of 300 or 110."""
-    other = make_learner(capacity=there)
+    other = make_run(capacity=there)
     for first in range(0, 300, 30):
         other.replay.add(_rows(first, first + 30), step=first)
     initialization = Initialization(str(_save(other, tmp_path / "other")), parts=(), replay=True)
     assert initialization.expected_rows == there
-    new = make_learner(capacity=here, rows=50 + initialization.expected_rows)
-    initialization.apply(new)
+    new = make_run(capacity=here, rows=50 + initialization.expected_rows)
+    _copy(initialization, new)
     new.replay.add(_rows(300, 350), step=0)
     _save(new, tmp_path / "new")
     kept = min(there, here)
@@ -179,46 +197,44 @@ def test_the_newest_rows_are_copied_in_order(make_learner, tmp_path, there, here
         ),
     ],
 )
-def test_networks_that_do_not_fit_are_named_with_both_shapes(
-    make_learner, trained, settings, words
-):
+def test_networks_that_do_not_fit_are_named_with_both_shapes(make_run, trained, settings, words):
     _, root_dir = trained
     with pytest.raises(
         ConfigurationError, match=f"train.initialize_from={root_dir} does not fit: {words}"
     ):
-        Initialization(str(root_dir)).apply(make_learner(**settings))
+        _copy(Initialization(str(root_dir)), make_run(**settings))
     fitting = {"units": "critic", "critics": "actor"}[next(iter(settings))]
-    Initialization(str(root_dir), (fitting,)).apply(make_learner(**settings))
+    _copy(Initialization(str(root_dir), (fitting,)), make_run(**settings))
 
 
-def test_another_task_does_not_fit(make_learner, trained, nested_spec):
+def test_another_task_does_not_fit(make_run, trained, nested_spec):
     _, root_dir = trained
     with pytest.raises(
         ConfigurationError,
         match=r"actor/layer_with_weights-0/kernel is \[3, 8\] there and \[7, 8\]",
     ):
-        Initialization(str(root_dir)).apply(make_learner(of=nested_spec))
+        _copy(Initialization(str(root_dir)), make_run(of=nested_spec))
     with pytest.raises(
         ConfigurationError, match="a row of its replay has 10 numbers, and one here 17"
     ):
-        Initialization(str(root_dir), (), replay=True).apply(make_learner(of=nested_spec))
+        _copy(Initialization(str(root_dir), (), replay=True), make_run(of=nested_spec))
 
 
-def test_a_folder_without_a_run_or_rows_is_refused(make_learner, trained, tmp_path):
-    new = make_learner(sampler=ReverbSampler)
+def test_a_folder_without_a_run_or_rows_is_refused(make_run, trained, tmp_path):
+    new = make_run(sampler=ReverbSampler)
     for missing in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(
             ConfigurationError,
             match=f"train.initialize_from={missing} holds no checkpoint of a run",
         ):
-            Initialization(str(missing)).apply(new)
+            _copy(Initialization(str(missing)), new)
     reverb = _save(new, tmp_path / "reverb")
     with pytest.raises(ConfigurationError, match="keeps its rows in Reverb only"):
-        Initialization(str(reverb), replay=True).apply(new)
+        _copy(Initialization(str(reverb), replay=True), new)
     for manifest in reverb.rglob("manifest.json"):
         manifest.unlink()
     with pytest.raises(ConfigurationError, match="reverb has no intact checkpoint"):
-        Initialization(str(reverb)).apply(new)
+        _copy(Initialization(str(reverb)), new)
 
 
 @pytest.mark.parametrize(

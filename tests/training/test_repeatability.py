@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.runs.checkpoints import CheckpointStore
-from sac_tf.training.learner import Learner
+from sac_tf.training.loop import Run
 from tests.training.left_behind import final_state, last_checkpoint, read_rows
 from tests.training.small_runs import small_training
 
@@ -79,7 +79,7 @@ def uneven(tmp_path_factory):
 
 
 def _reward_scale(root):
-    return (last_checkpoint(root) / "replay/reward_scale.json").read_text()
+    return (last_checkpoint(root) / "reward_scale.json").read_text()
 
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit(normalized, tmp_path):
@@ -131,20 +131,19 @@ def test_skipped_checkpoints_change_no_byte(uneven, tmp_path, monkeypatch):
 def test_an_interrupt_in_a_long_episode_is_repeatable(tmp_path, monkeypatch):
     """The signal comes while a checkpoint waits for the end of an episode, and a checkpoint would
     not be affordable."""
-    learn = Learner.learn
+    learn = Run._learn
     store = functools.partial(CheckpointStore, clock=itertools.count(step=10).__next__)
     monkeypatch.setattr("sac_tf.training.loop.CheckpointStore", store)
 
     def learn_and_signal(self, step):
-        if step == 150 and not (self.root / "checkpoints/step-000000150").exists():
+        if step == 150 and not (self._root_dir / "checkpoints/step-000000150").exists():
             os.kill(os.getpid(), signal.SIGTERM)
         return learn(self, step)
 
-    monkeypatch.setattr(Learner, "learn", learn_and_signal)
+    monkeypatch.setattr(Run, "_learn", learn_and_signal)
     settings = {"environment": "Pendulum-v1", "checkpoint_period": 50, "total_steps": 400}
     for name in ("first", "again"):
         root = tmp_path / name
-        monkeypatch.setattr(Learner, "root", root, raising=False)
         outcome = _run(root, "sac", **settings)
         assert outcome.stopped_by == signal.SIGTERM and _checkpoints(root) == [150]
         assert _run(root, "sac", **settings).step == 400

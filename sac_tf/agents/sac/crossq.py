@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from sac_tf.agents import optimizers, pools
 from sac_tf.agents.optimizers import Minimize
-from sac_tf.agents.pools import Pool
+from sac_tf.agents.pools import ComputedQ, Pool
 from sac_tf.agents.sac import losses, steps
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.agents.weighting import weigh
@@ -47,7 +47,7 @@ def crossq_step(
 
     def row_losses() -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
         q, next_q = tf.split(state.critic(list(both), training=True), 2, axis=1)
-        next_value = value(pool(next_q, state.generator), next_log_prob, state.alpha)
+        next_value = value(pool(ComputedQ(next_q), state.generator), next_log_prob, state.alpha)
         target = losses.td_target(batch.reward, batch.discount, state.discount, next_value)
         return weigh(batch, loss(q, target)), (q, target)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from sac_tf.agents import optimizers, pools, targets
 from sac_tf.agents.optimizers import Minimize
-from sac_tf.agents.pools import Pool
+from sac_tf.agents.pools import DeferredQ, Pool
 from sac_tf.agents.sac import losses
 from sac_tf.agents.sac.state import TrainState
 from sac_tf.agents.weighting import weigh
@@ -97,7 +97,8 @@ def td_target(
         )
     seed = draw_seed(state.generator)
     next_action, next_log_prob = state.policy(batch.next_observation).sample_action(seed)
-    next_q = pool(state.target_critic([batch.next_observation, next_action]), state.generator)
+    target_q = DeferredQ(state.target_critic, [batch.next_observation, next_action])
+    next_q = pool(target_q, state.generator)
     next_value = value(next_q, next_log_prob, state.alpha)
     return losses.td_target(batch.reward, batch.discount, discount, next_value)
 
@@ -145,7 +146,7 @@ def policy_loss(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the actor loss [B], and log pi [B], of actions drawn with `seed`."""
     action, log_prob = state.policy(observation, training=training).sample_action(seed)
-    q = pool(state.critic([observation, action]), state.generator)
+    q = pool(DeferredQ(state.critic, [observation, action]), state.generator)
     return losses.actor_loss(log_prob, q, state.alpha), log_prob
 
 
@@ -210,7 +211,7 @@ def sac_steps(
       actor_step: the step of the policy.
       alpha_step: the step of the temperature; None keeps it at `Temperature.initial_alpha`.
 
-    Returns: the last metrics of each kind, and |Q - y| [K B] of all rows.
+    Returns: the last metrics of each kind, and |Q - y| [K, B] of all rows.
     """
     _require_whole_turns(len(batches), critic_steps_per_actor_step, actor_steps)
     metrics: Metrics = {}
@@ -227,7 +228,7 @@ def sac_steps(
                 if alpha_step is not None:
                     require_reachable(state.target_entropy, chosen.action.shape[-1])
                     metrics |= alpha_step(state, chosen, log_prob)
-    return {**metrics, "alpha": state.alpha}, tf.concat(td_errors, 0)
+    return {**metrics, "alpha": state.alpha}, tf.stack(td_errors)
 
 
 def _require_whole_turns(updates: int, critic_steps_per_actor_step: int, actor_steps: int) -> None:

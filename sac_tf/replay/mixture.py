@@ -1,0 +1,91 @@
+"""The mixture of sources: every batch has an exact share of each, such as half prior data and half
+online data (RLPD, 2302.02948)."""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.replay.protocols import Source
+from sac_tf.types import WEIGHT, Transition
+
+
+class Mixture:
+    """A `Source` whose batches each have `fraction` of their rows from each of several sources.
+
+    In the rows of a source that does not give an extra of another one, `WEIGHT` is 1 and any other
+    extra is 0.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Source, float]], replicas: int = 1):
+        """Takes the sources.
+
+        Args:
+          parts: sources and their fractions of each batch; the fractions add up to 1.
+          replicas: number of devices that share a batch. Each gets the same fractions, because it
+            takes every `replicas`-th row (`sac_tf.devices`).
+
+        Raises:
+          ConfigurationError: the fractions are not positive, or do not add up to 1.
+        """
+        self._sources = [source for source, _ in parts]
+        self._fractions = [Fraction(fraction).limit_denominator(10_000) for _, fraction in parts]
+        self._replicas = replicas
+        if min(self._fractions) <= 0 or sum(self._fractions) != 1:
+            raise ConfigurationError(
+                "The fractions of a mixture must be above 0 and add up to 1, got "
+                f"{', '.join(map(str, (fraction for _, fraction in parts)))}."
+            )
+
+    def sample(self, batches: int, batch_size: int) -> Transition:
+        """As `Source.sample`.
+
+        Raises:
+          ConfigurationError: a source would give a replica a fraction of a row.
+        """
+        drawn = [
+            source.sample(batches, rows)
+            for source, rows in zip(self._sources, self._rows(batch_size), strict=True)
+        ]
+        names = sorted({name for part in drawn for name in part.extras})
+        drawn = [part._replace(extras=_filled(part, names, drawn)) for part in drawn]
+        return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, axis=1), *drawn)
+
+    def update_priorities(self, batches: Transition, td_error: tf.Tensor) -> None:
+        """As `Source.update_priorities`; each source gets the rows that it gave."""
+        start = 0
+        for source, rows in zip(self._sources, self._rows(td_error.shape[1]), strict=True):
+            own = slice(start, start + rows)
+            source.update_priorities(
+                tf.nest.map_structure(lambda leaf, own=own: leaf[:, own], batches),
+                td_error[:, own],
+            )
+            start += rows
+
+    def _rows(self, batch_size: int) -> list[int]:
+        """Returns the rows of each source in a batch."""
+        rows = [fraction * batch_size for fraction in self._fractions]
+        if any(number % self._replicas for number in rows):
+            multiple = self._replicas * math.lcm(*(x.denominator for x in self._fractions))
+            raise ConfigurationError(
+                f"train.batch_size={batch_size} cannot be mixed in the fractions "
+                f"{', '.join(map(str, self._fractions))} on {self._replicas} device(s); set it to "
+                f"a multiple of {multiple}."
+            )
+        return [int(number) for number in rows]
+
+
+def _filled(
+    part: Transition, names: Sequence[str], parts: Sequence[Transition]
+) -> dict[str, tf.Tensor]:
+    """Returns the extras of `part`, with constants for those that only other parts have."""
+    extras = dict(part.extras)
+    rows = part.reward.shape
+    for name in names:
+        if name not in extras:
+            model = next(other.extras[name] for other in parts if name in other.extras)
+            constant = tf.ones if name == WEIGHT else tf.zeros
+            extras[name] = constant([*rows, *model.shape[2:]], model.dtype)
+    return extras

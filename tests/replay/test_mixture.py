@@ -1,0 +1,84 @@
+"""The mixture of sources: exact shares in every batch and for every replica, and TD errors that go
+back to the source of their rows."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.replay.mixture import Mixture
+from sac_tf.types import WEIGHT, Transition
+from tests.sources import Given
+
+
+def _source(first, **extras):
+    """A source of numbered rows, from `first` on."""
+
+    def rows(number):
+        reward = first + tf.range(number, dtype=tf.float32)
+        given = {name: tf.fill([number], value) for name, value in extras.items()}
+        return Transition(reward[:, None], reward[:, None], reward, reward, reward[:, None], given)
+
+    return Given(rows)
+
+
+def _drawn(mixture, batches, batch_size):
+    return tf.function(lambda: mixture.sample(batches, batch_size), autograph=False)()
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_every_batch_of_every_replica_has_exactly_half_of_each(replicas):
+    mixture = Mixture([(_source(0), 0.5), (_source(1000), 0.5)], replicas)
+    reward = _drawn(mixture, 20, 8).reward.numpy()
+    assert reward.shape == (20, 8)
+    for replica in range(replicas):
+        share = reward[:, replica::replicas]
+        np.testing.assert_array_equal((share < 1000).mean(axis=1), np.full(20, 0.5))
+    assert sorted(reward[reward < 1000]) == list(range(80))
+    assert sorted(reward[reward >= 1000]) == list(range(1000, 1080))
+
+
+def test_three_fractions():
+    parts = [(_source(0), 0.1), (_source(1000), 0.6), (_source(2000), 0.3)]
+    reward = _drawn(Mixture(parts), 3, 10).reward.numpy()
+    counts = np.apply_along_axis(np.bincount, 1, (reward // 1000).astype(int))
+    np.testing.assert_array_equal(counts, [[1, 6, 3]] * 3)
+
+
+def test_td_errors_go_back_to_the_source_of_their_rows():
+    sources = [_source(0), _source(1000)]
+    mixture = Mixture([(sources[0], 0.25), (sources[1], 0.75)])
+
+    @tf.function
+    def learn():
+        batches = mixture.sample(2, 4)
+        mixture.update_priorities(batches, batches.reward + 0.5)
+
+    learn()
+    for source, rewards in zip(
+        sources, ([[0], [1]], [[1000, 1001, 1002], [1003, 1004, 1005]]), strict=True
+    ):
+        ((reward, td_error),) = source.learned
+        np.testing.assert_array_equal(reward, rewards)
+        np.testing.assert_array_equal(td_error, np.add(rewards, 0.5))
+
+
+def test_an_extra_of_one_source_is_constant_in_other_rows():
+    mixture = Mixture([(_source(0, weight=0.25, key=7), 0.5), (_source(1000), 0.5)])
+    extras = _drawn(mixture, 1, 4).extras
+    np.testing.assert_array_equal(extras[WEIGHT], [[0.25, 0.25, 1, 1]])
+    np.testing.assert_array_equal(extras["key"], [[7, 7, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("fractions", "replicas", "words"),
+    [
+        ((0.5, 0.25), 1, r"above 0 and add up to 1, got 0\.5, 0\.25"),
+        ((1.5, -0.5), 1, "above 0 and add up to 1"),
+        ((0.3, 0.7), 1, r"train.batch_size=8 cannot be mixed in the fractions 3/10, 7/10 .* of 10"),
+        ((0.25, 0.75), 4, "on 4 device.*; set it to a multiple of 16"),
+    ],
+)
+def test_fractions_that_cannot_be_mixed_are_refused(fractions, replicas, words):
+    with pytest.raises(ConfigurationError, match=words):
+        _drawn(Mixture([(_source(0), x) for x in fractions], replicas), 1, 8)
