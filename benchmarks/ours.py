@@ -102,7 +102,7 @@ class Ours:
         return Learner(
             state,
             replay,
-            settings.update,
+            settings.make_update,
             batch_size=settings.batch_size,
             updates_per_step=settings.updates_per_step,
             random_steps=0,

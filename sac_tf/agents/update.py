@@ -5,15 +5,14 @@ optimizes a graph less well if it calls one function several times, which costs 
 speed. Autograph is off: nothing here branches on a tensor, and error messages stay as they are.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import gin
 import tensorflow as tf
 
 from sac_tf import devices
-from sac_tf.agents.sac.state import TrainState
-from sac_tf.agents.sac.steps import sac_steps
+from sac_tf.agents.agent import Steps, TrainState
 from sac_tf.errors import require_count
 from sac_tf.types import Metrics, Transition
 
@@ -40,22 +39,14 @@ class UpdatePriorities(Protocol):
     def __call__(self, batch: Transition, td_error: tf.Tensor) -> None: ...
 
 
-class Steps(Protocol):
-    """Takes the steps of K updates on K batches; returns metrics, and |Q - y| [K B]."""
-
-    def __call__(
-        self, state: TrainState, batches: Sequence[Transition]
-    ) -> tuple[Metrics, tf.Tensor]: ...
-
-
 @gin.configurable("update")
 def make_update(
     state: TrainState,
     sample: Sample,
     update_priorities: UpdatePriorities,
     batch_size: int,
+    steps: Steps,
     updates_per_call: int = 16,
-    steps: Steps = sac_steps,
     jit_compile: bool = False,
 ) -> Update:
     """Compiles `updates_per_call` updates of `state` into one function, sampling included.
@@ -64,8 +55,8 @@ def make_update(
       state: changed in place by each call.
       sample, update_priorities: called once for all updates of a call.
       batch_size: B of one update, on all devices together.
-      updates_per_call: critic updates of one call, unrolled; more compile longer and run faster.
       steps: takes the steps.
+      updates_per_call: critic updates of one call, unrolled; more compile longer and run faster.
       jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); one device only.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 import reverb
 
 from sac_tf.distributed.connection import Connection, RunDescription, describe_task
-from sac_tf.distributed.messages import Policy, actor_values
+from sac_tf.distributed.messages import PublishedPolicy, values_of
 from sac_tf.distributed.policies import PolicyPublisher
 from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.server_progress import ServerProgress
@@ -141,7 +141,7 @@ class _Run:
     def _export(self) -> None:
         with writing(self._root_dir):
             export_policy(
-                self._learner.state,
+                self._learner.state.policy,
                 self._spec,
                 self._training.environment_factory,
                 self._progress.step,
@@ -152,8 +152,8 @@ class _Run:
         learner = self._learner
         self._published = learner.updates
         self._publisher.offer(
-            Policy(
-                values=actor_values(learner.state.actor),
+            PublishedPolicy(
+                values=values_of(learner.state.policy),
                 updates=learner.updates,
                 step=self._progress.step,
                 elapsed=self._log.elapsed,
@@ -194,7 +194,7 @@ def _make_learner(
     learner = Learner(
         state,
         replay,  # type: ignore[arg-type]  # `add` and `learn` are never called here
-        training.update,
+        training.make_update,
         batch_size=training.batch_size,
         updates_per_step=training.updates_per_step,
         random_steps=training.random_steps,

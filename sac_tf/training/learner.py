@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.agent import TrainState
 from sac_tf.agents.update import Update
 from sac_tf.errors import ConfigurationError, Diverged
 from sac_tf.networks.running_normalization import make_observer
@@ -57,7 +57,7 @@ class Learner:
         self.replay = replay
         self._updates_per_step = updates_per_step
         self._random_steps = random_steps
-        self._observe = make_observer([state.actor, state.critic, state.target_critic])
+        self._observe = make_observer(state)
         self._update = make_update(state, self._sample, replay.update_priorities, batch_size)
         self.metric_names = self._update.metric_names
         self.updates = 0

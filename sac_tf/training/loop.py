@@ -14,7 +14,7 @@ from sac_tf.runs.logs import RunLog, say
 from sac_tf.runs.periods import CheckpointPeriods, is_due
 from sac_tf.runs.session import Session
 from sac_tf.seeds import seed_at_step
-from sac_tf.training.acting import exploring_actions, uniform_actions
+from sac_tf.training.acting import uniform_actions
 from sac_tf.training.collecting import collect
 from sac_tf.training.evaluations import RunEvaluations
 from sac_tf.training.exporting import export_policy
@@ -56,9 +56,13 @@ class Run:
         if source is not None:
             say(source.apply(self._learner))
         state = self._learner.state
-        self._explore = exploring_actions(state, spec, settings.num_environments)
+        self._exploration = settings.exploration(
+            state.policy, state.exploration_generator, spec, settings.num_environments
+        )
         self._evaluations = opened.open(
-            RunEvaluations(settings, root_dir, self._environment, state, opened.is_interrupted)
+            RunEvaluations(
+                settings, root_dir, self._environment, state.policy, opened.is_interrupted
+            )
         )
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
@@ -95,7 +99,7 @@ class Run:
         return Learner(
             state,
             self._opened.open(replay),
-            settings.update,
+            settings.make_update,
             batch_size=settings.batch_size,
             updates_per_step=settings.updates_per_step,
             random_steps=settings.random_steps,
@@ -127,7 +131,7 @@ class Run:
             if not self._opened.is_interrupted():
                 with writing(self._root_dir):
                     export_policy(
-                        self._learner.state,
+                        self._learner.state.policy,
                         self._environment.spec,
                         settings.environment_factory,
                         progress.step,
@@ -172,11 +176,12 @@ class Run:
         settings = self._settings
         spec = self._environment.spec
         uniform = uniform_actions(spec, settings.num_environments, self._seed(_EXPLORATION))
+        self._exploration.begin()
 
         def act(observation: Nest) -> np.ndarray:
             if self._progress.step < settings.random_steps:
                 return uniform(observation)
-            return self._explore(observation)
+            return self._exploration.act(observation)
 
         return collect(self._environment, act, self._seed(_TRAINING))
 
