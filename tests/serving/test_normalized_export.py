@@ -35,7 +35,7 @@ def state():
     # Biases of zero would be left out of the exported graph.
     for variable in state.policy.network.trainable_variables:
         variable.assign(variable + 0.1 * tf.random.stateless_normal(variable.shape, [7, 0]))
-    make_observer([state.policy.network])(_observations(100, seed=2))
+    make_observer(state)(_observations(100, seed=2))
     return state
 
 

@@ -37,7 +37,7 @@ def scripted(monkeypatch):
         def evaluate(self, step, seed, log):
             if step in results:
                 log.evaluation(step, results[step])
-                self._best.offer(self._actor, step, results[step])
+                self._best.offer(self._policy, step, results[step])
 
         monkeypatch.setattr(evaluations.RunEvaluations, "evaluate", evaluate)
 
