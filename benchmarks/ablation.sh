@@ -4,7 +4,7 @@
 # The deterministic actor explores and smooths its targets with noise of a fixed standard deviation of
 # 0.1 before the tanh.
 set -euo pipefail
-fixed='sac_steps.alpha_step = None; Temperature.initial_alpha ='
+fixed='sac.alpha_step = None; Temperature.initial_alpha ='
 fixed_std='clamp_log_std.minimum = -2.303; clamp_log_std.maximum = -2.302'
 exec "${PYTHON:-.venv/bin/python}" -m binaries.sweep --root_dir="$1" \
   --gin_file=gin_configs/tasks/half_cheetah.gin \

@@ -232,7 +232,7 @@ class Suite:
 
 
 def publication_seconds(address: str) -> dict[str, float]:
-    """Returns the seconds of one publication to the server, of an actor of HalfCheetah's size.
+    """Returns the seconds of one publication to the server, of a policy of HalfCheetah's size.
 
     `learner_thread_seconds`: the learner's thread collects the variables. `publisher_cpu_seconds`:
     processor time for sending them, in all threads of this process, those of Reverb included.
@@ -240,17 +240,17 @@ def publication_seconds(address: str) -> dict[str, float]:
     import reverb
 
     from binaries import launch
-    from sac_tf.distributed.messages import Policy, actor_values, publish
+    from sac_tf.distributed.messages import PublishedPolicy, publish, values_of
 
     training = launch.make_training([_CHEETAH], [])
-    actor = training.make_state(training.environment_factory.spec()).actor
+    acting = training.make_policy(training.environment_factory.spec())
     client = reverb.Client(address)
     learner_seconds = 0.0
     publisher_seconds = 0.0
     for number in range(_PUBLICATIONS):
         began = time.perf_counter()
-        policy = Policy(
-            values=actor_values(actor),
+        policy = PublishedPolicy(
+            values=values_of(acting),
             updates=number,
             step=0,
             elapsed=0.0,

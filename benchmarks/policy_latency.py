@@ -26,7 +26,7 @@ from tf_agents.policies.py_tf_eager_policy import PyTFEagerPolicy
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import make_policy
 from sac_tf.serving import export_policy
 from sac_tf.serving.policy_spec import TFLITE_FILE, PolicySpec
 from sac_tf.types import EnvironmentSpec
@@ -60,10 +60,10 @@ def _exported(folder: Path) -> dict[str, Callable[[], object]]:
     bound = np.ones(_ACTIONS, np.float32)
     observation = tf.TensorSpec([_OBSERVATIONS], tf.float32, name="observation")
     spec = EnvironmentSpec.of_arrays(observation, -bound, bound)
-    state = TrainState(spec, seed=0, discount=0.99)
+    policy = make_policy(spec, seed=0)
     description = PolicySpec({"task": "none"}, spec, step=0, episode_return=None)
     for form in (export_policy.SAVED_MODEL, export_policy.TFLITE):
-        export_policy.export(state, description, folder / form.name, form)
+        export_policy.export(policy, description, folder / form.name, form)
     signature = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     interpreter = tf.lite.Interpreter(str(folder / "tflite" / TFLITE_FILE))
     runner = interpreter.get_signature_runner("serving_default")

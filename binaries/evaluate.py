@@ -173,7 +173,7 @@ def _of_run(root_dir: Path) -> _Policy:
         title=f"{run.factory.title}, policy of step {run.step:,} ({run.checkpoint})",
         factory=run.factory,
         spec=run.spec,
-        act=lambda size: mean_actions(run.state, run.spec, size),
+        act=lambda size: mean_actions(run.policy, run.spec, size),
         in_task_units=False,
     )
 

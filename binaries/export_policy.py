@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     episode_return = evaluated_return(root_dir, run.step)
     description = PolicySpec(run.factory.as_json(), run.spec, run.step, episode_return)
     try:
-        export(run.state, description, folder, _format(_FORMAT.value))
+        export(run.policy, description, folder, _format(_FORMAT.value))
     except OSError as error:
         raise launch.ConfigurationError(
             f"--export_dir={folder} cannot be written ({error.strerror})."

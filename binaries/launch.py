@@ -172,7 +172,6 @@ def read_training(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training
     """As `make_training`, without the check for bindings that have no effect."""
     if not _binds_environment(gin_file, bindings):
         raise ConfigurationError("Give train.environment, by --gin_file or --gin_bindings.")
-    import sac_tf.agents.mirrored  # noqa: F401  (registers a configurable)
     from sac_tf.training.train import Training
 
     gin_files.read(gin_file, bindings)
@@ -212,10 +211,11 @@ def restore_run(root_dir: Path) -> "RestoredRun":
     if not config.is_file():
         raise ConfigurationError(f"--root_dir={root_dir} holds no run (there is no {config}).")
     open_root_dir(root_dir)
-    from sac_tf.runs import restoring
+    from sac_tf.runs import configuration, restoring
 
+    configuration.refuse_older(root_dir)
     training = read_training([str(config)], [])
-    return restoring.restore(root_dir, training.environment_factory, training.make_acting_state)
+    return restoring.restore(root_dir, training.environment_factory, training.make_policy)
 
 
 def divert_native_output(path: Path) -> None:

@@ -4,7 +4,7 @@ a figure and a table.
 python -m binaries.sweep --root_dir=runs/critics --gin_file=gin_configs/tasks/hopper.gin \
   --sweep='critic.ensemble_size=[2, 5, 10]' --seeds=3
 python -m binaries.sweep --root_dir=runs/ablation --gin_file=gin_configs/tasks/hopper.gin \
-  --variant='SAC:' --variant='fixed alpha: sac_steps.alpha_step=None; Temperature.initial_alpha=0.2'
+  --variant='SAC:' --variant='fixed alpha: sac.alpha_step=None; Temperature.initial_alpha=0.2'
   --seeds=3
 """
 

@@ -1,6 +1,6 @@
 """Data-parallel learning on several devices: each device takes a share of every batch.
 
-`mirrored_state` keeps a copy of each variable on each device, and the update runs once per device,
+`mirrored` keeps a copy of each variable on each device, and the update runs once per device,
 as a replica (a term of `tf.distribute`). Of R replicas, replica r takes the rows r, r + R, r + 2 R,
 ... of each batch, and of the noise drawn for them. Gradients and batch statistics are averaged over
 the replicas; other random draws are made once and shared. So the result equals single-device
@@ -47,12 +47,11 @@ def require_shares(
         raise ConfigurationError(
             f"train.batch_size={batch_size} must be a multiple of "
             f"{strategy.num_replicas_in_sync}, the number of devices that share a batch with "
-            "train.state=@mirrored_state."
+            "train.devices=@mirrored."
         )
     if jit_compile:
         raise ConfigurationError(
-            "update.jit_compile=True does not work with train.state=@mirrored_state; set it to "
-            "False."
+            "update.jit_compile=True does not work with train.devices=@mirrored; set it to False."
         )
 
 

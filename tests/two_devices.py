@@ -10,11 +10,12 @@ from tf_agents.specs import BoundedTensorSpec
 from tf_agents.trajectories import time_step, trajectory
 
 from sac_tf.agents import pools
-from sac_tf.agents.mirrored import mirrored_state
+from sac_tf.agents.mirrored import mirrored
 from sac_tf.agents.optimizers import adam
+from sac_tf.agents.policy import make_policy
 from sac_tf.agents.sac import steps
 from sac_tf.agents.sac.crossq import crossq_step
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.schedules import linear_warmup
 from sac_tf.agents.update import make_update
 from sac_tf.errors import ConfigurationError
@@ -26,7 +27,8 @@ from sac_tf.networks.temperature import Temperature
 from sac_tf.replay.mixture import Mixture
 from sac_tf.runs import restoring
 from sac_tf.tf_agents import SacAgent
-from sac_tf.training.acting import exploring_actions, mean_actions
+from sac_tf.training.acting import mean_actions
+from sac_tf.training.exploration import sampled
 from sac_tf.training.train import Training
 from sac_tf.types import WEIGHT, Transition
 from tests.sources import Given
@@ -36,13 +38,14 @@ _cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
 
 _part = functools.partial
+_VALUE = ".ATTRIBUTES/VARIABLE_VALUE"
 _renorm = _part(torsos.batch_renorm_torso, warm_up=3)
 
 
 def _networks(torso=torsos.mlp_torso, members=2, **settings):
     settings = {"hidden_units": (16,), "torso": torso, **settings}
     return {
-        "actor": _part(make_actor, **settings),
+        "policy": _part(make_policy, network=_part(make_actor, **settings)),
         "critic": _part(make_critic, ensemble_size=members, **settings),
     }
 
@@ -78,16 +81,18 @@ VARIANTS = {
 
 
 def _one_device(spec, **settings):
-    return TrainState(spec, 0, 0.99, **settings)
+    return SacState(spec, 0, 0.99, **settings)
 
 
 def _mirrored(spec, devices=2, **settings):
-    return mirrored_state(spec, 0, 0.99, state=_part(TrainState, **settings), devices=devices)
+    with mirrored(devices):
+        return SacState(spec, 0, 0.99, **settings)
 
 
 def _strategy(devices=None):
     """Returns the strategy that is current while a state is built."""
-    return mirrored_state(None, 0, 0.99, lambda *_: tf.distribute.get_strategy(), devices=devices)
+    with mirrored(devices):
+        return tf.distribute.get_strategy()
 
 
 def _make(state, replaced, updates):
@@ -105,7 +110,7 @@ def _make(state, replaced, updates):
         )
 
     source = Given(sample)
-    ordered = _part(steps.sac_steps, **replaced)
+    ordered = _part(steps.sac_steps, alpha_step=steps.alpha_step, **replaced)
     update = make_update(
         state, source, batch_size=6, transforms=(), updates_per_call=updates, steps=ordered
     )
@@ -134,7 +139,7 @@ def _assert_close(one, two):
 
 def _copies(state):
     """Returns the values of each network variable on both devices."""
-    networks = [state.actor, state.critic, state.target_critic]
+    networks = [state.policy.network, state.critics.model, state.critics.target]
     made = [network for network in networks if network is not None]
     return [variable.values for network in made for variable in network.variables]
 
@@ -218,14 +223,16 @@ def test_observation_statistics_and_actions_equal_one_device(spec, tmp_path):
     one = _one_device(spec, **settings)
     two = _mirrored(spec, **settings)
     for state in (one, two):
-        observe = make_observer([state.actor, state.critic, state.target_critic])
+        observe = make_observer(state)
         observe(np.float32([[1, 2, 3], [4, 5, 9]]))
     _assert_close(_numbers(one, tmp_path), _numbers(two, tmp_path))
     assert all(np.array_equal(*values) for values in _copies(two))
     observation = np.float32([[1, 2, 3], [0, 0, 0]])
-    for make in (exploring_actions, mean_actions):
-        act = make(one, spec, 2)
-        act_two = make(two, spec, 2)
+    acts = [
+        [sampled(s.policy, s.exploration_generator, spec, 2).act for s in (one, two)],
+        [mean_actions(s.policy, spec, 2) for s in (one, two)],
+    ]
+    for act, act_two in acts:
         for _ in range(2):
             np.testing.assert_allclose(act_two(observation), act(observation), rtol=1e-5)
 
@@ -233,7 +240,7 @@ def test_observation_statistics_and_actions_equal_one_device(spec, tmp_path):
 def test_each_replica_draws_its_own_dropout_masks(spec):
     state = _mirrored(spec, **_networks(_part(torsos.droq_torso, rate=0.5)))
     inputs = [tf.ones([5, 3]), tf.ones([5, 2])]
-    q = tf.function(lambda: state.strategy.run(lambda: state.critic(inputs)))()
+    q = tf.function(lambda: state.strategy.run(lambda: state.critics.model(inputs)))()
     assert np.abs(q.values[0] - q.values[1]).min(axis=1).max() > 1e-4
 
 
@@ -253,7 +260,7 @@ def test_replicas_of_the_tf_agents_agent_sum_their_shares(spec):
         rows = trajectory.mid(tf.ones([4, 2, 3]), tf.zeros([4, 2, 2]), (), ones, 0 * ones)
         info = tf.function(lambda: strategy.run(agent.train, (rows,)), autograph=False)()
         losses = strategy.experimental_local_results(info.extra.critic_loss)
-        return agent.state.critic.variables, losses
+        return agent.state.critics.model.variables, losses
 
     one, (loss,) = train(tf.distribute.get_strategy())
     two, losses = train(_strategy())
@@ -269,25 +276,25 @@ def test_mirrored_state_uses_all_devices_by_default():
 def test_settings_that_replicas_cannot_share_raise(spec):
     state = _mirrored(spec, **_networks())
     with pytest.raises(ConfigurationError, match=r"train.batch_size=7 must be a multiple of 2"):
-        make_update(state, None, batch_size=7, transforms=())
+        make_update(state, None, batch_size=7, steps=None, transforms=())
     with pytest.raises(
-        ConfigurationError, match="jit_compile=True does not work with train.state=@mirrored_state"
+        ConfigurationError, match="jit_compile=True does not work with train.devices=@mirrored"
     ):
-        make_update(state, None, batch_size=8, transforms=(), jit_compile=True)
+        make_update(state, None, batch_size=8, steps=None, transforms=(), jit_compile=True)
     with pytest.raises(
         ConfigurationError,
-        match=r"mirrored_state.devices=3 exceeds the available devices: CPU:0, CPU:1\.",
+        match=r"mirrored.devices=3 exceeds the available devices: CPU:0, CPU:1\.",
     ):
         _mirrored(spec, devices=3)
     with pytest.raises(
-        ConfigurationError, match=r"mirrored_state.devices must be an integer of at least 1, got 0"
+        ConfigurationError, match=r"mirrored.devices must be an integer of at least 1, got 0"
     ):
         _mirrored(spec, devices=0)
 
 
 SHORT = """
     train.environment = "tests.tasks:Plain-v0"
-    train.state = @mirrored_state
+    train.devices = @mirrored
     train.total_steps = {steps}
     train.random_steps = 50
     train.evaluation_period = 100
@@ -317,13 +324,13 @@ def test_a_mirrored_run_trains_resumes_and_exports(tmp_path):
 
     gin.parse_config_file(str(tmp_path / "whole" / "config.gin"))
     training = Training()
-    make_state = training.make_acting_state
-    restored = restoring.restore(tmp_path / "whole", training.environment, make_state)
-    assert restored.state.strategy is None
-    assert int(restored.state.updates) == 50
+    restored = restoring.restore(tmp_path / "whole", training.environment, training.make_policy)
+    copies = [hasattr(variable, "values") for variable in restored.policy.variables]
+    assert not any(copies)
+    assert whole[f"state/updates/{_VALUE}"] == 50
     observation = np.float32([[1.0, 0.0, 0.5]])
     policy = tf.saved_model.load(str(tmp_path / "whole" / "policy")).signatures["serving_default"]
     served = policy(observation=tf.constant(observation))["action"]
     np.testing.assert_array_equal(
-        served, mean_actions(restored.state, restored.spec, 1)(observation)
+        served, mean_actions(restored.policy, restored.spec, 1)(observation)
     )

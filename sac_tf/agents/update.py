@@ -6,14 +6,13 @@ speed. Autograph is off: nothing here branches on a tensor, and error messages s
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import gin
 import tensorflow as tf
 
 from sac_tf import devices
-from sac_tf.agents.sac.state import TrainState
-from sac_tf.agents.sac.steps import sac_steps
+from sac_tf.agents.agent import Steps, TrainState
 from sac_tf.errors import require_count
 from sac_tf.replay.protocols import Source, Transform
 from sac_tf.types import Metrics, Transition
@@ -29,22 +28,14 @@ class Update(NamedTuple):
     metric_names: tuple[str, ...]
 
 
-class Steps(Protocol):
-    """Takes the steps of K updates on K batches; returns metrics, and |Q - y| [K, B]."""
-
-    def __call__(
-        self, state: TrainState, batches: Sequence[Transition]
-    ) -> tuple[Metrics, tf.Tensor]: ...
-
-
 @gin.configurable("update")
 def make_update(
     state: TrainState,
     source: Source,
     batch_size: int,
+    steps: Steps,
     transforms: Sequence[Transform],
     updates_per_call: int = 16,
-    steps: Steps = sac_steps,
     jit_compile: bool = False,
 ) -> Update:
     """Compiles `updates_per_call` updates of `state` into one function, sampling included.
@@ -53,9 +44,9 @@ def make_update(
       state: changed in place by each call.
       source: gives the batches of a call, and takes their TD errors.
       batch_size: B of one update, on all devices together.
+      steps: takes the steps.
       transforms: applied to each batch, in this order.
       updates_per_call: critic updates of one call, unrolled; more compile longer and run faster.
-      steps: takes the steps.
       jit_compile: compile the steps with XLA (slower on a CPU, faster on a GPU); one device only.
 
     Raises:

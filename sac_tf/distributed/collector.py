@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from sac_tf.distributed.connection import Connection, RunDescription, describe_task
 from sac_tf.distributed.policies import PolicySource
@@ -24,7 +25,7 @@ from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import CsvLog, progress_bar, say
 from sac_tf.runs.session import Session, session
-from sac_tf.training.acting import exploring_actions, uniform_actions
+from sac_tf.training.acting import uniform_actions
 from sac_tf.training.collecting import collect
 from sac_tf.training.train import Training
 from sac_tf.types import Act, EnvironmentSpec, Episode, Nest
@@ -93,12 +94,12 @@ class _Collector:
     def _make_actor(self, spec: EnvironmentSpec) -> Act:
         """Returns the actions of a policy that is fetched from the first server."""
         training = self._training
-        state = training.make_acting_state(spec)
-        state.exploration_generator.reset_from_seed(self._new_seed())
+        policy = training.make_policy(spec)
+        generator = tf.random.Generator.from_seed(self._new_seed())
         client = self._connection.clients[0]
-        policies = PolicySource(client, state.actor, say, training.total_steps)
+        policies = PolicySource(client, policy, say, training.total_steps)
         self._policies = self._opened.open(policies)
-        return exploring_actions(state, spec, training.num_environments)
+        return training.exploration(policy, generator, spec, training.num_environments).act
 
     def _make_writer(self, spec: EnvironmentSpec) -> TransitionWriter:
         return TransitionWriter(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import Policy
 from sac_tf.distributed.connection import Connection, RunDescription, describe_task
-from sac_tf.distributed.messages import Policy
+from sac_tf.distributed.messages import PublishedPolicy
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.settings import configuration_of
 from sac_tf.errors import ConfigurationError
@@ -70,10 +70,9 @@ class _Evaluator:
         run = RunDescription(describe_task(factory.title, spec), configuration.settings)
         self._connection = opened.open(Connection(addresses, run, opened.is_interrupted))
         client = self._connection.clients[0]
-        state = training.make_acting_state(spec)
-        self._actor = state.actor
-        self._evaluator = self._make_evaluator(state, spec)
-        self._policies = opened.open(PolicySource(client, state.actor, say, training.total_steps))
+        self._policy = training.make_policy(spec)
+        self._evaluator = self._make_evaluator(self._policy, spec)
+        self._policies = opened.open(PolicySource(client, self._policy, say, training.total_steps))
         info = self._evaluator.info
         self._log = opened.open(EvaluationLog(Path(root_dir), math.inf, info))
         self._best = opened.open(
@@ -82,18 +81,18 @@ class _Evaluator:
                 factory,
                 spec,
                 score=self._evaluator.score,
-                make_state=training.make_acting_state,
+                make_policy=training.make_policy,
             )
         )
         self._connection.send_heartbeats("evaluator", self._report)
         say(f"Evaluating {factory.title}.")
 
-    def _make_evaluator(self, state: TrainState, spec: EnvironmentSpec) -> Evaluator:
+    def _make_evaluator(self, policy: Policy, spec: EnvironmentSpec) -> Evaluator:
         training = self._training
         evaluator = self._opened.open(
             training.evaluator(
                 training.make_evaluation_environment,
-                lambda size: mean_actions(state, spec, size),
+                lambda size: mean_actions(policy, spec, size),
                 training_environment=None,
                 is_interrupted=self._opened.is_interrupted,
             )
@@ -120,12 +119,12 @@ class _Evaluator:
             self._connection.patience(self._policies.wait, "a new policy", _SILENT_S)
         return False
 
-    def _is_due(self, policy: Policy) -> bool:
+    def _is_due(self, policy: PublishedPolicy) -> bool:
         period = self._training.evaluation_period
         is_trained = policy.updates > 0
         return policy.is_last or (is_trained and is_due(period, self._evaluated, policy.step))
 
-    def _evaluate(self, policy: Policy) -> bool:
+    def _evaluate(self, policy: PublishedPolicy) -> bool:
         """Evaluates a policy; returns False if a signal ended the evaluation."""
         evaluation = self._evaluator.evaluate(self._training.seed + policy.step)
         if evaluation is None:
@@ -134,7 +133,7 @@ class _Evaluator:
         self._last_return = evaluation.return_mean
         self._log.write(self._evaluated, policy.elapsed, evaluation)
         say(f"step {self._evaluated:,}: evaluation return {evaluation}")
-        self._best.offer(self._actor, policy.step, evaluation)
+        self._best.offer(self._policy, policy.step, evaluation)
         return True
 
     def _report(self) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import reverb
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.agent import TrainState
 from sac_tf.distributed.connection import Connection, RunDescription, describe_task
-from sac_tf.distributed.messages import Policy, actor_values
+from sac_tf.distributed.messages import PublishedPolicy, values_of
 from sac_tf.distributed.policies import PolicyPublisher
 from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.server_progress import ServerProgress
@@ -106,7 +106,7 @@ class _Run:
             restore_from=None if checkpoint is None else checkpoint / folder.REPLAY,
             clients=clients,
             feeder=self._feeder,
-            observe=make_observer([state.actor, state.critic, state.target_critic]),
+            observe=make_observer(state),
         )
 
     def _make_log(self) -> RunLog:
@@ -156,7 +156,7 @@ class _Run:
     def _export(self) -> None:
         with writing(self._root_dir):
             export_policy(
-                self._updater.state,
+                self._updater.state.policy,
                 self._spec,
                 self._training.environment_factory,
                 self._progress.step,
@@ -167,8 +167,8 @@ class _Run:
         updater = self._updater
         self._published = updater.updates
         self._publisher.offer(
-            Policy(
-                values=actor_values(updater.state.actor),
+            PublishedPolicy(
+                values=values_of(updater.state.policy),
                 updates=updater.updates,
                 step=self._progress.step,
                 elapsed=self._log.elapsed,

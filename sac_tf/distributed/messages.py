@@ -16,6 +16,7 @@ import numpy as np
 import reverb
 import tensorflow as tf
 
+from sac_tf.agents.policy import Policy
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.tables import Fifo
 
@@ -60,11 +61,11 @@ def _table(
     )
 
 
-class Policy(NamedTuple):
+class PublishedPolicy(NamedTuple):
     """A published policy.
 
     Attributes:
-      values: float32 [n], all variables of the actor.
+      values: float32 [n], all variables of the policy.
       updates: critic updates when it was published.
       step: environment step when it was published.
       elapsed: seconds of learning before it.
@@ -82,7 +83,7 @@ class Policy(NamedTuple):
     published: float
 
 
-def publish(client: reverb.Client, policy: Policy) -> None:
+def publish(client: reverb.Client, policy: PublishedPolicy) -> None:
     """Replaces the published policy.
 
     Raises:
@@ -92,13 +93,13 @@ def publish(client: reverb.Client, policy: Policy) -> None:
     _insert(client, POLICY_TABLE, {_NUMBERS: numbers, _VALUES: policy.values})
 
 
-def newest_policy(client: reverb.Client) -> Policy | None:
+def newest_policy(client: reverb.Client) -> PublishedPolicy | None:
     """Returns the published policy, None if there is none. Raises as `publish`."""
     if not _size(client, POLICY_TABLE):
         return None
     numbers, values = next(client.sample(POLICY_TABLE, emit_timesteps=False)).data
     updates, step, elapsed, new_priority, is_last, published = map(float, numbers[0])
-    return Policy(
+    return PublishedPolicy(
         values=values[0],
         updates=int(updates),
         step=int(step),
@@ -109,27 +110,27 @@ def newest_policy(client: reverb.Client) -> Policy | None:
     )
 
 
-def actor_values(actor: tf.keras.Model) -> np.ndarray:
-    """Returns all variables of `actor` as float32 [n]."""
+def values_of(policy: Policy) -> np.ndarray:
+    """Returns all variables of `policy` as float32 [n]."""
     return np.concatenate(
-        [np.ravel(variable.numpy()).astype(np.float32) for variable in actor.variables]
+        [np.ravel(variable.numpy()).astype(np.float32) for variable in policy.variables]
     )
 
 
-def set_actor_values(actor: tf.keras.Model, values: np.ndarray) -> None:
-    """Assigns `values` [n] to the variables of `actor`.
+def set_values(policy: Policy, values: np.ndarray) -> None:
+    """Assigns `values` [n] to the variables of `policy`.
 
     Raises:
-      ConfigurationError: the actor has another number of values.
+      ConfigurationError: the policy has another number of values.
     """
-    sizes = [int(np.prod(variable.shape)) for variable in actor.variables]
+    sizes = [int(np.prod(variable.shape)) for variable in policy.variables]
     if sum(sizes) != len(values):
         raise ConfigurationError(
             f"The published policy has {len(values):,} numbers, and one built from this "
             f"configuration {sum(sizes):,}; give all processes the same gin files and bindings."
         )
     pieces = np.split(values, np.cumsum(sizes)[:-1])
-    for variable, piece in zip(actor.variables, pieces, strict=True):
+    for variable, piece in zip(policy.variables, pieces, strict=True):
         variable.assign(piece.reshape(variable.shape).astype(variable.dtype.as_numpy_dtype))
 
 

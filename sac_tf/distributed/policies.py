@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import gin
 import reverb
-import tensorflow as tf
 
+from sac_tf.agents.policy import Policy
 from sac_tf.distributed.messages import (
     NO_ANSWER,
-    Policy,
+    PublishedPolicy,
     newest_policy,
     publish,
-    set_actor_values,
+    set_values,
 )
 from sac_tf.distributed.waiting import PeriodicCall, with_timeout
 from sac_tf.errors import require_count, require_number
@@ -31,10 +31,10 @@ class PolicyPublisher:
 
     def __init__(self, client: reverb.Client):
         self._client = client
-        self._newest: Policy | None = None
+        self._newest: PublishedPolicy | None = None
         self._thread = PeriodicCall(self._publish, _REPUBLISH_S, "policy publisher")
 
-    def offer(self, policy: Policy) -> None:
+    def offer(self, policy: PublishedPolicy) -> None:
         """Requests that `policy` is published; an older one that still waits is dropped."""
         self._newest = policy
         self._thread.wake()
@@ -50,11 +50,11 @@ class PolicyPublisher:
 
 @gin.configurable
 class PolicySource:
-    """Keeps an actor up to date with the published policy.
+    """Keeps a policy up to date with the published one.
 
     Args:
       client: of the first replay server.
-      actor: its variables are set by `refresh`.
+      acting: the policy that acts; its variables are set by `refresh`.
       say: prints a line.
       total_steps: of the run.
       period: seconds between two fetches.
@@ -62,13 +62,13 @@ class PolicySource:
       oldest: seconds without a new policy before a line is printed.
 
     Attributes:
-      policy: whose values the actor has; None before the first one.
+      policy: the published policy whose values `acting` has; None before the first one.
     """
 
     def __init__(
         self,
         client: reverb.Client,
-        actor: tf.keras.Model,
+        acting: Policy,
         say: Callable[[str], None],
         total_steps: int,
         period: float = 1.0,
@@ -78,17 +78,17 @@ class PolicySource:
         """Takes the policy that is published now, and starts to fetch newer ones.
 
         Raises:
-          ConfigurationError: a number out of range, or a policy for another actor.
+          ConfigurationError: a number out of range, or a policy from other networks.
         """
         _check_settings(period, period_steps, oldest)
         self._client = client
-        self._actor = actor
+        self._acting = acting
         self._say = say
         self._total_steps = total_steps
         self._period_steps = period_steps
         self._oldest = oldest
-        self.policy: Policy | None = None
-        self._fetched: Policy | None = None
+        self.policy: PublishedPolicy | None = None
+        self._fetched: PublishedPolicy | None = None
         self._fetched_at = time.monotonic()
         self._requested_at_step = 0
         self._is_old = False
@@ -98,7 +98,7 @@ class PolicySource:
         self._thread = PeriodicCall(self._fetch, period, "policy source")
 
     def refresh(self, step: int) -> bool:
-        """Gives the actor the newest policy that was fetched, without waiting for the server.
+        """Takes the newest policy that was fetched, without waiting for the server.
 
         Args:
           step: environment steps so far.
@@ -106,7 +106,7 @@ class PolicySource:
         Returns: whether the policy is new.
 
         Raises:
-          ConfigurationError: the policy is for another actor.
+          ConfigurationError: the policy is from other networks.
         """
         if self._period_steps is not None and step - self._requested_at_step >= self._period_steps:
             self._requested_at_step = step
@@ -114,7 +114,7 @@ class PolicySource:
         if self._fetched is None or self._fetched is self.policy:
             return False
         self.policy = self._fetched
-        set_actor_values(self._actor, self.policy.values)
+        set_values(self._acting, self.policy.values)
         return True
 
     def wait(self, seconds: float) -> bool:
@@ -153,7 +153,7 @@ class PolicySource:
         finally:
             self._report_age()
 
-    def _accept(self, policy: Policy) -> None:
+    def _accept(self, policy: PublishedPolicy) -> None:
         if self._fetched is None and policy.step < self._total_steps:
             # Published before the run was continued with a larger `train.total_steps`.
             policy = policy._replace(is_last=False)

@@ -55,6 +55,14 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
         """Returns tanh(loc) [B, A], the deterministic action."""
         return tf.tanh(self._loc)
 
+    def action_of_noise(self, noise: tf.Tensor) -> tf.Tensor:
+        """Returns tanh(loc + exp(log_std) * noise) [B, A] for noise [B, A] of the caller."""
+        return self.bijector.forward(noise)
+
+    def served_parameters(self) -> dict[str, tf.Tensor]:
+        """Returns {"loc", "scale"}, each [B, A], of the Gaussian before squashing."""
+        return {"loc": self._loc, "scale": tf.exp(self._log_std)}
+
     def log_prob_of_action(self, action: tf.Tensor) -> tf.Tensor:
         """Returns log pi(action) [B] of actions [B, A] from any source, finite also at -1 and 1."""
         return self.log_prob(tf.clip_by_value(action, -_LARGEST_ACTION, _LARGEST_ACTION))

@@ -99,15 +99,14 @@ def _moments(rows: tf.Tensor) -> Moments:
     return Moments(count, mean, squares)
 
 
-def make_observer(networks: Sequence[tf.keras.Model | None]) -> Callable[[Nest], None]:
-    """Returns f(observations, nest of [E, ...]) that updates every `RunningNormalization` of
-    `networks`.
+def make_observer(state: tf.Module) -> Callable[[Nest], None]:
+    """Returns f(observations, nest of [E, ...]) that updates every `RunningNormalization` of the
+    networks in a train state.
 
     Each network has separate statistics of the same observations. They are equal, so a Polyak
     average of networks does not change them.
     """
-    found = [layer for model in networks if model is not None for layer in model.layers]
-    layers = [layer for layer in found if isinstance(layer, RunningNormalization)]
+    layers = [module for module in state.submodules if isinstance(module, RunningNormalization)]
 
     @functools.partial(tf.function, autograph=False)
     def update(leaves: list[tf.Tensor]) -> None:

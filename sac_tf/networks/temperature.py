@@ -67,6 +67,28 @@ def require_reachable(
         )
 
 
+class Multiplier(tf.Module):
+    """A positive Lagrange multiplier that can be trained.
+
+    Args:
+      parameter: scalar variable.
+      positive: an increasing function from the real numbers to the positive ones.
+
+    Attributes:
+      parameter: as given; log alpha with the exponential parametrization.
+    """
+
+    def __init__(self, parameter: tf.Variable, positive: Callable[[tf.Tensor], tf.Tensor]):
+        super().__init__(name="multiplier")
+        self.parameter = parameter
+        self._positive = positive
+
+    @property
+    def alpha(self) -> tf.Tensor:
+        """Its value, scalar."""
+        return self._positive(self.parameter)
+
+
 @gin.configurable
 @dataclasses.dataclass(frozen=True)
 class Temperature:
@@ -126,13 +148,15 @@ class Temperature:
                 f"Temperature.target_entropy_factor={self.target_entropy_factor}; give one of them."
             )
 
-    def make_parameter(self) -> tf.Variable:
-        """Returns the parameter, a scalar variable whose constraint, applied by optimizers after
+    def make_multiplier(self) -> "Multiplier":
+        """Returns the variable part. The constraint of its parameter, applied by optimizers after
         each step, keeps alpha within its bounds."""
-        initial = self.parametrization().inverse(self.initial_alpha)
-        return tf.Variable(
-            initial, dtype=tf.float32, name="log_alpha", constraint=self._constraint()
+        parametrization = self.parametrization()
+        initial = parametrization.inverse(self.initial_alpha)
+        parameter = tf.Variable(
+            initial, dtype=tf.float32, name="parameter", constraint=self._constraint()
         )
+        return Multiplier(parameter, parametrization.alpha)
 
     def _constraint(self) -> Callable[[tf.Tensor], tf.Tensor] | None:
         """Returns the projection of the parameter to the bounds, or None without bounds."""
@@ -142,10 +166,6 @@ class Temperature:
         low = -math.inf if self.minimum is None else inverse(self.minimum)
         high = math.inf if self.maximum is None else inverse(self.maximum)
         return lambda parameter: tf.clip_by_value(parameter, low, high)
-
-    def alpha(self, parameter: tf.Tensor) -> tf.Tensor:
-        """Returns alpha, scalar, for a value of the parameter."""
-        return self.parametrization().alpha(parameter)
 
     def entropy_target(self, action_dimensions: int) -> float:
         """Returns H_target in nats for A action dimensions."""

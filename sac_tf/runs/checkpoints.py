@@ -167,9 +167,25 @@ def read_state(state: tf.Module, checkpoint: Path) -> None:
       RunError: it holds other variables. The configuration is known to be the same, so another
         version of the library wrote it.
     """
-    try:
+    with _refusing_others(checkpoint):
         saved = tf.train.Checkpoint(state=state).read(str(checkpoint / names.STATE))
         saved.assert_consumed()
+
+
+def read_policy(policy: tf.Module, checkpoint: Path) -> None:
+    """Reads the policy of a train state, every variable of it, and nothing else; raises as
+    `read_state`."""
+    state = tf.Module()
+    state.policy = policy
+    with _refusing_others(checkpoint):
+        saved = tf.train.Checkpoint(state=state).read(str(checkpoint / names.STATE))
+        saved.assert_existing_objects_matched().expect_partial()
+
+
+@contextmanager
+def _refusing_others(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
     except (AssertionError, ValueError) as error:
         raise RunError(
             f"{checkpoint} does not fit the networks and optimizers that its configuration makes "

@@ -17,6 +17,8 @@ from sac_tf.runs import folder
 
 _MAY_CHANGE = ("train.total_steps",)
 """Settings that a resumed run may change."""
+_OF_OLDER_VERSIONS = "TrainState."
+"""Begins the name of a setting that only versions had whose checkpoints cannot be read."""
 _PATHS = ("train.initialize_from",)
 """Settings whose values are paths, which `Training` makes absolute."""
 
@@ -73,6 +75,7 @@ class Configuration:
         path = root_dir / folder.CONFIGURATION
         if not path.exists():
             return
+        refuse_older(root_dir)
         there = read_settings(path)
         # An older version, which had no such setting, did what its default does.
         here = {
@@ -94,6 +97,17 @@ class Configuration:
         bindings = [f"{name} = {value}" for name, value in sorted(self.settings.items())]
         text = "\n".join([*imports, "", *bindings]) + "\n"
         files.write_at_once(root_dir / folder.CONFIGURATION, text)
+
+
+def refuse_older(root_dir: Path) -> None:
+    """Raises ConfigurationError if an older version, whose checkpoints cannot be read, began the
+    run in `root_dir`."""
+    path = root_dir / folder.CONFIGURATION
+    if path.is_file() and any(name.startswith(_OF_OLDER_VERSIONS) for name in read_settings(path)):
+        raise ConfigurationError(
+            f"The run in {root_dir} was begun by an older version of sac_tf, whose checkpoints "
+            "have another layout; use it with that version, or start again in a new --root_dir."
+        )
 
 
 def read_settings(path: Path) -> dict[str, str]:

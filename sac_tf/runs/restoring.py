@@ -1,14 +1,14 @@
-"""Restores the train state of a run, without its replay."""
+"""Restores the policy of a run, and nothing else of its train state."""
 
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import Policy
 from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs import folder, task_spec
-from sac_tf.runs.checkpoints import CheckpointStore, Progress, read_state
+from sac_tf.runs.checkpoints import CheckpointStore, Progress, read_policy
 from sac_tf.types import EnvironmentSpec
 
 
@@ -19,14 +19,14 @@ class RestoredRun:
     Attributes:
       factory: makes the environments of the task it was trained on.
       spec: of that task.
-      state: with the trained weights.
+      policy: with the trained weights.
       step: environment steps it was trained for.
       checkpoint: its folder.
     """
 
     factory: EnvironmentFactory
     spec: EnvironmentSpec
-    state: TrainState
+    policy: Policy
     step: int
     checkpoint: Path
 
@@ -34,14 +34,14 @@ class RestoredRun:
 def restore(
     root_dir: Path,
     factory: EnvironmentFactory,
-    make_state: Callable[[EnvironmentSpec], TrainState],
+    make_policy: Callable[[EnvironmentSpec], Policy],
 ) -> RestoredRun:
-    """Returns the state of the newest intact checkpoint in `root_dir`.
+    """Returns the policy of the newest intact checkpoint in `root_dir`.
 
     Args:
       root_dir: of the run.
       factory: of its task.
-      make_state: builds the train state as the run was configured.
+      make_policy: builds the policy as the run was configured.
 
     Raises:
       ConfigurationError: there is no checkpoint yet.
@@ -53,7 +53,7 @@ def restore(
             f"--root_dir={root_dir} holds no checkpoint yet; wait for the first one."
         )
     spec = task_spec.load_or_make(root_dir, factory)
-    state = make_state(spec)
-    read_state(state, checkpoint)
+    policy = make_policy(spec)
+    read_policy(policy, checkpoint)
     step = Progress.load(checkpoint).step
-    return RestoredRun(factory, spec, state, step, checkpoint)
+    return RestoredRun(factory, spec, policy, step, checkpoint)

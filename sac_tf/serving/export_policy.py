@@ -7,21 +7,20 @@ from typing import NamedTuple, Protocol
 import tensorflow as tf
 
 from sac_tf import files
-from sac_tf.agents.sac.state import TrainState
 from sac_tf.errors import ConfigurationError
 from sac_tf.serving import policy_spec
 from sac_tf.serving.policy_spec import TFLITE_FILE, PolicySpec
-from sac_tf.serving.signatures import make_signatures
+from sac_tf.serving.signatures import Servable, make_signatures
 
 
 class Writer(Protocol):
-    """Writes the policy of a state in one format."""
+    """Writes a policy in one format."""
 
-    def __call__(self, state: TrainState, description: PolicySpec, folder: Path) -> None:
+    def __call__(self, policy: Servable, description: PolicySpec, folder: Path) -> None:
         """Writes the policy.
 
         Args:
-          state: holds the policy.
+          policy: is written.
           description: of the policy; names the inputs and outputs.
           folder: exists and is empty.
 
@@ -43,18 +42,18 @@ class Format(NamedTuple):
     write: Writer
 
 
-def _write_saved_model(state: TrainState, description: PolicySpec, folder: Path) -> None:
+def _write_saved_model(policy: Servable, description: PolicySpec, folder: Path) -> None:
     """`Writer` of a SavedModel with the signatures of `make_signatures`; TensorFlow alone loads
     it."""
-    signatures = make_signatures(state, description.spaces)
+    signatures = make_signatures(policy, description.spaces)
     tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
 
 
-def _write_tflite(state: TrainState, description: PolicySpec, folder: Path) -> None:
+def _write_tflite(policy: Servable, description: PolicySpec, folder: Path) -> None:
     """`Writer` of `policy.tflite` with the signature `serving_default` and built-in operations
     only."""
     with tempfile.TemporaryDirectory() as saved_model:
-        _write_saved_model(state, description, folder=Path(saved_model))
+        _write_saved_model(policy, description, folder=Path(saved_model))
         converter = tf.lite.TFLiteConverter.from_saved_model(
             saved_model, signature_keys=["serving_default"]
         )
@@ -66,15 +65,15 @@ TFLITE = Format("tflite", _write_tflite)
 
 
 def export(
-    state: TrainState,
+    policy: Servable,
     description: PolicySpec,
     folder: Path,
     form: Format = SAVED_MODEL,
 ) -> None:
-    """Exports the policy of `state` to `folder`; atomically replaces an exported policy there.
+    """Exports `policy` to `folder`; atomically replaces an exported policy there.
 
     Args:
-      state: holds the policy.
+      policy: is written.
       description: of the policy.
       folder: a new or empty folder, or an exported policy.
       form: `SAVED_MODEL`, `TFLITE` or `sac_tf.tf_agents.export.TF_AGENTS`.
@@ -87,7 +86,7 @@ def export(
 
     def write_all(unfinished: Path) -> None:
         try:
-            form.write(state, description, folder=unfinished)
+            form.write(policy, description, folder=unfinished)
         except tf.errors.OpError as error:
             raise OSError(
                 error.error_code, f"TensorFlow could not write the policy: {error.message}"

@@ -1,14 +1,33 @@
 """Signatures of an exported policy: functions of plain TensorFlow operations and constants."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.agents.sac.state import TrainState
 from sac_tf.leaves import SEED, Nest, ObservationLeaf, nest_of
 from sac_tf.pinned.frozen_graph import freeze
 from sac_tf.types import EnvironmentSpec
+
+
+class Servable(Protocol):
+    """What exports need of a policy, for observations that are a nest of [B, ...]."""
+
+    @property
+    def variables(self) -> Sequence[tf.Variable]: ...
+
+    def mean_action(self, observation: Nest) -> tf.Tensor:
+        """Returns the deterministic actions [B, A] in [-1, 1]."""
+
+    def sample(
+        self, observation: Nest, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+        """Returns actions [B, A] drawn with a stateless seed, int32 [2], and anything else."""
+
+    def served_parameters(self, observation: Nest) -> Mapping[str, tf.Tensor]:
+        """Returns the parameters of the distribution over actions, [B, ...] by name; {} for a
+        deterministic policy."""
 
 
 def scale_to_task(action: tf.Tensor, spec: EnvironmentSpec) -> tf.Tensor:
@@ -68,7 +87,7 @@ def to_task_structure(action: tf.Tensor, spec: EnvironmentSpec) -> list[tf.Tenso
 
 
 def make_signatures(
-    state: TrainState, spec: EnvironmentSpec
+    policy: Servable, spec: EnvironmentSpec
 ) -> dict[str, tf.types.experimental.GenericFunction]:
     """Returns the signatures of an exported policy, for any batch size B.
 
@@ -77,7 +96,9 @@ def make_signatures(
         mean action.
       sample: also takes seed, int64 scalar -> a sampled action, in the same outputs; the same seed
         gives the same actions.
-      distribution: -> loc, scale [B, A] of the Gaussian before squashing and scaling.
+      distribution: -> the parameters of the distribution before scaling: loc, scale [B, A] of the
+        Gaussian before squashing, for example.
+    A deterministic policy has `serving_default` only.
     """
     observation = [
         tf.TensorSpec([None, *leaf.shape], leaf.dtype, leaf.name)
@@ -90,19 +111,26 @@ def make_signatures(
         return {leaf.name: x for leaf, x in zip(spec.action_leaves, arrays, strict=True)}
 
     def mean(*leaves: tf.Tensor) -> dict[str, tf.Tensor]:
-        return outputs(state.policy(encode(leaves, spec)).mean_action())
+        return outputs(policy.mean_action(encode(leaves, spec)))
 
     def sample(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         *leaves, seed = inputs
-        policy = state.policy(encode(leaves, spec))
-        return outputs(policy.sample(seed=tf.bitcast(seed, tf.int32)))
+        action, _ = policy.sample(encode(leaves, spec), tf.bitcast(seed, tf.int32))
+        return outputs(action)
 
     def distribution(*leaves: tf.Tensor) -> dict[str, tf.Tensor]:
-        gaussian = state.policy(encode(leaves, spec)).parameters
-        return {"loc": gaussian["loc"], "scale": tf.exp(gaussian["log_std"])}
+        return dict(policy.served_parameters(encode(leaves, spec)))
 
-    return {
-        "serving_default": freeze(mean, observation),
-        "sample": freeze(sample, [*observation, seed]),
-        "distribution": freeze(distribution, observation),
-    }
+    signatures = {"serving_default": freeze(mean, observation)}
+    if _is_stochastic(policy, spec):
+        signatures["sample"] = freeze(sample, [*observation, seed])
+        signatures["distribution"] = freeze(distribution, observation)
+    return signatures
+
+
+def _is_stochastic(policy: Servable, spec: EnvironmentSpec) -> bool:
+    """Returns whether there is a distribution over actions."""
+    zeros = tf.nest.map_structure(
+        lambda leaf: tf.zeros([1, *leaf.shape], leaf.dtype), spec.observation
+    )
+    return bool(policy.served_parameters(zeros))

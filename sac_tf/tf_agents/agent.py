@@ -1,6 +1,6 @@
 """Soft Actor-Critic agent for TF-Agents, built on the core's state, losses and steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gin
@@ -23,7 +23,7 @@ class SacAgent(tf_agent.TFAgent):
 
     Only the two specs are required. The defaults are those of the core: two critics and an actor
     with 256x256 units, Adam with learning rate 3e-4. `tf.random.set_seed` makes weights and samples
-    repeatable. `state` is the core's TrainState.
+    repeatable. `state` is the core's SacState.
 
     Differences from TF-Agents: gamma is 0.99 by default (theirs 1), target_update_tau 0.005 (theirs
     1), and the entropy target is -A in units of [-1, 1] for any bounds (theirs -A / 2 in units of
@@ -160,9 +160,9 @@ class SacAgent(tf_agent.TFAgent):
             time_steps, actions, next_time_steps, reward_scale=reward_scale_factor
         )
         target = steps.td_target(self.state, batch, gamma)
-        q = self.state.critic([time_steps, actions], training=training)
+        q = self.state.critics.model([time_steps, actions], training=training)
         rows = self._critic_rows(td_errors_loss_fn)(q, target)
-        return tf.reduce_mean(objective.total_loss(rows, weights, self.state.critic.losses))
+        return tf.reduce_mean(objective.total_loss(rows, weights, self.state.critics.model.losses))
 
     def actor_loss(
         self,
@@ -174,7 +174,7 @@ class SacAgent(tf_agent.TFAgent):
         `critic_loss`."""
         seed = draw_seed(self.state.generator)
         rows, _ = steps.policy_loss(self.state, time_steps, seed, training=training)
-        return tf.reduce_mean(objective.total_loss(rows, weights, self.state.actor.losses))
+        return tf.reduce_mean(objective.total_loss(rows, weights, self.state.policy.network.losses))
 
     def alpha_loss(
         self,
@@ -186,13 +186,15 @@ class SacAgent(tf_agent.TFAgent):
         for `critic_loss`."""
         state = self.state
         _, log_prob = state.policy(time_steps).sample_action(draw_seed(state.generator))
-        rows = self._alpha_rows(state.log_alpha, state.alpha, log_prob, target=state.target_entropy)
+        parameter = state.temperature.model.parameter
+        rows = self._alpha_rows(parameter, state.alpha, log_prob, target=state.target_entropy)
         return tf.reduce_mean(objective.total_loss(rows, weights, []))
 
     def _initialize(self) -> None:
         """Copies the critics to the target critics."""
-        targets = self.state.target_critic.variables
-        for target, variable in zip(targets, self.state.critic.variables, strict=True):
+        critics = self.state.critics
+        pairs = zip(critics.target.variables, critics.model.variables, strict=True)
+        for target, variable in pairs:
             target.assign(variable)
 
     def _train(self, experience: Any, weights: tf.Tensor | None = None) -> tf_agent.LossInfo:
@@ -207,21 +209,19 @@ class SacAgent(tf_agent.TFAgent):
             batch,
             **self._target_rule,
             loss=self._critic_rows(self._td_errors_loss_fn),
-            minimize=self._minimizer(
-                self._scales.critic_loss, weights, lambda: state.critic.losses
-            ),
+            minimize=self._minimizer(self._scales.critic_loss, weights, state.critics.model),
         )
         actor_metrics, log_prob = steps.actor_step(
             state,
             batch,
-            minimize=self._minimizer(self._scales.actor_loss, weights, lambda: state.actor.losses),
+            minimize=self._minimizer(self._scales.actor_loss, weights, state.policy.network),
         )
         alpha_metrics = steps.alpha_step(
             state,
             batch,
             log_prob,
             loss=self._alpha_rows,
-            minimize=self._minimizer(self._scales.alpha_loss, weights, list),
+            minimize=self._minimizer(self._scales.alpha_loss, weights, None),
         )
         info = self._loss_info(
             critic=critic_metrics["critic_loss"],
@@ -232,13 +232,11 @@ class SacAgent(tf_agent.TFAgent):
         self.train_step_counter.assign_add(1)
         return info
 
-    def _minimizer(
-        self, scale: float, weights: tf.Tensor, regularization: Callable[[], Sequence[tf.Tensor]]
-    ) -> objective.Minimizer:
+    def _minimizer(self, scale: float, weights: tf.Tensor, regularized: Any) -> objective.Minimizer:
         return objective.Minimizer(
             scale=scale,
             weights=weights,
-            regularization=regularization,
+            regularization=lambda: [] if regularized is None else regularized.losses,
             gradient_clipping=self._gradient_clipping,
             summarize=self.summarize_grads_and_vars,
             counter=self.train_step_counter,

@@ -1,4 +1,4 @@
-"""Builds the parts of the TF-Agents agent: networks, policies and the TrainState.
+"""Builds the parts of the TF-Agents agent: networks, policies and the train state.
 
 Networks and optimizers that are not given are those of the core.
 """
@@ -15,7 +15,8 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import Policy
+from sac_tf.agents.sac.state import SacState
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.networks.temperature import Temperature, require_reachable
 from sac_tf.tf_agents import specs
@@ -148,7 +149,7 @@ def train_state(
     initial_log_alpha: float,
     target_entropy: float | None,
     gamma: float,
-) -> TrainState:
+) -> SacState:
     """Returns the core's state with these networks.
 
     Args:
@@ -164,17 +165,18 @@ def train_state(
     """
     spec = specs.environment_spec(observation_spec, action_spec)
     actor, critic, target_critic = networks
+    # Its distributions only sample: acting is the task of TF-Agents' own policies.
+    policy = Policy(actor, lambda nest: PolicyDistribution(nest, action_spec))  # type: ignore
     named = zip(_OPTIMIZERS, optimizers, strict=True)
     makers = {name: optimizer_factory(name, optimizer) for name, optimizer in named}
-    return TrainState(
+    return SacState(
         spec,
         _global_seed(),
         number("gamma", gamma, lambda x: 0 <= x <= 1, wanted="a number from 0 to 1"),
-        actor=lambda *_: actor,
+        policy=lambda *_: policy,
         critic=lambda *_: critic,
         target_critic=lambda *_: target_critic,
         temperature=_temperature(initial_log_alpha, target_entropy, action_spec),
-        distribution=lambda distributions: PolicyDistribution(distributions, action_spec),
         **makers,
     )
 

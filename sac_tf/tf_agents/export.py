@@ -12,12 +12,11 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import policy_step, time_step
 from tf_agents.typing import types
 
-from sac_tf.agents.sac.state import TrainState
 from sac_tf.leaves import ActionLeaf, Nest, nest_of, pick
 from sac_tf.serving import tf_agents_names
 from sac_tf.serving.export_policy import Format
 from sac_tf.serving.policy_spec import PolicySpec
-from sac_tf.serving.signatures import encode, to_task_structure
+from sac_tf.serving.signatures import Servable, encode, to_task_structure
 from sac_tf.types import EnvironmentSpec
 
 _EXPECTED_WARNINGS = (
@@ -32,8 +31,8 @@ class MeanActionPolicy(tf_policy.TFPolicy):
     It has no `distribution`, because a SavedModel with one can only be loaded with TF-Agents.
     """
 
-    def __init__(self, state: TrainState, spec: EnvironmentSpec):
-        """Takes the state that holds the policy, and the spec of the task."""
+    def __init__(self, policy: Servable, spec: EnvironmentSpec):
+        """Takes a policy of the library, and the spec of the task."""
         self._observation_paths = tf_agents_names.paths(spec.observation_leaves)
         self._action_paths = tf_agents_names.paths(spec.action_leaves)
         observation = nest_of(
@@ -42,10 +41,10 @@ class MeanActionPolicy(tf_policy.TFPolicy):
         )
         action = nest_of(self._action_paths, [_bounded(leaf) for leaf in spec.action_leaves])
         super().__init__(time_step.time_step_spec(observation), action)
-        self._policy = state.policy
+        self._mean_action = policy.mean_action
         self._spec = spec
         # A list, so that the SavedModel holds the variables but not the Keras model.
-        self._weights = list(state.actor.variables)
+        self._weights = list(policy.variables)
 
     def _action(
         self,
@@ -55,7 +54,7 @@ class MeanActionPolicy(tf_policy.TFPolicy):
     ) -> policy_step.PolicyStep:
         del seed  # nothing is sampled
         leaves = [pick(time_step.observation, path) for path in self._observation_paths]
-        action = self._policy(encode(leaves, self._spec)).mean_action()
+        action = self._mean_action(encode(leaves, self._spec))
         arrays = to_task_structure(action, self._spec)
         return policy_step.PolicyStep(nest_of(self._action_paths, arrays), policy_state, ())
 
@@ -73,13 +72,13 @@ def _bounded(leaf: ActionLeaf) -> Nest:
     return tensor_spec.BoundedTensorSpec(leaf.shape, leaf.dtype, low, high, name=leaf.name)
 
 
-def _write_tf_agents(state: TrainState, description: PolicySpec, folder: Path) -> None:
+def _write_tf_agents(policy: Servable, description: PolicySpec, folder: Path) -> None:
     """`Writer` of a SavedModel with `action(time_step, policy_state)`, `get_initial_state`,
     `get_train_step` and TF-Agents' `policy_specs.pbtxt`. TensorFlow alone loads it too."""
-    policy = MeanActionPolicy(state, description.spaces)
+    mean_policy = MeanActionPolicy(policy, description.spaces)
     step = tf.Variable(description.step, dtype=tf.int64)
     with _without_expected_warnings():
-        policy_saver.PolicySaver(policy, train_step=step).save(str(folder))
+        policy_saver.PolicySaver(mean_policy, train_step=step).save(str(folder))
 
 
 @contextlib.contextmanager

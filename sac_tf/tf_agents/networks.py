@@ -27,7 +27,7 @@ tfb = tfp.bijectors
 
 
 class Critic(Protocol):
-    """Critics for the core's `TrainState`, with a TimeStep as the observation."""
+    """Critics for the core's `SacState`, with a TimeStep as the observation."""
 
     def __call__(self, inputs: Sequence, training: bool = False) -> tf.Tensor:
         """Takes (TimeStep of B rows, actions as a nest of [B, ...]); returns Q values [N, B]."""

@@ -12,7 +12,7 @@ from sac_tf.pinned.keras_optimizers import to_legacy
 
 
 def optimizer_factory(name: str, optimizer: Any) -> Callable[[], Any]:
-    """Returns a function without arguments that returns the optimizer, as `TrainState` takes it.
+    """Returns a function without arguments that returns the optimizer, as `SacState` takes it.
 
     Args:
       name: of the argument, for messages.

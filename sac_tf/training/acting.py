@@ -1,13 +1,12 @@
-"""Acting functions: uniformly random actions, samples from the policy, and the policy's mean."""
+"""Acting functions: uniformly random actions, and the policy's mean."""
 
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import Policy
 from sac_tf.pinned.kernels import bind_call
-from sac_tf.seeds import draw_seed
 from sac_tf.types import Act, EnvironmentSpec, Nest
 
 
@@ -19,29 +18,16 @@ def uniform_actions(spec: EnvironmentSpec, num_environments: int, seed: int) -> 
     return lambda _: generator.uniform(-1, 1, shape).astype(np.float32)
 
 
-def exploring_actions(state: TrainState, spec: EnvironmentSpec, num_environments: int) -> Act:
-    """Returns an `Act` that samples from the policy with the state's exploration generator."""
-    generator = state.exploration_generator
-
-    def sample(observation: Nest) -> tf.Tensor:
-        return state.policy(observation).sample(seed=draw_seed(generator))
-
-    return _compile(sample, spec, num_environments)
+def mean_actions(policy: Policy, spec: EnvironmentSpec, num_environments: int) -> Act:
+    """Returns an `Act` that takes the policy's mean action."""
+    return compile_act(policy.mean_action, spec, num_environments)
 
 
-def mean_actions(state: TrainState, spec: EnvironmentSpec, num_environments: int) -> Act:
-    """Returns an `Act` that takes the policy's mean action, tanh(loc)."""
-
-    def mean(observation: Nest) -> tf.Tensor:
-        return state.policy(observation).mean_action()
-
-    return _compile(mean, spec, num_environments)
-
-
-def _compile(
+def compile_act(
     function: Callable[[Nest], tf.Tensor], spec: EnvironmentSpec, num_environments: int
 ) -> Act:
-    """Compiles `function` for one batch size, so that acting does not look up shapes."""
+    """Compiles `function`, observations -> actions, for one batch size, so that acting does not
+    look up shapes."""
     signature = tf.nest.map_structure(
         lambda leaf: tf.TensorSpec([num_environments, *leaf.shape], leaf.dtype, leaf.name),
         spec.observation,

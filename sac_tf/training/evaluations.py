@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import Policy
 from sac_tf.environments.environment import Environment
 from sac_tf.runs.checkpoints import writing
 from sac_tf.runs.logs import RunLog, has_evaluation
@@ -31,7 +31,7 @@ class RunEvaluations:
         settings: "Training",
         root_dir: Path,
         environment: Environment,
-        state: TrainState,
+        policy: Policy,
         is_interrupted: Callable[[], bool],
     ):
         """Makes the evaluation environments.
@@ -40,16 +40,16 @@ class RunEvaluations:
           settings: of the run.
           root_dir: its folder.
           environment: in which it trains.
-          state: holds the policy.
+          policy: is evaluated.
           is_interrupted: whether an evaluation should end.
         """
         self._settings = settings
         self._root_dir = root_dir
-        self._actor = state.actor
+        self._policy = policy
         spec = environment.spec
         self._evaluator = settings.evaluator(
             settings.make_evaluation_environment,
-            lambda size: mean_actions(state, spec, size),
+            lambda size: mean_actions(policy, spec, size),
             training_environment=environment,
             is_interrupted=is_interrupted,
         )
@@ -58,7 +58,7 @@ class RunEvaluations:
             settings.environment_factory,
             spec,
             score=self._evaluator.score,
-            make_state=settings.make_acting_state,
+            make_policy=settings.make_policy,
         )
         self.end_training_episodes = self._evaluator.in_training_environment
         self.last: Evaluation | None = None
@@ -71,7 +71,7 @@ class RunEvaluations:
             self.last = evaluation
             with writing(self._root_dir):
                 log.evaluation(step, evaluation)
-                self._best.offer(self._actor, step, evaluation)
+                self._best.offer(self._policy, step, evaluation)
 
     def is_missing(self, step: int) -> bool:
         """Returns whether the evaluation that was due at `step` has no row in evaluations.csv: it

@@ -11,7 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from sac_tf import files
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import Policy
 from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs import folder
@@ -21,11 +21,11 @@ from sac_tf.serving.policy_spec import PolicySpec
 from sac_tf.types import EnvironmentSpec, Evaluation
 
 _RECORD = "evaluation.json"
-_ACTOR = "actor"
+_POLICY = "policy"
 
 
 def export_policy(
-    state: TrainState,
+    policy: Policy,
     spec: EnvironmentSpec,
     factory: EnvironmentFactory,
     step: int,
@@ -33,15 +33,15 @@ def export_policy(
 ) -> None:
     """Writes the final policy of a run into its folder, with its return at `step`."""
     description = PolicySpec(factory.as_json(), spec, step, evaluated_return(root_dir, step))
-    export(state, description, root_dir / folder.POLICY)
+    export(policy, description, root_dir / folder.POLICY)
 
 
 class BestPolicy:
     """Keeps the policy with the best evaluation of a run, over all restarts.
 
-    An export takes seconds, and a run may improve a hundred times. So the weights of the actor are
-    written at each improvement, which takes milliseconds, and exported once, by `close`: at the end
-    of the run, and also when it is interrupted or fails.
+    An export takes seconds, and a run may improve a hundred times. So the weights are written at
+    each improvement, which takes milliseconds, and exported once, by `close`: at the end of the
+    run, and also when it is interrupted or fails.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class BestPolicy:
         factory: EnvironmentFactory,
         spec: EnvironmentSpec,
         score: Callable[[Evaluation], tuple[float, ...]],
-        make_state: Callable[[EnvironmentSpec], TrainState],
+        make_policy: Callable[[EnvironmentSpec], Policy],
     ):
         """Reads the best evaluation so far, exactly as it was.
 
@@ -58,19 +58,19 @@ class BestPolicy:
           root_dir: of the run.
           factory, spec: of the task.
           score: of an evaluation; higher is better.
-          make_state: builds a train state, whose actor takes the weights for the export.
+          make_policy: builds a policy, which takes the weights for the export.
         """
         self._root_dir = root_dir
         self._factory = factory
         self._spec = spec
         self._score = score
-        self._make_state = make_state
+        self._make_policy = make_policy
         self._folder = root_dir / folder.CHECKPOINTS / folder.BEST
         record = self._folder / _RECORD
         self._best = json.loads(record.read_text()) if record.is_file() else None
 
-    def offer(self, actor: tf.keras.Model, step: int, evaluation: Evaluation) -> None:
-        """Keeps the policy of `actor`, evaluated at `step`, if no other one has such a high score.
+    def offer(self, policy: Policy, step: int, evaluation: Evaluation) -> None:
+        """Keeps `policy`, evaluated at `step`, if no other one has such a high score.
 
         Raises:
           OSError: the folder of the run cannot be written.
@@ -83,7 +83,7 @@ class BestPolicy:
 
         def write(unfinished: Path) -> None:
             try:
-                tf.train.Checkpoint(actor=actor).write(str(unfinished / _ACTOR))
+                tf.train.Checkpoint(policy=policy).write(str(unfinished / _POLICY))
             except tf.errors.OpError as error:
                 raise OSError(f"TensorFlow could not write the policy: {error.message}") from error
             (unfinished / _RECORD).write_text(json.dumps(best))
@@ -109,12 +109,12 @@ class BestPolicy:
 
     def _export(self, destination: Path) -> None:
         assert self._best is not None
-        state = self._make_state(self._spec)
-        tf.train.Checkpoint(actor=state.actor).read(str(self._folder / _ACTOR)).assert_consumed()
+        policy = self._make_policy(self._spec)
+        tf.train.Checkpoint(policy=policy).read(str(self._folder / _POLICY)).assert_consumed()
         description = PolicySpec(
             self._factory.as_json(), self._spec, self._best["step"], self._best["return_mean"]
         )
-        export(state, description, destination)
+        export(policy, description, destination)
 
     def _is_in(self, name: str) -> bool:
         """Returns whether a folder of the run holds an export of the best policy."""

@@ -9,16 +9,14 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from sac_tf.agents.agent import TrainState
 from sac_tf.agents.optimizers import Optimizer
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.trainable import Trainable, trainables
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.replay import Replay, saved_rows
 from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import CheckpointStore, Progress
-
-PARTS = {"actor": ("actor",), "critic": ("critic", "target_critic"), "alpha": ("log_alpha",)}
-"""{part: attributes of the `TrainState`}. Target critics are copied with their critics: new ones
-would pull the critics back."""
+from sac_tf.runs.configuration import refuse_older
 
 _BLOCK_ROWS = 65_536
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -37,7 +35,7 @@ class Initialization:
     def __init__(
         self,
         root_dir: str,
-        parts: Sequence[str] = tuple(PARTS),
+        parts: Sequence[str] | None = None,
         optimizers: bool = False,
         replay: bool = False,
     ):
@@ -45,13 +43,13 @@ class Initialization:
 
         Args:
           root_dir: of the other run; its newest intact checkpoint is used.
-          parts: weights to copy: any of "actor", "critic" (with target critics) and "alpha".
-          optimizers: whether to copy the moments and step counts of these parts; learning rates and
-            other settings are those of the new run.
+          parts: weights to copy, with their targets: trainables of the train state, for SAC any of
+            "actor", "critics" and "temperature". None: all.
+          optimizers: whether to copy their moments and step counts too, but no learning rates.
           replay: whether to copy the rows, only the newest if the new replay is smaller.
 
         Raises:
-          ConfigurationError: an unknown part, or nothing to copy.
+          ConfigurationError: a value of another type, or nothing to copy.
         """
         self._root_dir = root_dir
         self._parts = parts
@@ -61,16 +59,16 @@ class Initialization:
             raise ConfigurationError(
                 f"train.initialize_from must be the folder of a run, got {root_dir!r}."
             )
-        if not isinstance(parts, list | tuple) or not set(parts) <= set(PARTS):
+        if not isinstance(parts, list | tuple | None):
             raise ConfigurationError(
-                f"Initialization.parts must be a sequence of {', '.join(PARTS)}, got {parts!r}."
+                f"Initialization.parts must be a sequence of names or None, got {parts!r}."
             )
         if not isinstance(optimizers, bool) or not isinstance(replay, bool):
             raise ConfigurationError(
                 f"Initialization.optimizers and .replay must be True or False, got {optimizers!r} "
                 f"and {replay!r}."
             )
-        if not parts and (optimizers or not replay):
+        if parts is not None and not parts and (optimizers or not replay):
             raise ConfigurationError(
                 "Initialization.parts is empty; then set replay = True and optimizers = False."
             )
@@ -86,13 +84,15 @@ class Initialization:
         Returns: a sentence that says what was copied.
 
         Raises:
-          ConfigurationError: the other run does not exist, has no checkpoint, or does not fit.
+          ConfigurationError: an unknown part, or the other run does not exist, has no checkpoint,
+            or does not fit.
         """
-        if self._parts:
-            self._copy_weights(state)
+        parts = self._chosen(state)
+        if parts:
+            self._copy_weights(state, parts)
         if self._replay:
             self._copy_rows(replay)
-        copied = list(self._parts)
+        copied = list(parts)
         if self._optimizers:
             copied.append("optimizers")
         if self._replay:
@@ -102,6 +102,7 @@ class Initialization:
 
     @functools.cached_property
     def _checkpoint(self) -> Path:
+        refuse_older(Path(self._root_dir))
         try:
             checkpoint = CheckpointStore(Path(self._root_dir) / folder.CHECKPOINTS).latest()
         except RunError as error:
@@ -139,14 +140,27 @@ class Initialization:
                 replay.publish()
             skipped = max(0, skipped - len(rows))
 
-    def _copy_weights(self, state: TrainState) -> None:
-        names = [name for part in self._parts for name in PARTS[part]]
-        names += [f"{part}_optimizer" for part in self._parts if self._optimizers]
-        self._check_fit(state, names)
+    def _chosen(self, state: TrainState) -> dict[str, Trainable]:
+        """Returns the trainables to copy, by name."""
+        found = trainables(state)
+        if self._parts is None:
+            return found
+        if not set(self._parts) <= set(found):
+            raise ConfigurationError(
+                f"Initialization.parts must be a sequence of {', '.join(found)}, got "
+                f"{self._parts!r}."
+            )
+        return {name: found[name] for name in self._parts}
+
+    def _copy_weights(self, state: TrainState, parts: dict[str, Trainable]) -> None:
+        self._check_fit(state, parts)
         wanted = tf.Module()
-        for name in names:
-            setattr(wanted, name, getattr(state, name))
-        optimizers = [getattr(state, name) for name in names if name.endswith("_optimizer")]
+        for name, part in parts.items():
+            setattr(wanted, name, part if self._optimizers else _weights_of(part))
+        optimizers = []
+        if self._optimizers:
+            found = [part.optimizer for part in parts.values()]
+            optimizers = [optimizer for optimizer in found if optimizer is not None]
         rates = [optimizer.get_config() for optimizer in optimizers]
         path = str(self._checkpoint / folder.STATE)
         read = tf.train.Checkpoint(state=wanted).read(path)
@@ -154,12 +168,13 @@ class Initialization:
         for optimizer, config in zip(optimizers, rates, strict=True):
             _set_rates(optimizer, config)
 
-    def _check_fit(self, state: TrainState, names: Sequence[str]) -> None:
+    def _check_fit(self, state: TrainState, parts: dict[str, Trainable]) -> None:
         """Compares names and shapes of variables with those in a checkpoint of the new state."""
+        owners = _owners(state, parts)
         with tempfile.TemporaryDirectory() as temporary:
             tf.train.Checkpoint(state=state).write(f"{temporary}/{folder.STATE}")
-            here = _shapes(Path(temporary), names)
-        there = _shapes(self._checkpoint, names)
+            here = self._shapes(Path(temporary), owners)
+        there = self._shapes(self._checkpoint, owners)
         differing: dict[str, str] = {}  # only the first of each network: the others follow from it
         for name in sorted(here | there):
             if here.get(name) != there.get(name):
@@ -171,22 +186,40 @@ class Initialization:
                 "these parts out of Initialization.parts"
             )
 
+    def _shapes(self, checkpoint: Path, owners: tuple[str, ...]) -> dict[str, list[int]]:
+        """Returns {name: shape} of the variables below `owners` that are copied; of an optimizer
+        only its slots, which are named by the variables that they belong to."""
+        found = {}
+        reader = tf.train.load_checkpoint(str(checkpoint / folder.STATE))
+        for key, shape in reader.get_variable_to_shape_map().items():
+            name = key.removeprefix("state/").removesuffix(_VALUE)
+            is_slot = _SLOT in name
+            is_rate = "/optimizer/" in name and not is_slot
+            if name.startswith(owners) and not is_rate and (self._optimizers or not is_slot):
+                found[name] = shape
+        return found
+
     def _refusal(self, reason: str) -> ConfigurationError:
         return ConfigurationError(f"train.initialize_from={self._root_dir} {reason}.")
 
 
-def _shapes(checkpoint: Path, names: Sequence[str]) -> dict[str, list[int]]:
-    """Returns {name: shape} of the variables in `names`; of an optimizer only its slots, which are
-    named by the variables that they belong to."""
-    found = {}
-    reader = tf.train.load_checkpoint(str(checkpoint / folder.STATE))
-    for key, shape in reader.get_variable_to_shape_map().items():
-        name = key.removeprefix("state/").removesuffix(_VALUE)
-        owner = (name.partition(_SLOT)[2] or name).partition("/")[0]
-        is_rate = owner.endswith("_optimizer") and _SLOT not in name
-        if owner in names and name.partition("/")[0] in names and not is_rate:
-            found[name] = shape
-    return found
+def _weights_of(part: Trainable) -> tf.Module:
+    """Returns a trainable without its optimizer, but with its target: a new one would pull the
+    model back."""
+    weights = tf.Module()
+    weights.model = part.model
+    weights.target = part.target
+    return weights
+
+
+def _owners(state: TrainState, parts: dict[str, Trainable]) -> tuple[str, ...]:
+    """Returns the beginnings of the names that the variables of some parts have in a checkpoint. A
+    model that is also a child of the state, as the policy is, has the name of that child."""
+    models = [part.model for part in parts.values()]
+    children = [
+        name for name, child in vars(state).items() if any(child is model for model in models)
+    ]
+    return tuple(f"{name}/" for name in [*parts, *children])
 
 
 def _set_rates(optimizer: Optimizer, config: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ from sac_tf import files
 from sac_tf.errors import ConfigurationError
 from sac_tf.pinned.gin_registry import separate_settings
 from sac_tf.runs import folder, gin_files, restoring
+from sac_tf.runs.configuration import refuse_older
 from sac_tf.runs.logs import evaluated_return
 from sac_tf.serving import loading
 from sac_tf.serving.export_policy import export
@@ -22,7 +23,8 @@ def load_policy(path: str | Path) -> ExportedPolicy:
       path: folder of a run, whose newest checkpoint counts, or of an exported policy.
 
     Raises:
-      ConfigurationError: the folder holds neither, or the run has no checkpoint yet.
+      ConfigurationError: the folder holds neither, or the run has no checkpoint yet, or an older
+        version began it.
       RunError: all checkpoints of the run are damaged.
     """
     path = files.absolute(path)
@@ -33,11 +35,12 @@ def load_policy(path: str | Path) -> ExportedPolicy:
             f"{path} is neither the folder of a run (it has no {folder.CONFIGURATION}) nor of an "
             f"exported policy (it has no {FILE_NAME})."
         )
+    refuse_older(path)
     with separate_settings(), tempfile.TemporaryDirectory() as exported:
         gin_files.read([str(path / folder.CONFIGURATION)], [])
         training = Training()
-        run = restoring.restore(path, training.environment_factory, training.make_acting_state)
+        run = restoring.restore(path, training.environment_factory, training.make_policy)
         episode_return = evaluated_return(path, run.step)
         description = PolicySpec(run.factory.as_json(), run.spec, run.step, episode_return)
-        export(run.state, description, Path(exported))
+        export(run.policy, description, Path(exported))
         return loading.load(Path(exported))

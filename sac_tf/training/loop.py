@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.agent import TrainState
 from sac_tf.environments.environment import Environment
 from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.replay import Replay
@@ -17,7 +17,7 @@ from sac_tf.runs.logs import RunLog, say
 from sac_tf.runs.periods import CheckpointPeriods, is_due
 from sac_tf.runs.session import Session
 from sac_tf.seeds import seed_at_step
-from sac_tf.training.acting import exploring_actions, uniform_actions
+from sac_tf.training.acting import uniform_actions
 from sac_tf.training.collecting import collect
 from sac_tf.training.evaluations import RunEvaluations
 from sac_tf.training.exporting import export_policy
@@ -58,12 +58,16 @@ class Run:
         state = settings.make_state(spec)
         self._replay = opened.open(self._make_replay(state, source, checkpoint))
         self._updater = settings.make_updater(state, self._replay)
-        self._observe = make_observer([state.actor, state.critic, state.target_critic])
+        self._observe = make_observer(state)
         if source is not None:
             say(source.apply(state, self._replay))
-        self._explore = exploring_actions(state, spec, settings.num_environments)
+        self._exploration = settings.exploration(
+            state.policy, state.exploration_generator, spec, settings.num_environments
+        )
         self._evaluations = opened.open(
-            RunEvaluations(settings, root_dir, self._environment, state, opened.is_interrupted)
+            RunEvaluations(
+                settings, root_dir, self._environment, state.policy, opened.is_interrupted
+            )
         )
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
@@ -124,7 +128,7 @@ class Run:
             if not self._opened.is_interrupted():
                 with writing(self._root_dir):
                     export_policy(
-                        self._updater.state,
+                        self._updater.state.policy,
                         self._environment.spec,
                         settings.environment_factory,
                         progress.step,
@@ -170,11 +174,12 @@ class Run:
         settings = self._settings
         spec = self._environment.spec
         uniform = uniform_actions(spec, settings.num_environments, self._seed(_EXPLORATION))
+        self._exploration.begin()
 
         def act(observation: Nest) -> np.ndarray:
             if self._progress.step < settings.random_steps:
                 return uniform(observation)
-            return self._explore(observation)
+            return self._exploration.act(observation)
 
         return collect(self._environment, act, self._seed(_TRAINING))
 

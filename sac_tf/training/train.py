@@ -4,11 +4,15 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import gin
 import numpy as np
 
-from sac_tf.agents.sac.state import MakeState, TrainState
+from sac_tf.agents.agent import Agent, TrainState
+from sac_tf.agents.default import default_agent
+from sac_tf.agents.mirrored import one_device
+from sac_tf.agents.policy import Policy
 from sac_tf.agents.update import Update, make_update
 from sac_tf.environments.environment import Environment
 from sac_tf.environments.factory import EnvironmentFactory, Task
@@ -25,6 +29,7 @@ from sac_tf.runs.runtime import free_closed_runs, set_runtime
 from sac_tf.runs.session import session
 from sac_tf.serving.export_policy import refuse_foreign
 from sac_tf.training.evaluate import Evaluator
+from sac_tf.training.exploration import MakeExploration, sampled
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.loop import Run
 from sac_tf.training.outcome import Outcome
@@ -54,7 +59,9 @@ class Training:
       initialize_from: folder of another run to start from (fine-tuning); None starts from scratch.
       initialization: f(initialize_from), what is copied from that run.
       environments: makes the environments of the task.
-      state: builds the train state: `TrainState`, or `mirrored_state` on several devices.
+      agent: the algorithm.
+      exploration: how the policy acts in training: `sampled`, `noisy` or `repeated_noise`.
+      devices: where the learner computes: `one_device`, or `mirrored` for several.
       update: compiles the update.
       transforms: f(train state, batch) -> batch, each applied to every batch, in this order.
       rewards: f(discount) builds the scale of rewards, which is applied last: `FixedRewardScale` or
@@ -78,7 +85,9 @@ class Training:
     initialize_from: str | None = None
     initialization: Callable[..., Initialization] = Initialization
     environments: Callable[[Task], EnvironmentFactory] = EnvironmentFactory
-    state: MakeState = TrainState
+    agent: Callable[[], Agent] = default_agent
+    exploration: MakeExploration = sampled
+    devices: Callable[[], AbstractContextManager] = one_device
     update: Callable[..., Update] = make_update
     transforms: Sequence[Transform] = ()
     rewards: Callable[[float], RewardScale] = FixedRewardScale
@@ -159,19 +168,20 @@ class Training:
 
     def make_state(self, spec: EnvironmentSpec) -> TrainState:
         """Returns a new train state for a task."""
-        return self.state(spec, self.seed, self.discount)
+        with self.devices():
+            return self.agent().make_state(spec, self.seed, self.discount)
+
+    def make_policy(self, spec: EnvironmentSpec) -> Policy:
+        """Returns the policy alone, on one device, for all that acts and does not learn."""
+        return self.agent().make_policy(spec, self.seed)
 
     def make_updater(self, state: TrainState, source: Source) -> Updater:
         """Returns the updater of a train state from the batches of a source."""
         return Updater(
             state,
             source,
-            self.update,
+            functools.partial(self.update, steps=self.agent().steps),
             batch_size=self.batch_size,
             transforms=self.transforms,
             rewards=self.rewards(self.discount),
         )
-
-    def make_acting_state(self, spec: EnvironmentSpec) -> TrainState:
-        """Returns a train state on one device, for programs that act and do not learn."""
-        return TrainState(spec, self.seed, self.discount)

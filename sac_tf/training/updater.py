@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.agent import TrainState
 from sac_tf.agents.update import Update
 from sac_tf.errors import Diverged
 from sac_tf.replay.protocols import RewardScale, Source, Transform
@@ -39,7 +39,7 @@ class Updater:
         Args:
           state: changed in place by updates.
           source: gives the batches.
-          make_update: f(state, source, batch_size, transforms).
+          make_update: f(state, source, batch_size, transforms=).
           batch_size: of one update.
           transforms: applied to each batch.
           rewards: applied after them.
@@ -49,7 +49,7 @@ class Updater:
         """
         self.state = state
         self.rewards = rewards
-        self._update = make_update(state, source, batch_size, [*transforms, rewards])
+        self._update = make_update(state, source, batch_size, transforms=[*transforms, rewards])
         self.metric_names = self._update.metric_names
         self.updates_per_call = self._update.updates_per_call
         self.updates = 0

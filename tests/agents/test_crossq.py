@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.agents.policy import make_policy
 from sac_tf.agents.sac import steps
 from sac_tf.agents.sac.crossq import crossq_step
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.state import SacState
+from sac_tf.agents.trainable import Trainable
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
@@ -20,9 +22,12 @@ from sac_tf.training.acting import mean_actions
 from sac_tf.types import Transition
 
 make_state = functools.partial(
-    TrainState,
+    SacState,
     discount=0.99,
-    actor=functools.partial(make_actor, hidden_units=(16,), torso=batch_renorm_torso),
+    policy=functools.partial(
+        make_policy,
+        network=functools.partial(make_actor, hidden_units=(16,), torso=batch_renorm_torso),
+    ),
     critic=functools.partial(make_critic, hidden_units=(16,), torso=batch_renorm_torso),
 )
 make_crossq_state = functools.partial(make_state, target_critic=None)
@@ -70,9 +75,7 @@ def test_one_step_by_hand():
         return policy
 
     state = SimpleNamespace(
-        critic=toy,
-        target_critic=None,
-        critic_optimizer=tf.keras.optimizers.legacy.SGD(0.1),
+        critics=Trainable(toy, tf.keras.optimizers.legacy.SGD(0.1)),
         policy=moving_policy,
         alpha=tf.constant(0.5),
         discount=0.5,
@@ -108,41 +111,41 @@ def _all_changed(before, model) -> bool:
 
 def test_each_step_updates_the_statistics_of_its_network(spec):
     state = make_crossq_state(spec, 0)
-    actor = _statistics(state.actor)
-    critic = _statistics(state.critic)
+    actor = _statistics(state.policy.network)
+    critic = _statistics(state.critics.model)
     crossq_step(state, _batch())
-    assert _is_equal(actor, state.actor)
-    assert _all_changed(critic, state.critic)
-    critic = _statistics(state.critic)
+    assert _is_equal(actor, state.policy.network)
+    assert _all_changed(critic, state.critics.model)
+    critic = _statistics(state.critics.model)
     steps.actor_step(state, _batch())
-    assert _all_changed(actor, state.actor)
-    assert _is_equal(critic, state.critic)
+    assert _all_changed(actor, state.policy.network)
+    assert _is_equal(critic, state.critics.model)
 
 
 def test_restored_and_exported_policies_use_moving_statistics(spec, tmp_path):
     state = make_crossq_state(spec, 0)
     restored = make_crossq_state(spec, 1)
     observation = np.float32(np.random.default_rng(0).normal(size=[4, 3]))
-    for number, variable in enumerate(state.actor.trainable_variables):
+    for number, variable in enumerate(state.policy.network.trainable_variables):
         variable.assign_add(0.1 * tf.random.stateless_normal(variable.shape, [number, 0]))
-    before = mean_actions(state, spec, 4)(observation)
+    before = mean_actions(state.policy, spec, 4)(observation)
     state.policy(observation, training=True)
-    action = mean_actions(state, spec, 4)(observation)
+    action = mean_actions(state.policy, spec, 4)(observation)
     assert np.abs(action - before).max() > 1e-4
     path = tf.train.Checkpoint(state=state).write(str(tmp_path / "state"))
     tf.train.Checkpoint(state=restored).read(path).assert_consumed()
-    np.testing.assert_array_equal(mean_actions(restored, spec, 4)(observation), action)
-    export(restored, PolicySpec({"task": "none"}, spec, 1, 0.0), tmp_path / "policy")
+    np.testing.assert_array_equal(mean_actions(restored.policy, spec, 4)(observation), action)
+    export(restored.policy, PolicySpec({"task": "none"}, spec, 1, 0.0), tmp_path / "policy")
     served = tf.saved_model.load(str(tmp_path / "policy")).signatures["serving_default"]
     np.testing.assert_array_equal(served(observation=tf.constant(observation))["action"], action)
 
 
 def test_a_step_that_does_not_fit_the_target_critics_raises(spec):
     with pytest.raises(
-        ConfigurationError, match="crossq_step learns without target critics: set TrainState"
+        ConfigurationError, match="crossq_step learns without target critics: set SacState"
     ):
         crossq_step(make_state(spec, 0), _batch())
     with pytest.raises(
-        ConfigurationError, match="critic_step needs target critics: TrainState.target_critic"
+        ConfigurationError, match="critic_step needs target critics: SacState.target_critic"
     ):
         steps.critic_step(make_crossq_state(spec, 0), _batch())

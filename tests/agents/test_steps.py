@@ -7,23 +7,26 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.agents.optimizers import adam
+from sac_tf.agents.policy import make_policy
 from sac_tf.agents.sac import losses, steps
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.update import make_update
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.temperature import Temperature, softplus
-from sac_tf.training.acting import exploring_actions, mean_actions, uniform_actions
+from sac_tf.training.acting import mean_actions, uniform_actions
+from sac_tf.training.exploration import sampled
 from sac_tf.training.train import Training
 from sac_tf.types import Transition
 from tests.sources import Given
 
 
-def _state(spec, seed=0, **settings) -> TrainState:
+def _state(spec, seed=0, **settings) -> SacState:
     actor = functools.partial(make_actor, hidden_units=(16,))
     critic = functools.partial(make_critic, hidden_units=(16,))
-    return TrainState(spec, seed, 0.99, actor=actor, critic=critic, **settings)
+    policy = functools.partial(make_policy, network=actor)
+    return SacState(spec, seed, 0.99, policy=policy, critic=critic, **settings)
 
 
 def _batch(rows=8) -> Transition:
@@ -39,10 +42,12 @@ def _repeat(batch: Transition, times: int) -> Transition:
 
 
 def _steps(**settings):
+    settings = {"alpha_step": steps.alpha_step, **settings}
     return functools.partial(steps.sac_steps, **settings)
 
 
 def _update(state, sample=_batch, batch_size=4, **settings):
+    settings = {"steps": _steps(), **settings}
     return make_update(state, Given(sample), batch_size, transforms=(), **settings)
 
 
@@ -56,11 +61,11 @@ def _changed(before, model) -> bool:
 
 def test_targets_start_equal_and_move_by_tau(spec):
     state = _state(spec)
-    before = _weights(state.target_critic)
-    assert not _changed(_weights(state.critic), state.target_critic)
+    before = _weights(state.critics.target)
+    assert not _changed(_weights(state.critics.model), state.critics.target)
     steps.critic_step(state, _batch(), tau=0.25)
     for old, new, target in zip(
-        before, state.critic.get_weights(), state.target_critic.get_weights(), strict=True
+        before, state.critics.model.get_weights(), state.critics.target.get_weights(), strict=True
     ):
         np.testing.assert_allclose(target, 0.75 * old + 0.25 * new, rtol=1e-5, atol=1e-7)
 
@@ -68,26 +73,26 @@ def test_targets_start_equal_and_move_by_tau(spec):
 def test_critics_fit_the_reward_where_nothing_is_bootstrapped(spec):
     state = _state(spec, critic_optimizer=functools.partial(adam, learning_rate=1e-2))
     batch = _batch()._replace(discount=tf.zeros([8]))
-    actor = _weights(state.actor)
+    actor = _weights(state.policy.network)
     step = tf.function(lambda: steps.critic_step(state, batch))
     first = float(step()[0]["critic_loss"])
     for _ in range(500):
         last, _ = step()
     assert float(last["critic_loss"]) < 0.01 * first
     np.testing.assert_allclose(
-        state.critic([batch.observation, batch.action])[0], batch.reward, atol=0.2
+        state.critics.model([batch.observation, batch.action])[0], batch.reward, atol=0.2
     )
-    assert not _changed(actor, state.actor)
+    assert not _changed(actor, state.policy.network)
 
 
 def test_the_actor_step_raises_q_and_changes_no_critic(spec):
     state = _state(spec, temperature=functools.partial(Temperature, 1e-3))
     batch = _batch()
-    critic = _weights(state.critic)
-    target = _weights(state.target_critic)
+    critic = _weights(state.critics.model)
+    target = _weights(state.critics.target)
 
     def value():
-        q = state.critic([batch.observation, state.policy(batch.observation).mean_action()])
+        q = state.critics.model([batch.observation, state.policy(batch.observation).mean_action()])
         return float(tf.reduce_mean(tf.reduce_min(q, axis=0)))
 
     before = value()
@@ -95,8 +100,8 @@ def test_the_actor_step_raises_q_and_changes_no_critic(spec):
     for _ in range(200):
         step()
     assert value() > before + 0.05
-    assert not _changed(critic, state.critic)
-    assert not _changed(target, state.target_critic)
+    assert not _changed(critic, state.critics.model)
+    assert not _changed(target, state.critics.target)
 
 
 @pytest.mark.parametrize("loss", [losses.alpha_loss, losses.log_alpha_loss])
@@ -134,7 +139,9 @@ def test_one_call_of_three_updates_equals_three_calls_of_one(spec):
     assert int(one.updates) == int(three.updates) == 3
     for name in metrics:
         np.testing.assert_allclose(metrics[name], last[name], rtol=1e-4, atol=1e-5, err_msg=name)
-    for a, b in zip(one.critic.get_weights(), three.critic.get_weights(), strict=True):
+    for a, b in zip(
+        one.critics.model.get_weights(), three.critics.model.get_weights(), strict=True
+    ):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
@@ -173,13 +180,8 @@ def test_the_actor_uses_the_batches_since_its_last_step(spec):
 
     batches = [_batch(2)._replace(reward=tf.fill([2], float(number))) for number in range(4)]
     for choose in (steps.last_batch, steps.whole_batch):
-        steps.sac_steps(
-            _state(spec),
-            batches,
-            critic_steps_per_actor_step=2,
-            actor_batch=choose,
-            actor_step=actor_step,
-        )
+        ordered = _steps(critic_steps_per_actor_step=2, actor_batch=choose, actor_step=actor_step)
+        ordered(_state(spec), batches)
     assert [batch.reward.numpy().tolist() for batch in seen] == [
         [1, 1],
         [3, 3],
@@ -190,7 +192,8 @@ def test_the_actor_uses_the_batches_since_its_last_step(spec):
 
 def test_a_source_gets_its_batches_and_their_td_errors(spec):
     source = Given(_batch)
-    make_update(_state(spec), source, batch_size=4, transforms=(), updates_per_call=3).run()
+    update = make_update(_state(spec), source, 4, _steps(), transforms=(), updates_per_call=3)
+    update.run()
     ((reward, td_error),) = source.learned
     np.testing.assert_array_equal(reward, _batch(12).reward.numpy().reshape(3, 4))
     assert td_error.shape == (3, 4)
@@ -213,8 +216,8 @@ def test_transforms_change_batches_in_order_with_the_state(spec):
         return double(None, _batch(number)._replace(reward=_batch(number).reward + 1))
 
     source = Given(_batch)
-    update = make_update(state, source, 4, transforms=[add, double], updates_per_call=2)
-    expected = make_update(other, Given(changed), 4, transforms=(), updates_per_call=2)
+    update = make_update(state, source, 4, _steps(), transforms=[add, double], updates_per_call=2)
+    expected = _update(other, changed, updates_per_call=2)
     assert float(update.run()["critic_loss"]) == float(expected.run()["critic_loss"])
     assert seen == [(state, (4,))] * 2
     np.testing.assert_array_equal(source.learned[0][0].ravel(), _batch(8).reward)
@@ -223,9 +226,9 @@ def test_transforms_change_batches_in_order_with_the_state(spec):
 def test_without_an_alpha_step_alpha_is_constant(spec):
     state = _state(spec, temperature=functools.partial(Temperature, 0.2))
     update = _update(state, updates_per_call=2, steps=_steps(alpha_step=None))
-    before = _weights(state.actor)
+    before = _weights(state.policy.network)
     assert float(update.run()["alpha"]) == pytest.approx(0.2)
-    assert _changed(before, state.actor)
+    assert _changed(before, state.policy.network)
 
 
 def test_xla_gives_the_same_critics_where_nothing_is_drawn(spec):
@@ -236,9 +239,13 @@ def test_xla_gives_the_same_critics_where_nothing_is_drawn(spec):
     for jit_compile in (False, True):
         state = _state(spec)
         _update(state, sample, updates_per_call=1, jit_compile=jit_compile).run()
-        results.append(state.critic.get_weights())
+        results.append(state.critics.model.get_weights())
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def _drawn(state, spec, observation):
+    return sampled(state.policy, state.exploration_generator, spec, 2).act(observation)
 
 
 def test_the_same_seed_gives_the_same_state_and_actions(spec):
@@ -247,14 +254,14 @@ def test_the_same_seed_gives_the_same_state_and_actions(spec):
     other = _state(spec, 6)
     observation = np.ones((2, 3), np.float32)
     draws = [
-        [exploring_actions(state, spec, 2)(observation) for _ in range(2)]
-        for state in (first, again, other)
+        [_drawn(state, spec, observation) for _ in range(2)] for state in (first, again, other)
     ]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert (draws[0][0] != draws[2][0]).any()
     assert (draws[0][0] != draws[0][1]).any()
     np.testing.assert_array_equal(
-        mean_actions(first, spec, 2)(observation), mean_actions(again, spec, 2)(observation)
+        mean_actions(first.policy, spec, 2)(observation),
+        mean_actions(again.policy, spec, 2)(observation),
     )
     uniform = uniform_actions(spec, 2, seed=1)(observation)
     np.testing.assert_array_equal(uniform, uniform_actions(spec, 2, seed=1)(observation))
@@ -311,15 +318,15 @@ def test_a_delayed_actor_is_constant_between_its_steps(spec):
     state = _state(spec)
     weights = []
     for _ in range(2):
-        steps.sac_steps(state, [_batch()] * 2, critic_steps_per_actor_step=2)
-        weights.append([*_weights(state.actor), state.log_alpha.numpy()])
+        _steps(critic_steps_per_actor_step=2)(state, [_batch()] * 2)
+        weights.append([*_weights(state.policy.network), state.temperature.model.parameter.numpy()])
 
     def critic_step(state, batch):
-        assert not _changed(weights[-1][:-1], state.actor)
-        assert state.log_alpha.numpy() == weights[-1][-1]
+        assert not _changed(weights[-1][:-1], state.policy.network)
+        assert state.temperature.model.parameter.numpy() == weights[-1][-1]
         return steps.critic_step(state, batch)
 
-    steps.sac_steps(state, [_batch()] * 2, critic_steps_per_actor_step=2, critic_step=critic_step)
-    assert int(state.actor_optimizer.iterations) == int(state.alpha_optimizer.iterations) == 3
-    assert int(state.critic_optimizer.iterations) == 6
-    assert _changed(weights[-1][:-1], state.actor)
+    _steps(critic_steps_per_actor_step=2, critic_step=critic_step)(state, [_batch()] * 2)
+    assert int(state.actor.optimizer.iterations) == int(state.temperature.optimizer.iterations) == 3
+    assert int(state.critics.optimizer.iterations) == 6
+    assert _changed(weights[-1][:-1], state.policy.network)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.agents.policy import make_policy
 from sac_tf.agents.sac import steps
 from sac_tf.agents.sac.crossq import crossq_step
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.targets import averaged_pairs, update_targets
 from sac_tf.agents.update import make_update
 from sac_tf.networks import torsos
@@ -23,7 +24,9 @@ from tests.sources import Given
 
 def _networks(torso):
     return {
-        "actor": functools.partial(make_actor, hidden_units=(16,), torso=torso),
+        "policy": functools.partial(
+            make_policy, network=functools.partial(make_actor, hidden_units=(16,), torso=torso)
+        ),
         "critic": functools.partial(make_critic, hidden_units=(16,), torso=torso),
     }
 
@@ -36,7 +39,7 @@ VARIANTS = {
 
 def _make(spec, name, seed):
     networks, critic_step = VARIANTS[name]
-    state = TrainState(spec, seed, 0.99, **networks)
+    state = SacState(spec, seed, 0.99, **networks)
 
     def sample(rows):
         normal = state.generator.normal
@@ -44,7 +47,9 @@ def _make(spec, name, seed):
             normal([rows, 3]), normal([rows, 2]), normal([rows]), tf.ones([rows]), normal([rows, 3])
         )
 
-    ordered = functools.partial(steps.sac_steps, critic_step=critic_step)
+    ordered = functools.partial(
+        steps.sac_steps, alpha_step=steps.alpha_step, critic_step=critic_step
+    )
     update = make_update(
         state, Given(sample), batch_size=8, transforms=(), updates_per_call=1, steps=ordered
     )
@@ -73,25 +78,25 @@ def test_a_resumed_run_equals_an_uninterrupted_run(spec, name, tmp_path):
 
 
 def test_targets_average_weights_and_statistics_not_counts(spec):
-    state = TrainState(spec, 0, 0.99, **_networks(torsos.batch_renorm_torso))
-    pairs = averaged_pairs(state.target_critic, state.critic)
+    state = SacState(spec, 0, 0.99, **_networks(torsos.batch_renorm_torso))
+    pairs = averaged_pairs(state.critics.target, state.critics.model)
     for variable, source in pairs:
         np.testing.assert_array_equal(variable, source)
         source.assign_add(tf.ones_like(source))
     before = [variable.numpy() for variable, _ in pairs]
-    update_targets(state.target_critic, state.critic, 0.25)
+    update_targets(state.critics.target, state.critics.model, 0.25)
     for (variable, _), old in zip(pairs, before, strict=True):
         np.testing.assert_allclose(variable, old + 0.25, rtol=1e-5)
-    counts = [variable for variable in state.critic.variables if variable.dtype == tf.int64]
+    counts = [variable for variable in state.critics.model.variables if variable.dtype == tf.int64]
     assert len(counts) == 2
-    assert len(before) == len(state.critic.variables) - 2
+    assert len(before) == len(state.critics.model.variables) - 2
 
 
 def test_critics_and_targets_draw_different_dropout_masks(spec):
     networks = _networks(functools.partial(torsos.droq_torso, rate=0.5))
-    state = TrainState(spec, 0, 0.99, **networks)
+    state = SacState(spec, 0, 0.99, **networks)
     inputs = [tf.ones([2, 3]), tf.ones([2, 2])]
-    assert np.abs(state.critic(inputs) - state.target_critic(inputs)).max() > 1e-3
+    assert np.abs(state.critics.model(inputs) - state.critics.target(inputs)).max() > 1e-3
 
 
 SMALL = ["actor.hidden_units=(64, 64)", "critic.hidden_units=(64, 64)"]

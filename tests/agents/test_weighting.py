@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.agents.policy import make_policy
 from sac_tf.agents.sac import steps
 from sac_tf.agents.sac.crossq import crossq_step
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.state import SacState
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.types import WEIGHT, Transition
@@ -35,22 +36,22 @@ def _weighted(weight, changed=0.0) -> Transition:
 
 def _critic(state, batch):
     metrics, _ = steps.critic_step(state, batch)
-    return metrics["critic_loss"], state.critic.get_weights()
+    return metrics["critic_loss"], state.critics.model.get_weights()
 
 
 def _crossq(state, batch):
     metrics, _ = crossq_step(state, batch)
-    return metrics["critic_loss"], state.critic.get_weights()
+    return metrics["critic_loss"], state.critics.model.get_weights()
 
 
 def _actor(state, batch):
     metrics, _ = steps.actor_step(state, batch)
-    return metrics["actor_loss"], state.actor.get_weights()
+    return metrics["actor_loss"], state.policy.network.get_weights()
 
 
 def _alpha(state, batch):
     metrics = steps.alpha_step(state, batch, 3.0 + batch.reward)
-    return metrics["alpha_loss"], [state.log_alpha.numpy()]
+    return metrics["alpha_loss"], [state.temperature.model.parameter.numpy()]
 
 
 @pytest.fixture(params=[_critic, _crossq, _actor, _alpha])
@@ -58,12 +59,14 @@ def take(request, spec, tmp_path):
     """Returns a function of a batch that takes a step, always from the same state; it returns the
     loss, and the weights after the step."""
     settings = {
-        "actor": functools.partial(make_actor, hidden_units=(8,)),
+        "policy": functools.partial(
+            make_policy, network=functools.partial(make_actor, hidden_units=(8,))
+        ),
         "critic": functools.partial(make_critic, hidden_units=(8,)),
     }
     if request.param is _crossq:
         settings["target_critic"] = None
-    state = TrainState(spec, 0, 0.99, **settings)
+    state = SacState(spec, 0, 0.99, **settings)
     checkpoint = tf.train.Checkpoint(state=state)
     path = checkpoint.write(str(tmp_path / "state"))
 

@@ -9,7 +9,7 @@ import pytest
 
 from sac_tf.distributed import evaluator
 from sac_tf.distributed.connection import describe_task
-from sac_tf.distributed.messages import STATUS_TABLE, Policy, actor_values, publish, send
+from sac_tf.distributed.messages import STATUS_TABLE, PublishedPolicy, publish, send, values_of
 from sac_tf.distributed.settings import configuration_of
 from sac_tf.errors import ConfigurationError
 from sac_tf.training.train import Training
@@ -35,8 +35,8 @@ def _publish(server, training):
     settings = configuration_of(training).settings
     task = describe_task(training.environment, spec)
     send(server.client, STATUS_TABLE, {"task": task, "settings": settings, "servers": 1})
-    values = actor_values(training.make_acting_state(spec).actor)
-    policy = Policy(
+    values = values_of(training.make_policy(spec))
+    policy = PublishedPolicy(
         values=values,
         updates=50,
         step=100,

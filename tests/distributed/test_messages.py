@@ -11,13 +11,13 @@ from sac_tf.distributed.messages import (
     HEARTBEAT_TABLE,
     NO_ANSWER,
     STATUS_TABLE,
-    Policy,
-    actor_values,
+    PublishedPolicy,
     newest_policy,
     publish,
     receive,
     send,
-    set_actor_values,
+    set_values,
+    values_of,
 )
 from sac_tf.distributed.waiting import with_timeout
 from sac_tf.errors import ConfigurationError
@@ -25,8 +25,8 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.running_normalization import RunningNormalization
 
 
-def _policy(number: int) -> Policy:
-    return Policy(
+def _policy(number: int) -> PublishedPolicy:
+    return PublishedPolicy(
         values=np.arange(5, dtype=np.float32) / 3 + number,
         updates=2**40 + number,
         step=17,
@@ -95,8 +95,8 @@ def test_actor_takes_the_values_of_another(spec):
     source = make(spec, 1)
     target = make(spec, 2)
     observation = tf.constant([[0.1, -2.0, 3.0]])
-    assert not np.array_equal(actor_values(source), actor_values(target))
-    set_actor_values(target, actor_values(source))
+    assert not np.array_equal(values_of(source), values_of(target))
+    set_values(target, values_of(source))
     tf.nest.map_structure(np.testing.assert_array_equal, target(observation), source(observation))
 
 
@@ -112,7 +112,7 @@ def test_values_include_running_statistics():
     target, target_layer = make()
     source_layer.mean[0].assign([1.0, 2.0])
     source_layer.scale[0].assign([3.0, 4.0])
-    set_actor_values(target, actor_values(source))
+    set_values(target, values_of(source))
     np.testing.assert_array_equal(target_layer.mean[0], [1, 2])
     np.testing.assert_array_equal(target_layer.scale[0], [3, 4])
 
@@ -120,8 +120,8 @@ def test_values_include_running_statistics():
 def test_policy_of_another_size_raises(spec):
     """3 -> 8 -> 2 x 2: 24 + 8 + 32 + 4 numbers."""
     actor = make_actor(spec, 1, hidden_units=(8,))
-    before = actor_values(actor)
+    before = values_of(actor)
     words = r"^The published policy has 69 numbers, and one built .* 68; give all"
     with pytest.raises(ConfigurationError, match=words):
-        set_actor_values(actor, np.zeros(69, np.float32))
-    np.testing.assert_array_equal(actor_values(actor), before)
+        set_values(actor, np.zeros(69, np.float32))
+    np.testing.assert_array_equal(values_of(actor), before)

@@ -8,10 +8,10 @@ from sac_tf.distributed import messages, policies
 from sac_tf.distributed.messages import (
     NO_ANSWER,
     POLICY_TABLE,
-    Policy,
-    actor_values,
+    PublishedPolicy,
     newest_policy,
     publish,
+    values_of,
 )
 from sac_tf.distributed.policies import PolicyPublisher, PolicySource
 from sac_tf.errors import ConfigurationError
@@ -47,9 +47,9 @@ def make_source(actor):
         source.close()
 
 
-def _policy(actor, number: int, **fields) -> Policy:
-    policy = Policy(
-        values=np.full_like(actor_values(actor), number),
+def _policy(actor, number: int, **fields) -> PublishedPolicy:
+    policy = PublishedPolicy(
+        values=np.full_like(values_of(actor), number),
         updates=100 * number,
         step=10 * number,
         elapsed=1.5,
@@ -62,15 +62,15 @@ def _policy(actor, number: int, **fields) -> Policy:
 
 def test_actor_gets_each_new_policy(serve, actor, make_source):
     client = serve().client
-    initial = actor_values(actor)
+    initial = values_of(actor)
     source, lines = make_source(client)
     assert not source.wait(0.1) and source.policy is None
     assert source.report == {"policy_updates": None, "policy_age": None} and not source.is_last
-    np.testing.assert_array_equal(actor_values(actor), initial)
+    np.testing.assert_array_equal(values_of(actor), initial)
     for number in (1, 2):
         publish(client, _policy(actor, number))
         assert source.wait(60)
-        np.testing.assert_array_equal(actor_values(actor), number)
+        np.testing.assert_array_equal(values_of(actor), number)
         assert source.policy.updates == 100 * number == source.report["policy_updates"]
     publish(client, _policy(actor, 2))  # as a publisher does that repeats itself
     assert not source.wait(0.1)
@@ -127,7 +127,7 @@ def test_stopped_server_never_delays_and_age_is_printed(serve, actor, make_sourc
             assert source.refresh(0) is False  # without a request
         with pytest.raises(NO_ANSWER):
             source._fetch()
-    np.testing.assert_array_equal(actor_values(actor), 1)
+    np.testing.assert_array_equal(values_of(actor), 1)
     assert lines == ["The policy is 61 s old, more than PolicySource.oldest=60."]
     assert source.report == {"policy_updates": 100, "policy_age": 200}
     # A broken connection is retried after a second.

@@ -7,7 +7,9 @@ import reverb
 import tensorflow as tf
 
 import sac_tf.replay.prioritized  # noqa: F401  (registers PrioritizedSampler)
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import make_policy
+from sac_tf.agents.sac.state import SacState
+from sac_tf.agents.sac.steps import alpha_step, sac_steps
 from sac_tf.agents.update import make_update
 from sac_tf.distributed import remote_replay
 from sac_tf.distributed.rate_limits import free_ratio, held_ratio
@@ -71,11 +73,13 @@ def test_compiled_update_samples_batches(spec, serve, make_remote):
     server = serve()
     _add(spec, server, 0, 50)
     replay, feeder = make_remote([server.client])
-    state = TrainState(
+    state = SacState(
         spec,
         0,
         0.99,
-        actor=functools.partial(make_actor, hidden_units=(8,)),
+        policy=functools.partial(
+            make_policy, network=functools.partial(make_actor, hidden_units=(8,))
+        ),
         critic=functools.partial(make_critic, hidden_units=(8,)),
     )
     seen = []
@@ -84,13 +88,22 @@ def test_compiled_update_samples_batches(spec, serve, make_remote):
         tf.numpy_function(lambda reward: seen.append(reward.copy()), [batch.reward], [])
         return batch
 
-    update = make_update(state, replay, batch_size=4, transforms=[see], updates_per_call=2)
-    before = [weight.copy() for weight in state.critic.get_weights()]
+    update = make_update(
+        state,
+        replay,
+        batch_size=4,
+        steps=functools.partial(sac_steps, alpha_step=alpha_step),
+        transforms=[see],
+        updates_per_call=2,
+    )
+    before = [weight.copy() for weight in state.critics.model.get_weights()]
     for _ in range(30):
         assert feeder.wait(60)
         metrics = update.run()
     assert all(np.isfinite(value) for value in metrics.values()) and int(state.updates) == 60
-    assert any((a != b).any() for a, b in zip(before, state.critic.get_weights(), strict=True))
+    assert any(
+        (a != b).any() for a, b in zip(before, state.critics.model.get_weights(), strict=True)
+    )
     assert {rewards.shape for rewards in seen} == {(4,)} and len(seen) == 60
     drawn = set(np.concatenate(seen))
     # 240 uniform draws miss 0.4 of 50 rows on average.

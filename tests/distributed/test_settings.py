@@ -116,7 +116,7 @@ def test_setting_without_effect_raises(bindings, files, words):
         (["train.batch_size = 64"], "train.batch_size is 256 there and 64 here"),
         (["train.seed = 1"], "train.seed is 0 there and 1 here"),
         (["actor.hidden_units = (8,)"], r"actor.hidden_units is \(256, 256\) there and \(8,\)"),
-        (["train.state = @mirrored_state"], "train.state is @TrainState there and @mirrored_stat"),
+        (["train.devices = @mirrored"], "train.devices is @one_device there and @mirrored"),
         (["learner.publication_period = 5"], "learner.publication_period is 100 there and 5 here"),
         (["held_ratio.tolerance_rows = 5"], "held_ratio.tolerance_rows is 200 there and 5 here"),
         (["tables.capacity = 5"], "tables.capacity is 1000000 there and 5 here"),

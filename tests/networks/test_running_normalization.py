@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.agents.policy import make_policy
 from sac_tf.agents.sac import steps
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.state import SacState
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
@@ -40,7 +41,7 @@ def test_running_statistics_by_hand():
 
 def test_each_leaf_of_an_observation_has_its_own_statistics(nested_spec):
     actor = make_actor(nested_spec, seed=0, **SMALL)
-    observe = make_observer([actor])
+    observe = make_observer(actor)
     batches = [_rows(nested_spec, number, seed=number) for number in (1, 7, 40)]
     for batch in batches:
         observe(batch)
@@ -52,15 +53,15 @@ def test_each_leaf_of_an_observation_has_its_own_statistics(nested_spec):
 
 
 def test_networks_share_statistics_that_no_step_changes(spec):
-    state = TrainState(
+    state = SacState(
         spec,
         seed=0,
         discount=0.99,
-        actor=functools.partial(make_actor, **SMALL),
+        policy=functools.partial(make_policy, network=functools.partial(make_actor, **SMALL)),
         critic=functools.partial(make_critic, **SMALL),
     )
-    networks = (state.actor, state.critic, state.target_critic)
-    make_observer(networks)(_rows(spec, 20))
+    networks = (state.policy.network, state.critics.model, state.critics.target)
+    make_observer(state)(_rows(spec, 20))
 
     def statistics():
         return [

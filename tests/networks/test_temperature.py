@@ -13,7 +13,7 @@ from sac_tf.networks.temperature import Temperature, exponential, require_reacha
 @pytest.mark.parametrize("alpha", [1e-4, 0.01, 1.0, 50.0])
 def test_alpha_starts_at_initial_alpha(parametrization, alpha):
     temperature = Temperature(alpha, parametrization=parametrization)
-    assert float(temperature.alpha(temperature.make_parameter())) == pytest.approx(alpha, rel=1e-5)
+    assert float(temperature.make_multiplier().alpha) == pytest.approx(alpha, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,15 @@ def test_alpha_starts_at_initial_alpha(parametrization, alpha):
 )
 def test_gradient_of_the_parameter(parametrization, loss, gradient):
     temperature = Temperature(2.0, parametrization=parametrization)
-    parameter = temperature.make_parameter()
+    multiplier = temperature.make_multiplier()
+    parameter = multiplier.parameter
     with tf.GradientTape() as tape:
-        rows = loss(parameter, temperature.alpha(parameter), tf.constant([4.0]), -1.0)
+        rows = loss(parameter, multiplier.alpha, tf.constant([4.0]), -1.0)
     assert float(tape.gradient(rows, parameter)) == pytest.approx(gradient, rel=1e-5)
 
 
 def test_without_bounds_the_parameter_has_no_constraint():
-    assert Temperature().make_parameter().constraint is None
+    assert Temperature().make_multiplier().parameter.constraint is None
 
 
 @pytest.mark.parametrize("parametrization", [exponential, softplus])
@@ -47,9 +48,10 @@ def test_one_bound_does_not_limit_the_other_side(parametrization):
         ({"maximum": 3.0}, 0.0, 3.0),
     ):
         temperature = make(**settings)
-        parameter = temperature.make_parameter()
+        multiplier = temperature.make_multiplier()
         for value, expected in ((-1e4, far_down), (1e4, far_up)):
-            alpha = float(temperature.alpha(parameter.constraint(tf.constant(value))))
+            multiplier.parameter.assign(multiplier.parameter.constraint(tf.constant(value)))
+            alpha = float(multiplier.alpha)
             assert alpha == pytest.approx(expected) or (expected == np.inf and alpha >= 1e4)
 
 

@@ -6,7 +6,8 @@ import logging
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import make_policy
+from sac_tf.agents.sac.state import SacState
 from sac_tf.errors import ConfigurationError, Diverged, RunError
 from sac_tf.networks.critic import make_critic
 from sac_tf.runs.checkpoints import (
@@ -131,10 +132,11 @@ def test_progress_is_saved_and_loaded(tmp_path):
 )
 def test_other_variables_are_refused_in_one_sentence(spec, tmp_path, other):
     def state(**settings):
-        return TrainState(
+        return SacState(
             spec,
             seed=0,
             discount=0.99,
+            policy=make_policy,
             critic=functools.partial(make_critic, **{"hidden_units": (8, 8), **settings}),
         )
 

@@ -67,14 +67,14 @@ def test_bindings_are_read_as_text(write):
         "all.gin",
         "SIZE = 3",
         "actor/adam.learning_rate = @cosine_decay()",
-        "TrainState.actor_optimizer = @actor/adam",
+        "SacState.actor_optimizer = @actor/adam",
         "critic.ensemble_size = %SIZE",
         "critic.hidden_units = (1_000, %SIZE)",
     )
     assert gin_files.bindings_in(file) == {
         "SIZE": "3",
         "actor/adam.learning_rate": "@cosine_decay()",
-        "TrainState.actor_optimizer": "@actor/adam",
+        "SacState.actor_optimizer": "@actor/adam",
         "critic.ensemble_size": "%SIZE",
         "critic.hidden_units": "(1000, %SIZE)",
     }

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import make_policy
+from sac_tf.agents.sac.state import SacState
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs import runtime
 from sac_tf.training.acting import mean_actions
@@ -19,10 +20,10 @@ def _float32_afterwards():
 def _critic_and_actor(spec, bfloat16_products):
     """Returns Q values of a compiled function, and actions, of the same networks."""
     runtime.set_runtime(bfloat16_products=bfloat16_products)
-    state = TrainState(spec, seed=0, discount=0.99)
+    state = SacState(spec, seed=0, discount=0.99, policy=make_policy)
     observation = np.random.default_rng(0).normal(size=(1, 3)).astype(np.float32)
-    q = tf.function(lambda o: state.critic([o, tf.zeros([1, 2])]))(observation)
-    return q.numpy(), mean_actions(state, spec, 1)(observation)
+    q = tf.function(lambda o: state.critics.model([o, tf.zeros([1, 2])]))(observation)
+    return q.numpy(), mean_actions(state.policy, spec, 1)(observation)
 
 
 def test_bfloat16_products_round_q_values_but_not_actions(spec, monkeypatch):

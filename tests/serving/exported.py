@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import make_policy
+from sac_tf.agents.sac.state import SacState
 from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
@@ -18,15 +19,17 @@ LOW = np.float32([-2.0, -0.4])
 HIGH = np.float32([0.5, 0.7])
 
 
-def make_state(spec: EnvironmentSpec, seed: int = 0) -> TrainState:
-    state = TrainState(
+def make_state(spec: EnvironmentSpec, seed: int = 0) -> SacState:
+    state = SacState(
         spec,
         seed,
         discount=0.99,
-        actor=functools.partial(make_actor, hidden_units=(32,)),
+        policy=functools.partial(
+            make_policy, network=functools.partial(make_actor, hidden_units=(32,))
+        ),
         critic=functools.partial(make_critic, hidden_units=(8,)),
     )
-    for variable in state.actor.trainable_variables:
+    for variable in state.policy.network.trainable_variables:
         variable.assign(variable + tf.random.stateless_normal(variable.shape, [7, seed]))
     return state
 
@@ -64,9 +67,9 @@ def write(
     form: export_policy.Format = export_policy.SAVED_MODEL,
     seed: int = 0,
     key: str = "force 1",
-) -> TrainState:
+) -> SacState:
     """Exports a policy to `folder` and returns its state."""
     spec = make_spec(key=key)
     state = make_state(spec, seed)
-    export_policy.export(state, describe("none", spec), folder=folder, form=form)
+    export_policy.export(state.policy, describe("none", spec), folder=folder, form=form)
     return state

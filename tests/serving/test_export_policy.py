@@ -77,7 +77,7 @@ def test_distribution_is_the_gaussian_before_squashing(saved_model):
     folder, state = saved_model
     observation = observations(5)
     result = tf.saved_model.load(str(folder)).signatures["distribution"](**_inputs(observation))
-    loc, log_std = state.actor([observation])
+    loc, log_std = state.policy.network([observation])
     np.testing.assert_allclose(result["loc"], loc, rtol=1e-6)
     np.testing.assert_allclose(result["scale"], np.exp(clamp_log_std(log_std)), rtol=1e-6)
 
@@ -198,7 +198,7 @@ def test_only_exported_policies_are_replaced(tmp_path):
     spec = make_spec()
     for folder in (tmp_path, tmp_path / "thesis.txt"):
         with pytest.raises(ConfigurationError, match="no exported policy"):
-            export_policy.export(make_state(spec), describe("none", spec), folder=folder)
+            export_policy.export(make_state(spec).policy, describe("none", spec), folder=folder)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import make_policy
+from sac_tf.agents.sac.state import SacState
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.running_normalization import RunningNormalization, make_observer
@@ -29,11 +30,12 @@ def _observations(size, seed):
 def state():
     actor = functools.partial(make_actor, hidden_units=(32,), normalization=RunningNormalization)
     critic = functools.partial(make_critic, hidden_units=(8,))
-    state = TrainState(SPEC, seed=0, discount=0.99, actor=actor, critic=critic)
+    policy = functools.partial(make_policy, network=actor)
+    state = SacState(SPEC, seed=0, discount=0.99, policy=policy, critic=critic)
     # Biases of zero would be left out of the exported graph.
-    for variable in state.actor.trainable_variables:
+    for variable in state.policy.network.trainable_variables:
         variable.assign(variable + 0.1 * tf.random.stateless_normal(variable.shape, [7, 0]))
-    make_observer([state.actor])(_observations(100, seed=2))
+    make_observer(state)(_observations(100, seed=2))
     return state
 
 
@@ -43,16 +45,16 @@ def state():
 )
 def test_an_exported_policy_acts_like_its_state(state, tmp_path, form, tolerance):
     folder = tmp_path / "policy"
-    export_policy.export(state, describe("none", SPEC), folder=folder, form=form)
+    export_policy.export(state.policy, describe("none", SPEC), folder=folder, form=form)
     policy = loading.load(folder)
     for size in (1, 7):
         observation = _observations(size, seed=3)
-        expected = scale_to_task(mean_actions(state, SPEC, size)(observation), SPEC)
+        expected = scale_to_task(mean_actions(state.policy, SPEC, size)(observation), SPEC)
         np.testing.assert_allclose(policy.act(observation), expected, rtol=0, atol=tolerance)
 
 
 def test_the_statistics_change_the_actions(state):
     observation = _observations(7, seed=3)
     plain = make_actor(SPEC, seed=0, hidden_units=(32,))
-    plain.set_weights([weight.numpy() for weight in state.actor.trainable_variables])
-    assert np.abs(state.actor([observation])[0] - plain([observation])[0]).max() > 0.1
+    plain.set_weights([weight.numpy() for weight in state.policy.network.trainable_variables])
+    assert np.abs(state.policy.network([observation])[0] - plain([observation])[0]).max() > 0.1

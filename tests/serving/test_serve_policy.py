@@ -38,8 +38,8 @@ def _export(environment_id: str, folder: Path) -> float:
     environment = EnvironmentFactory(environment_id).make()
     state = make_state(environment.spec)
     description = describe(environment_id, environment.spec)
-    export_policy.export(state, description, folder=folder)
-    act = mean_actions(state, environment.spec, num_environments=1)
+    export_policy.export(state.policy, description, folder=folder)
+    act = mean_actions(state.policy, environment.spec, num_environments=1)
     episodes = play(environment, act, seed=0)
     environment.close()
     return EpisodeInfo().summarize(episodes).return_mean

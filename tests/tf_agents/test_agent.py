@@ -11,7 +11,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.state import SacState
 from sac_tf.tf_agents import SacAgent
 from sac_tf.training.evaluate import Evaluator
 from sac_tf.training.train import Training  # noqa: F401 (registers gin names)
@@ -29,11 +29,11 @@ def assert_equal(before, after):
 
 def test_two_specs_are_enough(agent, experience):
     assert isinstance(agent, tf_agent.TFAgent)
-    assert isinstance(agent.state, TrainState)
+    assert isinstance(agent.state, SacState)
     state = agent.state
-    networks = (state.critic, state.actor, state.target_critic)
+    networks = (state.critics.model, state.policy.network, state.critics.target)
     before = [copies(network.variables) for network in networks]
-    alpha = float(state.log_alpha)
+    alpha = float(state.temperature.model.parameter)
 
     info = agent.train(experience())
 
@@ -41,7 +41,7 @@ def test_two_specs_are_enough(agent, experience):
         assert all(
             np.any(one != other) for one, other in zip(old, copies(network.variables), strict=True)
         )
-    assert float(state.log_alpha) != alpha
+    assert float(state.temperature.model.parameter) != alpha
     assert np.all(np.isfinite(info.extra))
     assert float(info.loss) == pytest.approx(sum(map(float, info.extra)), rel=1e-5)
     assert (int(agent.train_step_counter), int(state.updates)) == (1, 1)
@@ -51,7 +51,9 @@ def test_defaults_are_those_of_the_core(agent):
     assert agent._target_rule == {"tau": 0.005, "target_period": 1}
     assert agent.state.discount == 0.99
     assert agent.state.target_entropy == pytest.approx(-2 + 2 * np.log(1.25))
-    layers = [layer for layer in agent.state.critic.model.layers if hasattr(layer, "members")]
+    layers = [
+        layer for layer in agent.state.critics.model.model.layers if hasattr(layer, "members")
+    ]
     assert [layer.units for layer in layers] == [256, 256, 1]
 
 
@@ -61,7 +63,7 @@ def test_the_global_seed_repeats_weights_and_training(experience):
         tf.random.set_seed(seed)
         agent = SacAgent(TIME_STEP, ACTION, train_step_counter=tf.Variable(0, dtype=tf.int64))
         agent.train(experience())
-        return copies(agent.state.actor.variables)
+        return copies(agent.state.policy.network.variables)
 
     assert_equal(trained(3), trained(3))
     assert np.any(trained(3)[0] != trained(4)[0])
@@ -75,7 +77,7 @@ def test_trajectories_and_transitions_train_equally(experience):
     for given in (experience(), steps):
         agent = make()
         agent.train(given)
-        trained.append(copies(agent.state.critic.variables))
+        trained.append(copies(agent.state.critics.model.variables))
 
     assert_equal(*trained)
 
@@ -101,11 +103,13 @@ def test_boundary_rows_never_train(experience):
 
 def test_a_batch_of_boundary_rows_trains_nothing(agent, experience):
     given = experience()._replace(step_type=tf.constant([[2, 0]] * 16))
-    before = copies(agent.state.critic.variables + agent.state.actor.variables)
+    before = copies(agent.state.critics.model.variables + agent.state.policy.network.variables)
 
     info = agent.train(given)
 
-    assert_equal(before, copies(agent.state.critic.variables + agent.state.actor.variables))
+    assert_equal(
+        before, copies(agent.state.critics.model.variables + agent.state.policy.network.variables)
+    )
     np.testing.assert_array_equal(info.extra, [0, 0, 0])
 
 
@@ -177,27 +181,29 @@ def test_recurrent_networks_of_tf_agents_train():
     given = given._replace(
         step_type=tf.cast(ones, tf.int32), reward=ones, observation=tf.ones([3, 5, 3])
     )
-    before = copies(agent.state.critic.trainable_variables)
+    before = copies(agent.state.critics.model.trainable_variables)
 
     assert agent.train_sequence_length is None
     assert np.isfinite(agent.train(given).loss)
-    assert np.any(before[0] != agent.state.critic.trainable_variables[0].numpy())
+    assert np.any(before[0] != agent.state.critics.model.trainable_variables[0].numpy())
 
 
 def test_initialize_copies_the_critics(networks):
     agent = make(**networks())
     agent.initialize()
 
-    assert_equal(copies(agent.state.critic.variables), copies(agent.state.target_critic.variables))
+    assert_equal(
+        copies(agent.state.critics.model.variables), copies(agent.state.critics.target.variables)
+    )
 
 
 def test_targets_move_every_second_step(experience):
     agent = make(target_update_period=2, target_update_tau=1.0)
     moved = []
     for seed in range(4):
-        before = copies(agent.state.target_critic.variables)
+        before = copies(agent.state.critics.target.variables)
         agent.train(experience(seed=seed))
-        moved.append(bool(np.any(before[0] != agent.state.target_critic.variables[0].numpy())))
+        moved.append(bool(np.any(before[0] != agent.state.critics.target.variables[0].numpy())))
 
     assert moved == [False, True, False, True]
 

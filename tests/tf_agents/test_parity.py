@@ -116,7 +116,7 @@ def test_training_updates_networks_like_theirs(networks, experience, optimizer):
     )
     state = ours.state
     for network, variables in zip(
-        (state.critic, state.target_critic, state.actor), expected, strict=True
+        (state.critics.model, state.critics.target, state.policy.network), expected, strict=True
     ):
         for variable, other in zip(network.variables, variables, strict=True):
             np.testing.assert_allclose(variable.numpy(), other.numpy(), atol=2e-5)

@@ -54,14 +54,14 @@ def test_drivers_uniform_replay_and_training(driver_class):
         lambda experience, _: agent.preprocess_sequence(experience)
     )
     train = common.function(agent.train)
-    before = agent.state.critic.variables[0].numpy()
+    before = agent.state.critics.model.variables[0].numpy()
     for experience in dataset.take(3):
         info = train(experience)
 
     assert int(steps.result()) >= 60
     assert int(agent.train_step_counter) == 3
     assert np.isfinite(info.loss)
-    assert np.any(before != agent.state.critic.variables[0].numpy())
+    assert np.any(before != agent.state.critics.model.variables[0].numpy())
 
 
 def test_metrics_of_the_greedy_policy():
@@ -78,7 +78,7 @@ def test_metrics_of_the_greedy_policy():
 def test_greedy_policy_takes_the_mean_and_others_sample():
     agent = make(pendulum(copies=1))
     step = ts.restart(tf.random.normal([5, 3]), 5)
-    loc, _ = agent.state.actor._network._model([step.observation])
+    loc, _ = agent.state.policy.network._network._model([step.observation])
     greedy = greedy_policy.GreedyPolicy(agent.policy).action(step).action
 
     np.testing.assert_allclose(greedy, 2 * np.tanh(loc), rtol=1e-5)
@@ -133,4 +133,6 @@ def test_checkpointer_restores_everything(tmp_path):
         restored = getattr(other.state, name).variables
         for one, two in zip(variables, restored, strict=True):
             np.testing.assert_array_equal(one.numpy(), two.numpy())
-    assert float(saved.state.log_alpha) == float(other.state.log_alpha)
+    assert float(saved.state.temperature.model.parameter) == float(
+        other.state.temperature.model.parameter
+    )

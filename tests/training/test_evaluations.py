@@ -37,7 +37,7 @@ def scripted(monkeypatch):
         def evaluate(self, step, seed, log):
             if step in results:
                 log.evaluation(step, results[step])
-                self._best.offer(self._actor, step, results[step])
+                self._best.offer(self._policy, step, results[step])
 
         monkeypatch.setattr(evaluations.RunEvaluations, "evaluate", evaluate)
 
@@ -138,30 +138,29 @@ def test_the_best_policy_survives_a_restart(tmp_path, spec, score, results, best
     """Each result comes in another process."""
     for step, result in results.items():
         kept = BestPolicy(
-            tmp_path, EnvironmentFactory("Point-v0"), spec, score, make_state=pytest.fail
+            tmp_path, EnvironmentFactory("Point-v0"), spec, score, make_policy=pytest.fail
         )
-        actor = tf.Module()
-        actor.weight = tf.Variable(float(step))
-        kept.offer(actor, step, _evaluation(*np.atleast_1d(result)))
+        policy = tf.Module()
+        policy.weight = tf.Variable(float(step))
+        kept.offer(policy, step, _evaluation(*np.atleast_1d(result)))
     found = _best(tmp_path)
     assert [found["step"], found["score"]] == best
-    weights = tf.train.load_checkpoint(str(tmp_path / "checkpoints/best/actor"))
-    assert weights.get_tensor("actor/weight/.ATTRIBUTES/VARIABLE_VALUE") == best[0]
+    weights = tf.train.load_checkpoint(str(tmp_path / "checkpoints/best/policy"))
+    assert weights.get_tensor("policy/weight/.ATTRIBUTES/VARIABLE_VALUE") == best[0]
 
 
 def test_a_best_policy_is_exported_again_only_if_it_is_new(tmp_path, spec, monkeypatch):
     exported = []
     monkeypatch.setattr(exporting, "export", lambda *arguments: exported.append(arguments[1].step))
 
-    def make_state(_):
-        state = tf.Module()
-        state.actor = tf.Module()
-        state.actor.weight = tf.Variable(0.0)
-        return state
+    def make_policy(_):
+        policy = tf.Module()
+        policy.weight = tf.Variable(0.0)
+        return policy
 
     for step, mean in ((100, 1.0), (200, 0.0)):
-        kept = BestPolicy(tmp_path, EnvironmentFactory("Point-v0"), spec, mean_return, make_state)
-        kept.offer(make_state(spec).actor, step, _evaluation(mean))
+        kept = BestPolicy(tmp_path, EnvironmentFactory("Point-v0"), spec, mean_return, make_policy)
+        kept.offer(make_policy(spec), step, _evaluation(mean))
         kept.close()
         made = PolicySpec({"task": "Point-v0"}, spec, 100, 1.0)
         (tmp_path / "best_policy").mkdir(exist_ok=True)
@@ -176,7 +175,7 @@ def test_the_best_policy_is_exported_with_its_weights(tmp_path, scripted):
     training.run(str(tmp_path))
     spec = json.loads((tmp_path / "best_policy/policy_spec.json").read_text())
     assert (spec["step"], spec["return"]) == (100, 5.0)
-    best = tf.train.load_checkpoint(str(tmp_path / "checkpoints/best/actor"))
+    best = tf.train.load_checkpoint(str(tmp_path / "checkpoints/best/policy"))
     then = tf.train.load_checkpoint(str(tmp_path / "checkpoints/step-000000100/state"))
     names = [name for name in best.get_variable_to_shape_map() if name.endswith("VALUE")]
     assert len(names) >= 4

@@ -10,7 +10,9 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.agents.optimizers import adam
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.policy import make_policy
+from sac_tf.agents.sac.state import SacState
+from sac_tf.agents.sac.steps import alpha_step, sac_steps
 from sac_tf.agents.update import Update, make_update
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
@@ -27,7 +29,7 @@ from sac_tf.types import Transition
 from tests.training.left_behind import UPDATES, final_state
 from tests.training.small_runs import small_training
 
-PARTS = ("actor", "critic", "alpha")
+PARTS = ("actor", "critics", "temperature")
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -40,22 +42,31 @@ def _rows(first, last):
     )
 
 
+_make_update = functools.partial(
+    make_update,
+    updates_per_call=1,
+    steps=functools.partial(sac_steps, alpha_step=alpha_step),
+)
+
+
 def _make_state(spec, seed, units, critics, rate):
     optimizer = functools.partial(adam, learning_rate=rate)
-    return TrainState(
+    return SacState(
         spec,
         seed,
         discount=0.99,
-        actor=functools.partial(make_actor, hidden_units=(units,)),
+        policy=functools.partial(
+            make_policy, network=functools.partial(make_actor, hidden_units=(units,))
+        ),
         critic=functools.partial(make_critic, hidden_units=(8,), ensemble_size=critics),
-        **{f"{part}_optimizer": optimizer for part in PARTS},
+        **{f"{name}_optimizer": optimizer for name in ("actor", "critic", "alpha")},
     )
 
 
 class Small(NamedTuple):
     """The parts of a small run."""
 
-    state: TrainState
+    state: SacState
     replay: Replay
     updater: Updater
 
@@ -74,7 +85,7 @@ def make_run(spec, tmp_path):
         capacity=1000,
         rows=1000,
         sampler=ResidentSampler,
-        update=lambda *_: Update(lambda: {}, 1, 1, ()),
+        update=lambda *_, transforms: Update(lambda: {}, 1, 1, ()),
         of=spec,
     ):
         state = _make_state(of, seed, units, critics, rate)
@@ -110,7 +121,7 @@ def _save(run, root_dir, step=1):
 @pytest.fixture
 def trained(make_run, tmp_path):
     """A run of another seed that has done ten updates, and the folder that it is saved in."""
-    run = make_run(seed=1, update=functools.partial(make_update, updates_per_call=1))
+    run = make_run(seed=1, update=_make_update)
     run.replay.add(_rows(0, 10), step=10)
     run.replay.refresh()
     for _ in range(10):
@@ -137,13 +148,14 @@ def test_only_the_given_parts_are_copied(make_run, trained, tmp_path, optimizers
     run, root_dir = trained
     there = _values(run.state, tmp_path)
     fresh = _values(make_run(rate=0.01).state, tmp_path)
-    assert there["updates"] == there["actor_optimizer/iter"] == 10 and there["log_alpha"] != 0
-    kernel = "critic/layer_with_weights-0/kernel_0"
-    assert not np.array_equal(there[kernel], there[f"target_{kernel}"])
+    assert there["updates"] == there["actor/optimizer/iter"] == 10
+    assert there["temperature/model/parameter"] != 0
+    kernel = "layer_with_weights-0/kernel_0"
+    assert not np.array_equal(there[f"critics/model/{kernel}"], there[f"critics/target/{kernel}"])
     for parts, networks in [
-        (PARTS, ("actor/", "critic/", "target_critic/", "log_alpha")),
-        (("actor",), ("actor/",)),
-        (("critic",), ("critic/", "target_critic/")),
+        (PARTS, ("policy/", "critics/", "temperature/")),
+        (("actor",), ("policy/",)),
+        (("critics",), ("critics/",)),
     ]:
         new = make_run(rate=0.01)
         sentence = _copy(Initialization(str(root_dir), parts, optimizers), new)
@@ -152,9 +164,10 @@ def test_only_the_given_parts_are_copied(make_run, trained, tmp_path, optimizers
         taken = {
             name
             for name in here
-            if name.startswith(networks) and (optimizers or "OPTIMIZER_SLOT" not in name)
+            if name.startswith(networks)
+            and ("/optimizer/" not in name or (optimizers and "OPTIMIZER_SLOT" in name))
         }
-        taken |= {f"{part}_optimizer/iter" for part in parts if optimizers}
+        taken |= {f"{part}/optimizer/iter" for part in parts if optimizers}
         assert set(_equal(here, there, taken)) == taken
         others = here.keys() - taken  # the learning rate, which is the new run's, is among them
         assert set(_equal(here, fresh, others)) == others
@@ -190,10 +203,13 @@ def test_the_newest_rows_are_copied_in_order(make_run, tmp_path, there, here):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"units": 16}, r"actor/layer_with_weights-0/bias is \[8\] there and \[16\] here; build"),
+        (
+            {"units": 16},
+            r"policy/network/layer_with_weights-0/bias is \[8\] there and \[16\] here; build",
+        ),
         (
             {"critics": 3},
-            r"critic/layer_with_weights-0/bias_2 is absent there and \[8\] here; target_critic/",
+            r"critics/model/layer_with_weights-0/bias_2 is absent there and \[8\] here; build",
         ),
     ],
 )
@@ -203,7 +219,7 @@ def test_networks_that_do_not_fit_are_named_with_both_shapes(make_run, trained, 
         ConfigurationError, match=f"train.initialize_from={root_dir} does not fit: {words}"
     ):
         _copy(Initialization(str(root_dir)), make_run(**settings))
-    fitting = {"units": "critic", "critics": "actor"}[next(iter(settings))]
+    fitting = {"units": "critics", "critics": "actor"}[next(iter(settings))]
     _copy(Initialization(str(root_dir), (fitting,)), make_run(**settings))
 
 
@@ -211,7 +227,7 @@ def test_another_task_does_not_fit(make_run, trained, nested_spec):
     _, root_dir = trained
     with pytest.raises(
         ConfigurationError,
-        match=r"actor/layer_with_weights-0/kernel is \[3, 8\] there and \[7, 8\]",
+        match=r"policy/network/layer_with_weights-0/kernel is \[3, 8\] there and \[7, 8\]",
     ):
         _copy(Initialization(str(root_dir)), make_run(of=nested_spec))
     with pytest.raises(
@@ -240,12 +256,7 @@ def test_a_folder_without_a_run_or_rows_is_refused(make_run, trained, tmp_path):
 @pytest.mark.parametrize(
     ("root_dir", "settings", "words"),
     [
-        ("run", {"parts": "actor"}, "must be a sequence of actor, critic, alpha, got 'actor'"),
-        (
-            "run",
-            {"parts": ["policy"]},
-            r"must be a sequence of actor, critic, alpha, got \['policy'\]",
-        ),
+        ("run", {"parts": "actor"}, "must be a sequence of names or None, got 'actor'"),
         ("run", {"replay": "no"}, "must be True or False, got False and 'no'"),
         ("run", {"parts": ()}, "Initialization.parts is empty"),
         ("run", {"parts": (), "optimizers": True, "replay": True}, "Initialization.parts is empty"),
@@ -255,6 +266,12 @@ def test_a_folder_without_a_run_or_rows_is_refused(make_run, trained, tmp_path):
 def test_bad_settings_are_refused(root_dir, settings, words):
     with pytest.raises(ConfigurationError, match=words):
         Initialization(root_dir, **settings)
+
+
+def test_an_unknown_part_is_refused(make_run):
+    words = r"must be a sequence of actor, critics, temperature, got \['policy'\]"
+    with pytest.raises(ConfigurationError, match=words):
+        _copy(Initialization("run", ["policy"]), make_run())
 
 
 def _run(root_dir, *bindings, **settings):
@@ -283,7 +300,8 @@ def test_an_initialized_run_resumes_bit_for_bit(tmp_path, capsys, without_export
     settings = {"initialize_from": f"{tmp_path}/other", "seed": 1}
     _run(tmp_path / "whole", *bindings, **settings)
     words = (
-        f"Starting with actor, critic, alpha, optimizers, replay of {tmp_path}/other at step 60."
+        "Starting with actor, critics, temperature, optimizers, replay of "
+        f"{tmp_path}/other at step 60."
     )
     assert capsys.readouterr().out.count(words) == 1
     _run(tmp_path / "parts", *bindings, **settings, total_steps=30)
@@ -293,7 +311,7 @@ def test_an_initialized_run_resumes_bit_for_bit(tmp_path, capsys, without_export
     whole = final_state(tmp_path / "whole")
     assert whole == final_state(tmp_path / "parts")
     assert np.frombuffer(whole[UPDATES], np.int64) == [60]
-    assert np.frombuffer(whole[f"state/actor_optimizer/iter{VALUE}"], np.int64) == [60 + 60]
+    assert np.frombuffer(whole[f"state/actor/optimizer/iter{VALUE}"], np.int64) == [60 + 60]
 
 
 def test_a_run_that_is_refused_leaves_no_configuration(tmp_path):

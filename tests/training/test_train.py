@@ -82,7 +82,7 @@ def test_bindings_reach_all_parts(tmp_path, without_export):
     """A fixed temperature, other networks, a fraction of the updates: all by bindings on top of the
     shipped files."""
     training = small_training(
-        "sac_steps.alpha_step = None",
+        "sac.alpha_step = None",
         "Temperature.initial_alpha = 0.2",
         "critic.ensemble_size = 3",
         "adam.learning_rate = 1e-3",

@@ -82,7 +82,7 @@ def test_settings_of_a_table_without_samples_are_refused(tmp_path, setting, bind
     ],
 )
 def test_a_binding_that_nothing_uses_is_refused(tmp_path, binding, name):
-    others = ["sac_steps.critic_step = @crossq_step", "TrainState.actor_optimizer = @critic/adam"]
+    others = ["sac_steps.critic_step = @crossq_step", "SacState.actor_optimizer = @critic/adam"]
     imported = "import sac_tf.agents.sac.crossq"
     message = _refusal(tmp_path, imported, binding, *others)
     assert message.startswith(f"The binding of {name} has no effect")
@@ -97,7 +97,7 @@ def test_a_target_entropy_that_no_policy_has_is_refused(tmp_path, binding):
         "actions, 0.693; the usual target is -1."
     )
     fixed = small_training(
-        f"Temperature.{binding}", "sac_steps.alpha_step = None", total_steps=20, random_steps=20
+        f"Temperature.{binding}", "sac.alpha_step = None", total_steps=20, random_steps=20
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sac_tf.training.exporting.export", lambda *_: None)

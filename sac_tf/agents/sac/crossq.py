@@ -7,7 +7,7 @@ from sac_tf.agents import optimizers, pools
 from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import ComputedQ, Pool
 from sac_tf.agents.sac import losses, steps
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.weighting import weigh
 from sac_tf.errors import ConfigurationError
 from sac_tf.seeds import draw_seed
@@ -16,7 +16,7 @@ from sac_tf.types import Metrics, Transition
 
 @gin.configurable
 def crossq_step(
-    state: TrainState,
+    state: SacState,
     batch: Transition,
     pool: Pool = pools.minimum_q,
     value: losses.Value = losses.soft_value,
@@ -35,9 +35,9 @@ def crossq_step(
     Raises:
       ConfigurationError: the state has target critics.
     """
-    if state.target_critic is not None:
+    if state.critics.target is not None:
         raise ConfigurationError(
-            "crossq_step learns without target critics: set TrainState.target_critic to None."
+            "crossq_step learns without target critics: set SacState.target_critic to None."
         )
     seed = draw_seed(state.generator)
     next_action, next_log_prob = state.policy(batch.next_observation).sample_action(seed)
@@ -46,12 +46,12 @@ def crossq_step(
     both = tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), now, after)
 
     def row_losses() -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
-        q, next_q = tf.split(state.critic(list(both), training=True), 2, axis=1)
+        q, next_q = tf.split(state.critics.model(list(both), training=True), 2, axis=1)
         next_value = value(pool(ComputedQ(next_q), state.generator), next_log_prob, state.alpha)
         target = losses.td_target(batch.reward, batch.discount, state.discount, next_value)
         return weigh(batch, loss(q, target)), (q, target)
 
     metrics, (q, target) = minimize(
-        row_losses, state.critic_optimizer, state.critic.trainable_variables
+        row_losses, state.critics.optimizer, state.critics.model.trainable_variables
     )
     return steps.critic_metrics(metrics, q, target)

@@ -14,7 +14,7 @@ from sac_tf.agents import optimizers, pools, targets
 from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import DeferredQ, Pool
 from sac_tf.agents.sac import losses
-from sac_tf.agents.sac.state import TrainState
+from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.weighting import weigh
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.networks.temperature import require_reachable
@@ -25,24 +25,24 @@ from sac_tf.types import Metrics, Nest, Transition
 class CriticStep(Protocol):
     """Changes the critics; returns metrics, and |Q - y| of each row [B], the mean over critics."""
 
-    def __call__(self, state: TrainState, batch: Transition) -> tuple[Metrics, tf.Tensor]: ...
+    def __call__(self, state: SacState, batch: Transition) -> tuple[Metrics, tf.Tensor]: ...
 
 
 class ActorStep(Protocol):
     """Changes the actor; returns metrics, and log pi [B] of the actions drawn."""
 
-    def __call__(self, state: TrainState, batch: Transition) -> tuple[Metrics, tf.Tensor]: ...
+    def __call__(self, state: SacState, batch: Transition) -> tuple[Metrics, tf.Tensor]: ...
 
 
 class AlphaStep(Protocol):
     """Changes the temperature, given log pi [B] from the actor's step; returns metrics."""
 
-    def __call__(self, state: TrainState, batch: Transition, log_prob: tf.Tensor) -> Metrics: ...
+    def __call__(self, state: SacState, batch: Transition, log_prob: tf.Tensor) -> Metrics: ...
 
 
 @gin.configurable
 def critic_step(
-    state: TrainState,
+    state: SacState,
     batch: Transition,
     tau: float = 0.005,
     target_period: int = 1,
@@ -63,41 +63,40 @@ def critic_step(
       loss: of the Q values.
       minimize: takes the gradient step.
 
-    Returns: as `CriticStep`.
-
     Raises:
       ConfigurationError: a number out of range, or a state without target critics.
     """
     require_number("critic_step.tau", tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
     require_count("critic_step.target_period", target_period)
     target = td_target(state, batch, state.discount, pool=pool, value=value)
+    critics = state.critics
 
     def row_losses() -> tuple[tf.Tensor, tf.Tensor]:
-        q = state.critic([batch.observation, batch.action], training=True)
+        q = critics.model([batch.observation, batch.action], training=True)
         return weigh(batch, loss(q, target)), q
 
-    metrics, q = minimize(row_losses, state.critic_optimizer, state.critic.trainable_variables)
+    metrics, q = minimize(row_losses, critics.optimizer, critics.model.trainable_variables)
     if target_period > 1:
-        tau = tf.where(state.critic_optimizer.iterations % target_period == 0, tau, 0.0)
-    targets.update_targets(state.target_critic, state.critic, tau)
+        tau = tf.where(critics.optimizer.iterations % target_period == 0, tau, 0.0)
+    targets.update_targets(critics.target, critics.model, tau)
     return critic_metrics(metrics, q, target)
 
 
 def td_target(
-    state: TrainState,
+    state: SacState,
     batch: Transition,
     discount: float,
     pool: Pool = pools.minimum_q,
     value: losses.Value = losses.soft_value,
 ) -> tf.Tensor:
     """Returns the TD target [B], with a' freshly drawn from the policy."""
-    if state.target_critic is None:
+    if state.critics.target is None:
         raise ConfigurationError(
-            "critic_step needs target critics: TrainState.target_critic must not be None."
+            "critic_step needs target critics: SacState.target_critic must not be None."
         )
     seed = draw_seed(state.generator)
     next_action, next_log_prob = state.policy(batch.next_observation).sample_action(seed)
-    target_q = DeferredQ(state.target_critic, [batch.next_observation, next_action])
+    target_q = DeferredQ(state.critics.target, [batch.next_observation, next_action])
     next_q = pool(target_q, state.generator)
     next_value = value(next_q, next_log_prob, state.alpha)
     return losses.td_target(batch.reward, batch.discount, discount, next_value)
@@ -113,7 +112,7 @@ def critic_metrics(metrics: Metrics, q: tf.Tensor, target: tf.Tensor) -> tuple[M
 
 @gin.configurable
 def actor_step(
-    state: TrainState,
+    state: SacState,
     batch: Transition,
     pool: Pool = pools.minimum_q,
     minimize: Minimize = optimizers.minimize,
@@ -133,12 +132,14 @@ def actor_step(
         values, log_prob = policy_loss(state, batch.observation, seed, pool=pool, training=True)
         return weigh(batch, values), log_prob
 
-    metrics, log_prob = minimize(row_losses, state.actor_optimizer, state.actor.trainable_variables)
+    metrics, log_prob = minimize(
+        row_losses, state.actor.optimizer, state.policy.trainable_variables
+    )
     return {**_prefixed("actor", metrics), "entropy": -tf.reduce_mean(log_prob)}, log_prob
 
 
 def policy_loss(
-    state: TrainState,
+    state: SacState,
     observation: Nest,
     seed: tf.Tensor,
     pool: Pool = pools.minimum_q,
@@ -146,13 +147,13 @@ def policy_loss(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the actor loss [B], and log pi [B], of actions drawn with `seed`."""
     action, log_prob = state.policy(observation, training=training).sample_action(seed)
-    q = pool(DeferredQ(state.critic, [observation, action]), state.generator)
+    q = pool(DeferredQ(state.critics.model, [observation, action]), state.generator)
     return losses.actor_loss(log_prob, q, state.alpha), log_prob
 
 
 @gin.configurable
 def alpha_step(
-    state: TrainState,
+    state: SacState,
     batch: Transition,
     log_prob: tf.Tensor,
     loss: losses.AlphaLoss = losses.log_alpha_loss,
@@ -166,13 +167,22 @@ def alpha_step(
       log_prob: log pi [B] of the actions drawn in the actor step.
       loss: `losses.log_alpha_loss` or `alpha_loss`.
       minimize: takes the gradient step.
+
+    Raises:
+      ConfigurationError: the temperature of the state is fixed.
     """
 
+    if state.temperature.optimizer is None:
+        raise ConfigurationError(
+            "SacState.alpha_optimizer=None needs a fixed temperature: set sac.alpha_step to None."
+        )
+    parameter = state.temperature.model.parameter
+
     def row_losses() -> tuple[tf.Tensor, tf.Tensor]:
-        values = loss(state.log_alpha, state.alpha, log_prob, state.target_entropy)
+        values = loss(parameter, state.alpha, log_prob, state.target_entropy)
         return weigh(batch, values), log_prob
 
-    metrics, _ = minimize(row_losses, state.alpha_optimizer, [state.log_alpha])
+    metrics, _ = minimize(row_losses, state.temperature.optimizer, [parameter])
     return _prefixed("alpha", metrics)
 
 
@@ -190,26 +200,26 @@ def whole_batch(batches: Sequence[Transition]) -> Transition:
 
 @gin.configurable
 def sac_steps(
-    state: TrainState,
+    state: SacState,
     batches: Sequence[Transition],
+    alpha_step: AlphaStep | None,
     critic_steps_per_actor_step: int = 1,
     actor_steps: int = 1,
     actor_batch: Callable[[Sequence[Transition]], Transition] = last_batch,
     critic_step: CriticStep = critic_step,
     actor_step: ActorStep = actor_step,
-    alpha_step: AlphaStep | None = alpha_step,
 ) -> tuple[Metrics, tf.Tensor]:
     """Takes a critic step on each batch, and actor and temperature steps between them.
 
     Args:
       state, batches: changed in place, and K batches of B rows.
+      alpha_step: the step of the temperature; None for a fixed one.
       critic_steps_per_actor_step: critic steps before each turn of actor and temperature.
       actor_steps: actor and temperature steps in a turn; set equal to
         `critic_steps_per_actor_step` to compensate for the delay, as CleanRL does.
       actor_batch: batch of the actor steps: `last_batch`, or `whole_batch` of all in the turn.
       critic_step: `critic_step`, or `crossq_step`.
       actor_step: the step of the policy.
-      alpha_step: the step of the temperature; None keeps it at `Temperature.initial_alpha`.
 
     Returns: the last metrics of each kind, and |Q - y| [K, B] of all rows.
     """
