@@ -18,6 +18,7 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.runs.checkpoints import read_policy, write_state
 from sac_tf.training.train import Training
 from sac_tf.types import Transition
+from tests.sources import Given
 
 SMALL = "actor.hidden_units = (16,)\ncritic.hidden_units = (16,)"
 
@@ -26,6 +27,11 @@ def _training(*bindings, files=()):
     gin.clear_config()
     gin.parse_config_files_and_bindings(list(files), [SMALL, *bindings])
     return Training("none")
+
+
+def _rows(number):
+    one = tf.ones([number])
+    return Transition(tf.ones([number, 3]), tf.ones([number, 2]), one, one, tf.ones([number, 3]))
 
 
 def _created(function):
@@ -118,13 +124,8 @@ def test_a_trainable_creates_its_slots():
 
 def test_the_temperature_step_needs_an_optimizer(spec):
     training = _training("SacState.alpha_optimizer = None")
-    rows = Transition(
-        *(tf.ones([4, size]) for size in (3, 2)), *2 * [tf.ones([4])], tf.ones([4, 3])
-    )
     with pytest.raises(ConfigurationError, match="set sac.alpha_step to None"):
-        training.make_update(
-            training.make_state(spec), lambda _: rows, lambda *_: None, 4, updates_per_call=1
-        )
+        training.make_updater(training.make_state(spec), Given(_rows))
 
 
 class _Cloning:
@@ -144,7 +145,7 @@ class _Cloning:
             tf.reduce_sum((state.policy.mean_action(b.observation) - b.action) ** 2, -1)
             for b in batches
         ]
-        return {"error": tf.reduce_mean(errors[-1])}, tf.concat(errors, 0)
+        return {"error": tf.reduce_mean(errors[-1])}, tf.stack(errors)
 
 
 def test_another_algorithm_is_a_policy_a_state_and_steps(spec):
@@ -152,15 +153,12 @@ def test_another_algorithm_is_a_policy_a_state_and_steps(spec):
     agent = Agent(policy, functools.partial(_Cloning, policy=policy), _Cloning.steps)
     training = Training("none", agent=lambda: agent)
     state = training.make_state(spec)
-    errors = []
-    rows = Transition(
-        *(tf.ones([4, size]) for size in (3, 2)), *2 * [tf.ones([4])], tf.ones([4, 3])
-    )
-    update = training.make_update(
-        state, lambda _: rows, lambda _, error: errors.append(error.shape), 4, updates_per_call=1
-    )
-    assert update.metric_names == ("error",) and errors == [(4,)]
-    assert float(update.run()["error"]) > 0 and int(state.updates) == 1
+    source = Given(_rows)
+    updater = training.make_updater(state, source)
+    assert updater.metric_names == ("error",)
+    assert updater.update(0)["error"] > 0 and int(state.updates) == updater.updates == 16
+    ((_, td_error),) = source.learned
+    assert td_error.shape == (16, 256)
 
 
 def test_the_state_of_a_run_is_built_on_its_devices(spec):
@@ -179,4 +177,4 @@ def test_an_agent_takes_its_parts():
 
 def test_make_update_uses_no_steps_of_its_own():
     with pytest.raises(TypeError, match="steps"):
-        make_update(None, None, None, 4)
+        make_update(None, None, 4, transforms=())
