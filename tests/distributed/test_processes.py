@@ -71,12 +71,15 @@ def test_two_servers_and_two_collectors_learn(tmp_path):
         assert refused.wait(300) == 2
         words = "serves a run with other settings (train.discount is 0.99 there and 0.9 here)"
         assert len(refused.lines) == 1 and words in refused.lines[0]
-        for process in others:
+        *training, evaluator = others
+        for process in training:
             assert process.wait(600) == 0, cluster.words()
-        late = cluster.evaluate()
+        # Now, because a server forgets a process 30 s after its last heartbeat.
+        statuses = [cluster.status(0), cluster.status(1)]
         code, shown, err = call_program("status", f"--replay_address={cluster.addresses}")
         assert code == 0, err
-        statuses = [cluster.status(0), cluster.status(1)]
+        assert evaluator.wait(600) == 0, cluster.words()
+        late = cluster.evaluate()
         assert late.wait(300) == 0 and "The run is complete" in late.output, late.output
         assert [server.end() for server in servers] == [130, 130]
     _check_learning(tmp_path)
