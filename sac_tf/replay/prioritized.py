@@ -1,5 +1,6 @@
 """Prioritized replay (1511.05952, the proportional variant) on Reverb's own selector."""
 
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -116,7 +117,9 @@ class PrioritizedSampler:
 
     def update_priorities(self, batch: WeightedTransition, td_error: tf.Tensor) -> None:
         """Passes TD errors to the thread that writes priorities."""
-        tf.numpy_function(self._hand_over, [batch.key, td_error], [])
+        # TensorFlow never frees the function: a reference would keep the run alive.
+        sampler = weakref.proxy(self)
+        tf.numpy_function(lambda *arrays: sampler._hand_over(*arrays), [batch.key, td_error], [])
 
     def save(self, folder: Path) -> None:
         """Writes the priority of new rows; Reverb's checkpoint has those of the stored rows."""
