@@ -68,7 +68,7 @@ def test_an_exported_policy_acts_like_its_state(state, tmp_path, form, tolerance
     ],
     ids=["SimBa", "SERL"],
 )
-def test_exported_policies_of_other_networks_act_like_their_states(tmp_path, settings):
+def test_exports_of_other_networks_act_like_their_states(tmp_path, settings):
     _check_export(_state(**settings), tmp_path / "policy", export_policy.SAVED_MODEL, 0)
 
 
