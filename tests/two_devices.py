@@ -1,6 +1,7 @@
 """Data-parallel learning on two logical CPUs, run by `test_devices.py` in a separate process."""
 
 import functools
+import shutil
 
 import gin
 import numpy as np
@@ -27,6 +28,7 @@ from sac_tf.networks.temperature import Temperature
 from sac_tf.replay.mixture import Mixture
 from sac_tf.runs import restoring
 from sac_tf.tf_agents import SacAgent
+from sac_tf.training import exporting
 from sac_tf.training.acting import mean_actions
 from sac_tf.training.exploration import sampled
 from sac_tf.training.train import Training
@@ -295,7 +297,7 @@ def test_settings_that_replicas_cannot_share_raise(spec):
 SHORT = """
     train.environment = "tests.tasks:Plain-v0"
     train.devices = @mirrored
-    train.total_steps = {steps}
+    train.total_steps = 100
     train.random_steps = 50
     train.evaluation_period = 100
     train.checkpoint_period = 50
@@ -307,15 +309,19 @@ SHORT = """
 """
 
 
-def test_a_mirrored_run_trains_resumes_and_exports(tmp_path):
-    def train(folder, steps):
-        gin.parse_config(SHORT.format(steps=steps))
+def test_a_mirrored_run_trains_resumes_and_exports(tmp_path, monkeypatch):
+    """The resumed run is a copy without the last checkpoint."""
+
+    def train(folder):
+        gin.parse_config(SHORT)
         Training().run(str(tmp_path / folder))
         gin.clear_config()
 
-    train("whole", 100)
-    train("resumed", 50)
-    train("resumed", 100)
+    train("whole")
+    monkeypatch.setattr(exporting, "export", lambda *_: None)
+    shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
+    shutil.rmtree(tmp_path / "resumed/checkpoints/step-000000100")
+    train("resumed")
     whole, resumed = (
         _read(tmp_path / folder / "checkpoints" / "step-000000100" / "state")
         for folder in ("whole", "resumed")

@@ -1,5 +1,6 @@
 """Prioritized replay (1511.05952, the proportional variant) on Reverb's own selector."""
 
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -100,7 +101,10 @@ class PrioritizedSampler:
 
     def update_priorities(self, batch: Transition, td_error: tf.Tensor) -> None:
         """Passes TD errors to the thread that writes priorities."""
-        tf.numpy_function(self._hand_over, [batch.extras[KEY], td_error], [])
+        # TensorFlow never frees the function: a reference would keep the run alive.
+        sampler = weakref.proxy(self)
+        arguments = [batch.extras[KEY], td_error]
+        tf.numpy_function(lambda *arrays: sampler._hand_over(*arrays), arguments, [])
 
     def save(self, folder: Path) -> None:
         """Writes the priority of new rows; Reverb's checkpoint has those of the stored rows."""

@@ -100,15 +100,28 @@ def test_critics_and_targets_draw_different_dropout_masks(spec):
 
 
 SMALL = ["actor.hidden_units=(64, 64)", "critic.hidden_units=(64, 64)"]
+TINY = [
+    "actor.hidden_units=(32, 32)",
+    "critic.hidden_units=(32, 32)",
+    "adam.learning_rate=3e-3",
+    "train.batch_size=64",
+    "train.random_steps=200",
+    "Evaluator.episodes=5",
+]
 FEWER = [
     "train.updates_per_step=10",
     "update.updates_per_call=10",
     "sac_steps.critic_steps_per_actor_step=5",
 ]
+TWO = [
+    "train.updates_per_step=2",
+    "update.updates_per_call=2",
+    "sac_steps.critic_steps_per_actor_step=2",
+]
 SERL = [
-    "linear_warmup.learning_rate=1e-3",
+    "linear_warmup.learning_rate=3e-3",
     "linear_warmup.warmup_steps=100",
-    "train.updates_per_step=4",
+    "critic.ensemble_size=3",
 ]
 SIMBA = ["actor.hidden_units=(32,)", "critic.hidden_units=(32,)", "update.updates_per_call=2"]
 
@@ -116,16 +129,21 @@ SIMBA = ["actor.hidden_units=(32,)", "critic.hidden_units=(32,)", "update.update
 @pytest.mark.parametrize(
     ("file", "steps", "bindings"),
     [
-        ("droq", 1500, [*SMALL, *FEWER, "train.random_steps=500", "train.batch_size=32"]),
-        ("crossq", 4500, [*SMALL, "train.batch_size=128"]),
+        ("droq", 1500, [*TINY, *TWO]),
+        ("crossq", 3000, [*TINY, "update.updates_per_call=3"]),
         ("redq", 1500, [*SMALL, *FEWER, "critic.ensemble_size=4", "train.batch_size=32"]),
-        ("serl", 2500, [*SMALL, *SERL, "critic.ensemble_size=4", "train.batch_size=64"]),
+        ("serl", 2000, [*TINY, *TWO, *SERL]),
         ("simba", 3500, [*SIMBA, "train.batch_size=64"]),
     ],
 )
-def test_it_learns_pendulum(tmp_path, file, steps, bindings):
-    """From below -1000 without learning; smaller networks than in the gin file."""
-    bindings = [*bindings, f"train.total_steps={steps}", "adam.learning_rate=1e-3"]
+def test_it_learns_pendulum(tmp_path, monkeypatch, file, steps, bindings):
+    """From below -1000 without learning; smaller networks than in the gin file.
+
+    Seeds 0 to 2 return -230, -199 and -320 with DroQ, -252, -228 and -198 with CrossQ, and -445,
+    -229 and -537 with SERL. Exports have tests of their own.
+    """
+    monkeypatch.setattr("sac_tf.training.exporting.export", lambda *_: None)
+    bindings = ["adam.learning_rate=1e-3", *bindings, f"train.total_steps={steps}"]
     bindings += ["train.evaluation_period=5000", "train.checkpoint_period=5000"]
     gin.parse_config_files_and_bindings(
         ["gin_configs/tasks/pendulum.gin", f"gin_configs/{file}.gin"], bindings

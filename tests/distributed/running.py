@@ -1,9 +1,10 @@
 """Runs the processes of a distributed run, as a user does."""
 
+import multiprocessing
 import os
+import runpy
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -39,15 +40,45 @@ def memory(process: "Running") -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-class Running(subprocess.Popen):
-    """A program that writes its output to a file, so that it never waits for a reader."""
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["tests.distributed.imported"])
+
+
+def _run_program(output: Path, program: str, arguments: list[str]) -> None:
+    """Runs `python -m binaries.PROGRAM` in this process, which writes to the file `output`."""
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    sys.argv = [f"binaries/{program}.py", *arguments]
+    runpy.run_module(f"binaries.{program}", run_name="__main__", alter_sys=True)
+
+
+class Running(_context.Process):
+    """A program that writes its output to a file, so that it never waits for a reader.
+
+    Its process is forked from one that has imported TensorFlow, which takes seconds.
+    """
 
     def __init__(self, output: Path, program: str, *arguments: object):
         self.program = program
         self._output = output
-        with output.open("a") as file:
-            command = [sys.executable, "-m", f"binaries.{program}", *map(str, arguments)]
-            super().__init__(command, stdout=file, stderr=subprocess.STDOUT, text=True)
+        output.touch()
+        super().__init__(target=_run_program, args=(output, program, [*map(str, arguments)]))
+        self.start()
+
+    def poll(self) -> int | None:
+        """Returns the exit code, or None while the process runs."""
+        return self.exitcode
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Waits for the end of the process, and returns its exit code."""
+        self.join(seconds)
+        assert self.exitcode is not None, f"still running after {seconds} s. {self.output}"
+        return self.exitcode
+
+    def send_signal(self, number: int) -> None:
+        assert self.pid is not None
+        os.kill(self.pid, number)
 
     @property
     def output(self) -> str:

@@ -163,7 +163,7 @@ def _check_killed_server(cluster, server, learner):
 
 def test_server_dies_and_later_stays_away(tmp_path):
     """Processes then exit after the timeout, or at a signal."""
-    settings = {"replay_server.checkpoint_period": 4, "Patience.limit_s": 60}
+    settings = {"replay_server.checkpoint_period": 4, "Patience.limit_s": 40}
     with Cluster(tmp_path, **settings) as cluster:
         server = cluster.serve()
         learner = cluster.learn()
@@ -189,7 +189,7 @@ def test_server_dies_and_later_stays_away(tmp_path):
             (evaluator, "a new policy"),
         ):
             assert process.wait(300) == 1
-            waited = f"Waited 60 s for {what}"
+            waited = f"Waited 40 s for {what}"
             assert any(line.startswith(waited) for line in process.lines), process.output
         others = (learner, collector, stopped, evaluator, stopped_evaluator)
         assert all("Traceback" not in process.output for process in others)

@@ -1,6 +1,8 @@
 """Prioritized replay: numbers worked by hand, and what Reverb itself reports of each row."""
 
+import copy
 import functools
+import weakref
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.prioritized import KEY, PrioritizedSampler, importance_weights
 from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
 from sac_tf.replay.tables import Prioritized
+from sac_tf.runs.runtime import free_closed_runs
 from sac_tf.types import WEIGHT
 from tests.replay.numbered import CAPACITY, EXPECTED_ROWS, numbered_rows, sampled_numbers
 from tests.sources import sample_rows, update_priorities
@@ -86,6 +89,18 @@ def test_priorities_are_td_errors_and_new_rows_have_the_largest(make_prioritized
     np.testing.assert_allclose(
         [infos[i].probability for i in range(6)], weights / weights.sum(), rtol=1e-6
     )
+
+
+def test_an_update_keeps_no_sampler_alive(make_prioritized):
+    """TensorFlow never frees a Python function that a graph calls."""
+    replay = make_prioritized(rows=4)
+    sampler = copy.copy(replay._reader.sampler)
+    tf.function(sampler.update_priorities)(sample_rows(replay, 4), tf.ones(4))
+    replay.publish()
+    kept = weakref.ref(sampler)
+    del sampler
+    free_closed_runs()
+    assert kept() is None
 
 
 def test_frequencies_and_weights_of_sampled_rows(make_prioritized):

@@ -37,27 +37,30 @@ def _mean(state, observation):
     return LOW + (squashed + 1) / 2 * (HIGH.astype(np.float64) - LOW)
 
 
+@pytest.fixture(scope="module")
+def signatures(saved_model):
+    """The signatures of the loaded SavedModel."""
+    return tf.saved_model.load(str(saved_model[0])).signatures
+
+
 @pytest.mark.parametrize("size", [1, 7])
-def test_serving_default_is_the_mean_action_within_bounds(saved_model, size):
-    folder, state = saved_model
+def test_serving_default_is_the_mean_action_within_bounds(saved_model, signatures, size):
     observation = observations(size)
-    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    action = signature(**_inputs(observation))["action"].numpy()
-    np.testing.assert_allclose(action, _mean(state, observation), atol=1e-6)
+    action = signatures["serving_default"](**_inputs(observation))["action"].numpy()
+    np.testing.assert_allclose(action, _mean(saved_model[1], observation), atol=1e-6)
     assert action.shape == (size, 2) and np.all(action >= LOW) and np.all(action <= HIGH)
 
 
-def test_saturated_actions_are_exactly_within_bounds(saved_model):
-    signature = tf.saved_model.load(str(saved_model[0])).signatures["serving_default"]
+def test_saturated_actions_are_exactly_within_bounds(signatures):
     huge = tf.nest.map_structure(lambda leaf: 1e6 * leaf, observations(200))
-    action = signature(**_inputs(huge))["action"].numpy()
+    action = signatures["serving_default"](**_inputs(huge))["action"].numpy()
     assert np.all(action >= LOW) and np.all(action <= HIGH)
     np.testing.assert_allclose(np.where(action > (LOW + HIGH) / 2, HIGH, LOW), action, atol=1e-6)
 
 
-def test_sample_has_the_policy_distribution_and_is_seeded(saved_model):
-    folder, state = saved_model
-    sample = tf.saved_model.load(str(folder)).signatures["sample"]
+def test_sample_has_the_policy_distribution_and_is_seeded(saved_model, signatures):
+    state = saved_model[1]
+    sample = signatures["sample"]
     one = observations(1)
     many = tf.nest.map_structure(lambda leaf: np.repeat(leaf, 4000, axis=0), one)
 
@@ -73,10 +76,10 @@ def test_sample_has_the_policy_distribution_and_is_seeded(saved_model):
         np.testing.assert_allclose(moment(drawn, axis=0), moment(expected, axis=0), atol=0.06)
 
 
-def test_distribution_is_the_gaussian_before_squashing(saved_model):
-    folder, state = saved_model
+def test_distribution_is_the_gaussian_before_squashing(saved_model, signatures):
+    state = saved_model[1]
     observation = observations(5)
-    result = tf.saved_model.load(str(folder)).signatures["distribution"](**_inputs(observation))
+    result = signatures["distribution"](**_inputs(observation))
     loc, log_std = state.policy.network([observation])
     np.testing.assert_allclose(result["loc"], loc, rtol=1e-6)
     np.testing.assert_allclose(result["scale"], np.exp(clamp_log_std(log_std)), rtol=1e-6)
@@ -128,7 +131,7 @@ def test_tflite_gives_the_same_mean_actions(saved_model, tmp_path):
         )
 
 
-def test_saved_model_cli_runs_the_signatures(saved_model, tmp_path):
+def test_saved_model_cli_runs_the_signatures(saved_model, signatures, tmp_path):
     np.save(tmp_path / "grid.npy", np.zeros([1, 2, 2], np.float32))
     expressions = "hand_force_1=[[0.5, 1, 2]];seed_=[[3.0]]"
     program = str(Path(sys.executable).with_name("saved_model_cli"))
@@ -140,7 +143,6 @@ def test_saved_model_cli_runs_the_signatures(saved_model, tmp_path):
         command = [*common, "--signature_def", signature, "--input_exprs", given]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        loaded = tf.saved_model.load(str(saved_model[0])).signatures[signature]
         tensors = {
             "hand_force_1": tf.constant([[0.5, 1, 2]]),
             "hand_grid": tf.zeros([1, 2, 2]),
@@ -148,7 +150,7 @@ def test_saved_model_cli_runs_the_signatures(saved_model, tmp_path):
         }
         if signature == "sample":
             tensors["seed"] = tf.constant(5, tf.int64)
-        expected = loaded(**tensors)["action"]
+        expected = signatures[signature](**tensors)["action"]
         np.testing.assert_allclose(np.load(tmp_path / "action.npy"), expected, atol=1e-6)
 
 

@@ -74,9 +74,20 @@ def test_additional_files_in_the_folder_are_ignored(folder):
     assert loading.load(folder).spec.step == 12
 
 
-@pytest.mark.parametrize(
-    "form", [export_policy.SAVED_MODEL, export_policy.TFLITE], ids=lambda form: form.name
+@pytest.fixture(
+    scope="module",
+    params=[export_policy.SAVED_MODEL, export_policy.TFLITE],
+    ids=lambda form: form.name,
 )
+def loaded(request, saved_model, tmp_path_factory):
+    """A loaded policy of each format."""
+    folder = saved_model[0]
+    if request.param is export_policy.TFLITE:
+        folder = tmp_path_factory.mktemp("exported") / "tflite"
+        write(folder, request.param)
+    return loading.load(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -95,14 +106,11 @@ def test_additional_files_in_the_folder_are_ignored(folder):
         ),
     ],
 )
-def test_a_wrong_observation_raises_one_sentence(tmp_path_factory, form, change, message):
-    folder = tmp_path_factory.getbasetemp() / f"checked-{form.name}"
-    if not folder.exists():
-        write(folder, form)
+def test_a_wrong_observation_raises_one_sentence(loaded, change, message):
     observation = observations(1)
     change(observation)
     with pytest.raises(ConfigurationError, match=message):
-        loading.load(folder).act(observation)
+        loaded.act(observation)
 
 
 def test_the_difference_between_two_tasks_is_named():
