@@ -54,13 +54,13 @@ class Run:
         spec = self._environment.spec
         task_spec.refuse_other(root_dir, settings.environment_factory.title, spec)
         self._periods = CheckpointPeriods(settings.checkpoint_period, self._environment, say)
-        source = self._source(checkpoint)
+        initialization = self._initialization(checkpoint)
         state = settings.make_state(spec)
-        self._replay = opened.open(self._make_replay(state, source, checkpoint))
+        self._replay = opened.open(self._make_replay(state, initialization, checkpoint))
         self._updater = settings.make_updater(state, self._replay)
         self._observe = make_observer(state)
-        if source is not None:
-            say(source.apply(state, self._replay))
+        if initialization is not None:
+            say(initialization.apply(state, self._replay))
         self._exploration = settings.exploration(
             state.policy, state.exploration_generator, spec, settings.num_environments
         )
@@ -77,7 +77,7 @@ class Run:
             self._updater.restore(checkpoint)
             self._log.resume(self._updater.updates, checkpoint)
 
-    def _source(self, checkpoint: Path | None) -> Initialization | None:
+    def _initialization(self, checkpoint: Path | None) -> Initialization | None:
         """Returns the run to start from, or None; a run with a checkpoint resumes instead."""
         settings = self._settings
         if settings.initialize_from is None or checkpoint is not None:
@@ -85,14 +85,14 @@ class Run:
         return settings.initialization(settings.initialize_from)
 
     def _make_replay(
-        self, state: TrainState, source: Initialization | None, checkpoint: Path | None
+        self, state: TrainState, initialization: Initialization | None, checkpoint: Path | None
     ) -> Replay:
         settings = self._settings
         # The last joint step may exceed total_steps.
         steps_left = max(0, settings.total_steps - self._progress.step)
         expected_rows = steps_left + settings.num_environments
-        if source is not None:
-            expected_rows += source.expected_rows
+        if initialization is not None:
+            expected_rows += initialization.expected_rows
         return settings.replay(
             spec=self._environment.spec,
             generator=state.generator,
