@@ -38,7 +38,11 @@ class MakeState(Protocol):
 
 
 class Steps(Protocol):
-    """Takes the steps of K updates on K batches; returns metrics, and |Q - y| [K, B]."""
+    """Takes the steps of K updates on K batches of B rows.
+
+    Returns metrics, and the error of each row [K, B], |Q - y| for example: prioritized replay draws
+    rows with large errors more often.
+    """
 
     def __call__(
         self, state: TrainState, batches: Sequence[Transition]

@@ -139,7 +139,7 @@ def test_mistake_exits_with_2(tmp_path, program, arguments, words):
         (
             "train",
             ["--root_dir={tmp}/a", *SHORT, "--gin_bindings=actor.activation='rely'"],
-            "SacState > actor > mlp_torso: Unknown activation function",
+            "SacState > policy > actor > mlp_torso: Unknown activation function",
         ),
         (
             "train",

@@ -102,6 +102,18 @@ def test_only_one_room_imports_tf_agents():
     assert [name for name in found if not name.startswith("sac_tf/tf_agents/")] == []
 
 
+def test_only_agents_know_soft_actor_critic():
+    """What trains, collects or serves takes an agent or a policy."""
+    algorithm = "sac_tf.agents.sac."
+    found = [
+        f"{module} -> {name}"
+        for module, imported in _imports().items()
+        for name in sorted(imported)
+        if name.startswith(algorithm) and _room(module) not in ("agents", "tf_agents")
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_cycles_are_recognized():
     assert _cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert _cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []

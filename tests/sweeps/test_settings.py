@@ -33,14 +33,14 @@ from sac_tf.sweeps import settings
             ],
         ),
         (
-            ["sac_steps.alpha_step=[@alpha_step, None]"],
+            ["sac.alpha_step=[@alpha_step, None]"],
             [
                 (
                     "alpha_step=@alpha_step",
                     "alpha_step=@alpha_step",
-                    ["sac_steps.alpha_step = @alpha_step"],
+                    ["sac.alpha_step = @alpha_step"],
                 ),
-                ("alpha_step=None", "alpha_step=None", ["sac_steps.alpha_step = None"]),
+                ("alpha_step=None", "alpha_step=None", ["sac.alpha_step = None"]),
             ],
         ),
         (

@@ -1,5 +1,7 @@
 """The agent in unmodified classes of TF-Agents: drivers, replay, metrics, savers, checkpoints."""
 
+import operator
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -128,9 +130,9 @@ def test_checkpointer_restores_everything(tmp_path):
         tf.random.set_seed(9)
         agent.train(given)
     assert int(other.train_step_counter) == int(other.state.updates) == 2
-    for name in ("actor", "critic", "target_critic"):
-        variables = getattr(saved.state, name).variables
-        restored = getattr(other.state, name).variables
+    for name in ("policy", "critics.model", "critics.target"):
+        variables = operator.attrgetter(name)(saved.state).variables
+        restored = operator.attrgetter(name)(other.state).variables
         for one, two in zip(variables, restored, strict=True):
             np.testing.assert_array_equal(one.numpy(), two.numpy())
     assert float(saved.state.temperature.model.parameter) == float(

@@ -99,6 +99,11 @@ def test_begin_draws_new_noise(spec):
     assert (_actions(exploration, 3, steps=1)[0] != before[0]).all()
 
 
+def test_noise_kept_for_one_step_is_new_in_each_step(spec):
+    actions = _actions(repeated_noise(GAUSSIAN, _generator(), spec, 2, longest=1), 2, steps=20)
+    assert (np.diff(actions, axis=0) != 0).all()
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
