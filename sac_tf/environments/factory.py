@@ -3,6 +3,7 @@ with the user's arguments, time limit and wrappers."""
 
 import dataclasses
 import importlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -145,13 +146,16 @@ class EnvironmentFactory:
     def _call_constructor(self, arguments: dict[str, Any]) -> gymnasium.Env:
         function = self.task if callable(self.task) else _function_named(self.task)
         if function is None:
-            # None keeps the registered limit. Our own checks are stricter than Gymnasium's.
-            return gymnasium.make(
-                self.task,
-                max_episode_steps=self.max_episode_steps,
-                disable_env_checker=True,
-                **arguments,
-            )
+            with warnings.catch_warnings():
+                # The constructor takes rgb_array all the same, or it is refused in a sentence.
+                warnings.filterwarnings("ignore", message=".* not in the possible render_modes")
+                # None keeps the registered limit. Our own checks are stricter than Gymnasium's.
+                return gymnasium.make(
+                    self.task,
+                    max_episode_steps=self.max_episode_steps,
+                    disable_env_checker=True,
+                    **arguments,
+                )
         environment = function(**arguments)
         if self.max_episode_steps is None or not isinstance(environment, gymnasium.Env):
             return environment

@@ -117,12 +117,13 @@ def test_what_cannot_be_made_is_one_sentence(settings, words):
     assert "\n" not in str(caught.value).partition("\n  In call to")[0]
 
 
-def test_a_task_without_render_mode_is_made_but_not_rendered():
+def test_a_task_without_render_mode_is_made_but_not_rendered(recwarn):
     factory = EnvironmentFactory("tests.spaces:NoRenderMode-v0")
     assert factory.make().num_environments == 1
     words = "cannot be made .*render_mode.* A video needs a constructor that takes render_mode"
     with pytest.raises(ConfigurationError, match=words):
         factory.make(render_mode="rgb_array")
+    assert not recwarn.list
 
 
 def test_numbers_of_numpy_are_written_as_numbers():
