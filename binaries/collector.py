@@ -20,10 +20,9 @@ _ROOT_DIR = launch.DEFINE_path(
     "root_dir",
     None,
     "Folder of the run; episodes are logged in collectors/ID there.",
-    required=True,
 )
 _ADDRESS = flags.DEFINE_string(
-    "replay_address", None, "HOST:PORT of the replay server; several: commas.", required=True
+    "replay_address", "", "HOST:PORT of the replay server; several: commas."
 )
 _ID = flags.DEFINE_string(
     "collector_id", None, "Name of this collector; default: host name and process id."
@@ -34,10 +33,13 @@ _GIN_FILE = flags.DEFINE_multi_string(
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
+_PRINT_CONFIG = launch.DEFINE_listing("print_config", requires=[_ROOT_DIR, _ADDRESS])
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
+    if _PRINT_CONFIG.value:
+        return launch.print_config(_GIN_FILE.value, _GIN_BINDINGS.value, is_distributed=True)
     addresses = parse_addresses(_ADDRESS.value)
     collector_id = _ID.value or f"{socket.gethostname()}-{os.getpid()}"
     if not re.fullmatch(r"[\w.-]+", collector_id):

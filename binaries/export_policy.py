@@ -3,7 +3,9 @@
 python -m binaries.export_policy --root_dir=runs/cheetah --export_dir=cheetah_policy
 """
 
+import contextlib
 import importlib.util
+import io
 from typing import TYPE_CHECKING
 
 import gin
@@ -51,7 +53,8 @@ def main(arguments: list[str]) -> None:
 def _format(name: str) -> "Format":
     """Returns a format by its name; TF-Agents, which takes seconds, is imported only if needed."""
     if name == "tf_agents":
-        with gin.unlock_config():  # TF-Agents registers its configurables
+        # TF-Agents registers its configurables; Gym, which it imports, prints that it is old.
+        with gin.unlock_config(), contextlib.redirect_stderr(io.StringIO()):
             from sac_tf.tf_agents.export import TF_AGENTS
         return TF_AGENTS
 

@@ -33,7 +33,7 @@ _GIN_TRACE = re.compile(r"In call to configurable '(\w+)'")
 _native_logs: list[Path] = []
 """Files that take the native output of this process, the newest last."""
 _ANY_ENVIRONMENT = "train.environment = 'Pendulum-v1'"
-_COMMAND = re.compile(r"python -m binaries\.(\w+)")
+_COMMAND = re.compile(r"(?:python -m |(?<![\w./]))binaries\.(\w+)")
 
 flags.disclaim_key_flags()  # a flag of DEFINE_path belongs to the program that defines it
 
@@ -59,7 +59,8 @@ def run(main: Callable[[list[str]], int | None]) -> None:
 
 
 def command(text: str) -> str:
-    """Returns a text whose commands `python -m binaries.NAME` are those of this installation."""
+    """Returns a text whose programs, `python -m binaries.NAME` or `binaries.NAME`, are those of
+    this installation."""
     if __package__ == "binaries":
         return text
     return _COMMAND.sub(lambda match: f"sac-tf-{match[1].replace('_', '-')}", text)
@@ -87,6 +88,22 @@ def DEFINE_path(
         serializer=flags.ArgumentSerializer(),
         required=required,
     )
+
+
+def DEFINE_listing(name: str, requires: Sequence[flags.FlagHolder] = ()) -> flags.FlagHolder[bool]:
+    """Defines a flag that lists all settings; the flags of `requires` must be given without it."""
+    listing = flags.DEFINE_bool(
+        name,
+        False,
+        "Print every setting with its value, default and description, as a gin file, and exit.",
+    )
+    for flag in requires:
+        flags.register_multi_flags_validator(
+            [flag, listing],
+            lambda values, required=flag.name: bool(values[name] or values[required]),
+            message=f"Give --{flag.name}.",
+        )
+    return listing
 
 
 def exit_code(program: Callable[[], int | None]) -> int:
@@ -149,15 +166,24 @@ def make_training(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training
     return training
 
 
-def print_config(gin_file: Sequence[str], bindings: Sequence[str]) -> None:
-    """Prints all settings of a run in one process; train.environment may be missing."""
+def print_config(
+    gin_file: Sequence[str], bindings: Sequence[str], *, is_distributed: bool = False
+) -> int:
+    """Prints all settings of a run, and returns the exit code; train.environment may be missing."""
     divert_native_output(Path(os.devnull))
     is_set = _binds_environment(gin_file, bindings)
-    training = make_training(gin_file, [*bindings, *([] if is_set else [_ANY_ENVIRONMENT])])
+    filled = [*bindings, *([] if is_set else [_ANY_ENVIRONMENT])]
+    if is_distributed:
+        training = make_distributed(gin_file, filled)
+        from sac_tf.distributed.settings import configuration_of
+
+        configuration = configuration_of(training)
+    else:
+        configuration = make_training(gin_file, filled).configuration()
     from sac_tf.runs import descriptions
 
-    unset = None if is_set else "train.environment"
-    print(descriptions.describe(training.configuration(), unset))
+    print(descriptions.describe(configuration, None if is_set else "train.environment"))
+    return 0
 
 
 def make_distributed(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training":
@@ -264,5 +290,5 @@ def _exit(code: int) -> None:
 def _print_error(error: object, code: int) -> int:
     """Prints the first line of an error (gin appends where it was raised); returns `code`."""
     lines = str(error).strip().splitlines()
-    print(lines[0] if lines else type(error).__name__, file=sys.stderr)
+    print(command(lines[0] if lines else type(error).__name__), file=sys.stderr)
     return code

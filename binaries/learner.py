@@ -12,10 +12,10 @@ from sac_tf.distributed.addresses import parse_addresses
 from . import launch
 
 _ROOT_DIR = launch.DEFINE_path(
-    "root_dir", None, "Folder of the run; an interrupted run there is resumed.", required=True
+    "root_dir", None, "Folder of the run; an interrupted run there is resumed."
 )
 _ADDRESS = flags.DEFINE_string(
-    "replay_address", None, "HOST:PORT of the replay server; several: commas.", required=True
+    "replay_address", "", "HOST:PORT of the replay server; several: commas."
 )
 _GIN_FILE = flags.DEFINE_multi_string(
     "gin_file", [], "Gin file; the same for all processes of the run"
@@ -23,10 +23,13 @@ _GIN_FILE = flags.DEFINE_multi_string(
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
+_PRINT_CONFIG = launch.DEFINE_listing("print_config", requires=[_ROOT_DIR, _ADDRESS])
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
+    if _PRINT_CONFIG.value:
+        return launch.print_config(_GIN_FILE.value, _GIN_BINDINGS.value, is_distributed=True)
     addresses = parse_addresses(_ADDRESS.value)
     root_dir = str(launch.open_root_dir(_ROOT_DIR.value))
     training = launch.make_distributed(_GIN_FILE.value, _GIN_BINDINGS.value)

@@ -17,18 +17,13 @@ _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Gin file, of your own or 
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
-_PRINT_CONFIG = flags.DEFINE_bool(
-    "print_config",
-    False,
-    "Print every setting with its value, default and description, as a gin file, and exit.",
-)
+_PRINT_CONFIG = launch.DEFINE_listing("print_config")
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     if _PRINT_CONFIG.value:
-        launch.print_config(_GIN_FILE.value, _GIN_BINDINGS.value)
-        return 0
+        return launch.print_config(_GIN_FILE.value, _GIN_BINDINGS.value)
     if _ROOT_DIR.value is None:
         raise launch.ConfigurationError("Give --root_dir, the folder of the run.")
     root_dir = launch.open_root_dir(_ROOT_DIR.value)

@@ -31,17 +31,28 @@ def arrange(space, outputs, path=()):
     return np.asarray(outputs[names[path]])[0, ...]
 
 
+def find(name, default_module):
+    """Returns what `module:name` refers to, or None."""
+    module, _, attribute = name.rpartition(":")
+    return getattr(importlib.import_module(module or default_module), attribute, None)
+
+
 task = spec["environment"]
-environment = gymnasium.make(task["task"], **{**task["arguments"], **task["evaluation_arguments"]})
+arguments = {**task["arguments"], **task["evaluation_arguments"]}
+limit = task["max_episode_steps"]
+make = find(task["task"], "gymnasium")
+if make is None or task["task"].rpartition(":")[2] in gymnasium.registry:
+    environment = gymnasium.make(task["task"], max_episode_steps=limit, **arguments)
+else:
+    environment = make(**arguments)
+    environment = gymnasium.wrappers.TimeLimit(environment, limit) if limit else environment
 for wrapper in task["wrappers"]:
     name, arguments = (wrapper, {}) if isinstance(wrapper, str) else wrapper
-    module, _, name = name.rpartition(":")
-    wrap = getattr(importlib.import_module(module or "gymnasium.wrappers"), name)
-    environment = wrap(environment, **arguments)
+    environment = find(name, "gymnasium.wrappers")(environment, **arguments)
 observation, _ = environment.reset(seed=0)
 total_reward = 0.0
-done = False
-while not done:
+terminated = truncated = False
+while not terminated and not truncated:
     inputs = {}
     for leaf in spec["observation"]:
         array = observation
@@ -51,5 +62,4 @@ while not done:
     action = arrange(environment.action_space, policy(**inputs))
     observation, reward, terminated, truncated, _ = environment.step(action)
     total_reward += float(reward)
-    done = terminated or truncated
 print(f"{task['task']} return {total_reward:.4f}")

@@ -100,6 +100,37 @@ class SimulatorExits(_Raises):
     error = SystemExit(3)
 
 
+class ResetFails(Plain):
+    """The simulator is gone in the third reset of all its instances."""
+
+    count = 0
+
+    def reset(self, **arguments):
+        type(self).count += 1
+        if type(self).count >= 3:
+            raise ConnectionResetError("simulator is gone")
+        return super().reset(**arguments)
+
+
+class ReusedBuffer(Plain):
+    """Writes into the array that it returned before; counts up from 100 x episode."""
+
+    observation_space = spaces.Box(-1e6, 1e6, (1,), np.float32)
+
+    def __init__(self):
+        self._buffer = np.zeros(1, np.float32)
+        self._episode = 0
+
+    def reset(self, *, seed=None, options=None):
+        self._episode += 1
+        self._buffer[0] = 100 * self._episode
+        return self._buffer, {}
+
+    def step(self, action):
+        self._buffer += 1
+        return self._buffer, 0.0, False, False, {}
+
+
 class ChangesDirectory(Plain):
     """Changes the working directory to find its assets."""
 
@@ -124,6 +155,8 @@ for _class, _limit in {
     ConnectionLost: 50,
     SimulatorTimeout: 50,
     SimulatorExits: 50,
+    ResetFails: 40,
+    ReusedBuffer: 5,
     ChangesDirectory: 5,
 }.items():
     _register(_class, _limit)

@@ -3,12 +3,15 @@ with the user's arguments, time limit and wrappers."""
 
 import dataclasses
 import importlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
 import gymnasium
+import numpy as np
 
+from sac_tf.environments.conversion import short
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.types import EnvironmentSpec
@@ -29,7 +32,7 @@ class EnvironmentFactory:
 
     Attributes:
       task: which environment.
-      arguments: of its constructor.
+      arguments: of its constructor: numbers, texts, and lists and dicts of them.
       evaluation_arguments: replace or extend `arguments` in evaluation and video.
       max_episode_steps: time limit of an episode; None keeps the task's own.
       wrappers: applied in turn to each environment; the first one is the innermost.
@@ -50,11 +53,14 @@ class EnvironmentFactory:
                 raise ConfigurationError(
                     f"environment.{name} must be a dict such as {{'gravity': 9.8}}, got {value!r}."
                 )
+            if value is not None:
+                object.__setattr__(self, name, _plain(f"environment.{name}", value))
         if isinstance(self.wrappers, str) or not isinstance(self.wrappers, Sequence):
             raise ConfigurationError(
                 "environment.wrappers must be a list such as ['FlattenObservation'], got "
                 f"{self.wrappers!r}."
             )
+        object.__setattr__(self, "wrappers", tuple(map(_plain_wrapper, self.wrappers)))
 
     @property
     def title(self) -> str:
@@ -140,13 +146,16 @@ class EnvironmentFactory:
     def _call_constructor(self, arguments: dict[str, Any]) -> gymnasium.Env:
         function = self.task if callable(self.task) else _function_named(self.task)
         if function is None:
-            # None keeps the registered limit. Our own checks are stricter than Gymnasium's.
-            return gymnasium.make(
-                self.task,
-                max_episode_steps=self.max_episode_steps,
-                disable_env_checker=True,
-                **arguments,
-            )
+            with warnings.catch_warnings():
+                # The constructor takes rgb_array all the same, or it is refused in a sentence.
+                warnings.filterwarnings("ignore", message=".* not in the possible render_modes")
+                # None keeps the registered limit. Our own checks are stricter than Gymnasium's.
+                return gymnasium.make(
+                    self.task,
+                    max_episode_steps=self.max_episode_steps,
+                    disable_env_checker=True,
+                    **arguments,
+                )
         environment = function(**arguments)
         if self.max_episode_steps is None or not isinstance(environment, gymnasium.Env):
             return environment
@@ -174,6 +183,34 @@ def resolve(name: str) -> Any:
     for part in path.split("."):
         found = getattr(found, part)
     return found
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Returns an argument as the files of a run hold it, with Python's numbers for NumPy's.
+
+    Raises:
+      ConfigurationError: they cannot hold it.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain(f"{name}[{key!r}]", item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = [_plain(f"{name}[{i}]", item) for i, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise ConfigurationError(
+        f"{name} is {short(value)}, which the files of a run cannot hold; set it in a function of "
+        "yours, and give its name (module:function)."
+    )
+
+
+def _plain_wrapper(wrapper: Wrapper) -> Wrapper:
+    if isinstance(wrapper, list | tuple) and len(wrapper) == 2 and isinstance(wrapper[1], Mapping):
+        name = name_of(wrapper[0])
+        return (wrapper[0], _plain(f"environment.wrappers, {name}:", wrapper[1]))
+    return wrapper  # one of another form is refused where it is used
 
 
 def _function_named(task: str) -> Callable[..., gymnasium.Env] | None:
@@ -244,6 +281,8 @@ def _hint(error: Exception) -> str:
             "Give a registered id, module:id if importing a module registers it, or "
             "module:function."
         )
+    if isinstance(error, TypeError) and "'render_mode'" in str(error):
+        return "A video needs a constructor that takes render_mode."
     if isinstance(error, TypeError):
         return "Arguments of its constructor are given by environment.arguments = {'name': value}."
     return "Its constructor raised this."

@@ -8,7 +8,7 @@ import numpy as np
 import tree
 
 from sac_tf.environments import border
-from sac_tf.environments.border import Border
+from sac_tf.environments.border import Border, Result
 from sac_tf.environments.conversion import ActionWriter, ObservationReader
 from sac_tf.environments.spaces import action_leaves, observation_leaves
 from sac_tf.errors import RunError
@@ -22,6 +22,7 @@ class GymnasiumEnvironment:
     """An `Environment` of E copies of one Gymnasium environment."""
 
     _last_frame: np.ndarray | None = None
+    _failed_reset: RunError | None = None
 
     def __init__(
         self,
@@ -85,10 +86,16 @@ class GymnasiumEnvironment:
 
     def reset(self, seed: int) -> Nest:
         """Environment `i` is seeded with `seed + i`; see `Environment`."""
+        self._failed_reset = None
         return _stack([one.reset(seed=seed + i)[0] for i, one in enumerate(self._borders)])
 
     def step(self, action: Nest) -> Step:
-        """A new episode starts without a new seed; see `Environment`."""
+        """A new episode starts without a new seed; see `Environment`.
+
+        The error of its reset is raised by the next step: this one has the end of an episode.
+        """
+        if self._failed_reset is not None:
+            raise self._failed_reset
         actions = self._writer.split(action) if self._in_task_units else self._writer.write(action)
         results = [one.step(own) for one, own in zip(self._borders, actions, strict=True)]
         self._last_frame = None
@@ -99,8 +106,7 @@ class GymnasiumEnvironment:
         observation = successor
         if any(result.has_ended for result in results):
             observations = [
-                one.reset()[0] if result.has_ended else result.observation
-                for one, result in zip(self._borders, results, strict=True)
+                self._next(one, result) for one, result in zip(self._borders, results, strict=True)
             ]
             observation = _stack(observations)
         return Step(
@@ -111,6 +117,16 @@ class GymnasiumEnvironment:
             observation=observation,
             info=infos,
         )
+
+    def _next(self, environment: Border, result: Result) -> Nest:
+        """Returns the observation to act on next, after a step with this result."""
+        if not result.has_ended:
+            return result.observation
+        try:
+            return environment.reset()[0]
+        except RunError as error:
+            self._failed_reset = error
+            return result.observation  # nobody acts on it
 
     def render(self) -> np.ndarray:
         """Needs `render_mode="rgb_array"`; see `Environment`."""

@@ -94,6 +94,38 @@ def test_the_best_policy_can_be_evaluated(reaching):
     assert "interval" not in out and "Mean length 10.0" in out
 
 
+def test_the_task_is_made_as_its_settings_say(tmp_path, monkeypatch):
+    """In training, in evaluations, and with an exported policy."""
+    from tests import spaces
+
+    gains = []
+    made = spaces.NeedsArgument.__init__
+
+    def noted(self, gain):
+        gains.append(gain)
+        made(self, gain)
+
+    monkeypatch.setattr(spaces.NeedsArgument, "__init__", noted)
+    bindings = [
+        "train.environment='tests.spaces:make_point'",
+        "environment.arguments={'gain': 2}",
+        "environment.evaluation_arguments={'gain': 5}",
+        "environment.max_episode_steps=7",
+        "environment.wrappers=['TimeAwareObservation', ('FrameStackObservation', {'stack_size': 2})"
+        ", 'FlattenObservation']",
+    ]
+    bindings += ["Evaluator.episodes=1", "train.evaluation_period=50"]
+    flags = [f"--gin_bindings={binding}" for binding in bindings]
+    code, _, err = call_program("train", f"--root_dir={tmp_path}", *REACHING, *flags)
+    assert code == 0 and gains == [2, 5], err
+    for source in (f"--root_dir={tmp_path}", f"--policy={tmp_path}/policy"):
+        code, out, err = call_program("evaluate", source, "--episodes=1")
+        assert code == 0 and "episode 1: return" in out and "Mean length 7.0" in out, err
+        assert gains.pop() == 5
+    (leaf,) = json.loads((tmp_path / "policy/policy_spec.json").read_text())["observation"]
+    assert leaf["shape"] == [2 * (3 + 1)]
+
+
 def test_success_is_plotted(reaching, tmp_path):
     picture = tmp_path / "success.png"
     code, out, _ = call_program("plot", reaching[0], "--y=success_rate", f"--output={picture}")

@@ -3,10 +3,12 @@
 import json
 import re
 import shutil
+import sys
+import types
 
 import pytest
 
-from tests.binaries.running import call_program, run_program
+from tests.binaries.running import call_program, imported, run_program
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +106,18 @@ def test_mistake_is_one_sentence(run, tmp_path, program, arguments, words):
     filled = [argument.format(**folders) for argument in arguments]
     code, out, err = call_program(program, *filled)
     assert code == 2 and words in err and out == "" and len(err.splitlines()) == 1, err
+
+
+class _PrintsNotice(types.ModuleType):
+    """As TF-Agents, which imports Gym."""
+
+    def __getattr__(self, name):
+        print("Gym has been unmaintained since 2022", file=sys.stderr)
+        return name
+
+
+def test_the_notice_of_gym_is_not_printed(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sac_tf.tf_agents.export", _PrintsNotice("export"))
+    with imported("export_policy") as program:
+        assert program._format("tf_agents") == "TF_AGENTS"
+    assert capsys.readouterr().err == ""

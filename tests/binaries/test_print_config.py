@@ -1,17 +1,21 @@
-"""`--print_config` of `binaries.train`: every setting with value, default and description."""
+"""`--print_config`: every setting with value, default and description."""
 
 import re
 
 import gin
 import pytest
 
+from binaries import launch
+from sac_tf.distributed.settings import configuration_of
 from sac_tf.runs import gin_files
 from sac_tf.training.train import Training
 from tests.binaries.running import call_program
 
+_SETTING = re.compile(r"^([\w/]+\.\w+) = (.*?)(?:  # default: .*)?$", re.MULTILINE)
 
-def _printed(*arguments):
-    code, out, err = call_program("train", "--print_config", *arguments)
+
+def _printed(*arguments, program="train"):
+    code, out, err = call_program(program, "--print_config", *arguments)
     assert (code, err) == (0, ""), err
     return out
 
@@ -20,8 +24,7 @@ def test_it_lists_every_setting_of_the_run(tmp_path):
     out = _printed("--gin_file=redq.gin", "--gin_file=tasks/ant.gin")
     gin_files.read(["redq.gin", "tasks/ant.gin"], [])
     settings = Training().configuration().settings
-    printed = dict(re.findall(r"^([\w/]+\.\w+) = (.*?)(?:  # default: .*)?$", out, re.MULTILINE))
-    assert printed == settings and len(settings) > 70
+    assert dict(_SETTING.findall(out)) == settings and len(settings) > 70
 
 
 def test_values_have_defaults_and_descriptions():
@@ -36,6 +39,20 @@ def test_it_needs_neither_task_nor_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "\n# train.environment = (required)\n" in _printed()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("program", ["replay_server", "learner", "collector", "evaluator"])
+def test_distributed_programs_list_the_settings_of_all(program):
+    out = _printed("--gin_file=droq.gin", "--gin_file=tasks/ant.gin", program=program)
+    training = launch.read_training(["droq.gin", "tasks/ant.gin"], [])
+    settings = configuration_of(training).settings
+    assert dict(_SETTING.findall(out)) == settings and "Patience.limit_s" in settings
+    assert "# critic updates between two publications of the policy.\nlearner." in out
+
+
+def test_without_it_distributed_programs_need_their_flags():
+    code, out, err = call_program("learner", "--replay_address=localhost:1")
+    assert code == 2 and out == "" and err.endswith("Give --root_dir.\n") and err.count("\n") == 1
 
 
 def test_what_it_prints_is_a_gin_file(tmp_path):

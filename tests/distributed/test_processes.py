@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from binaries import launch
 from tests.binaries.running import call_program, run_program
 from tests.distributed.running import Cluster
 
@@ -156,6 +157,19 @@ def test_mistake_is_one_sentence(tmp_path, program, arguments, code, words):
     given, out, err = call_program(program, *filled)
     lines = _lines(out, err)
     assert given == code and len(lines) == 1 and words in lines[0], lines
+
+
+def test_an_installed_program_names_installed_programs(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "__package__", "sac_tf.binaries")
+    task = "--gin_bindings=train.environment='tests.toy:Paced-v0'"
+    given = [task, f"--root_dir={tmp_path}", "--replay_address=localhost:1"]
+    tuned = "--gin_bindings=train.initialize_from='runs/binaries.old'"
+    for arguments, words in (
+        ([], "Start sac-tf-replay-server there, correct --replay_address"),
+        ([tuned], "train.initialize_from is for one process (sac-tf-train); leave it out here."),
+    ):
+        _, _, err = call_program("collector", *given, *arguments)
+        assert words in err and "binaries" not in err
 
 
 def test_wrong_server_is_refused(tmp_path):

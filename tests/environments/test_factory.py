@@ -1,6 +1,7 @@
 """The environment factory: ids, functions, arguments, time limits and wrappers."""
 
 import functools
+import json
 
 import gymnasium
 import numpy as np
@@ -116,11 +117,49 @@ def test_what_cannot_be_made_is_one_sentence(settings, words):
     assert "\n" not in str(caught.value).partition("\n  In call to")[0]
 
 
-def test_a_task_without_render_mode_is_made_but_not_rendered():
+def test_a_task_without_render_mode_is_made_but_not_rendered(recwarn):
     factory = EnvironmentFactory("tests.spaces:NoRenderMode-v0")
     assert factory.make().num_environments == 1
-    with pytest.raises(ConfigurationError, match="cannot be made .*render_mode"):
+    words = "cannot be made .*render_mode.* A video needs a constructor that takes render_mode"
+    with pytest.raises(ConfigurationError, match=words):
         factory.make(render_mode="rgb_array")
+    assert not recwarn.list
+
+
+def test_numbers_of_numpy_are_written_as_numbers():
+    arguments = {"gain": np.float32(3), "sizes": [np.int64(2), (np.bool_(True), None)]}
+    wrappers = [("tests.spaces:Scaled", {"gain": np.float64(2)})]
+    factory = EnvironmentFactory("Base-v0", arguments, arguments, wrappers=wrappers)
+    written = json.loads(json.dumps(factory.as_json()))
+    plain = {"gain": 3.0, "sizes": [2, [True, None]]}
+    assert written["arguments"] == written["evaluation_arguments"] == plain
+    assert written["wrappers"] == [["tests.spaces:Scaled", {"gain": 2.0}]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"arguments": {"goal": np.zeros(2)}}, "environment.arguments['goal'] is array([0., 0.])"),
+        (
+            {"arguments": {"a": [{"b": max}]}},
+            "environment.arguments['a'][0]['b'] is <built-in function max>",
+        ),
+        ({"arguments": {"weights": {0: 1.0}}}, "environment.arguments['weights'] is {0: 1.0}"),
+        ({"evaluation_arguments": {"at": {1}}}, "environment.evaluation_arguments['at'] is {1}"),
+        (
+            {"wrappers": [("TransformReward", {"func": abs})]},
+            "environment.wrappers, TransformReward:['func'] is <built-in function abs>",
+        ),
+    ],
+)
+def test_arguments_that_files_cannot_hold_are_refused(settings, words):
+    with pytest.raises(ConfigurationError) as caught:
+        EnvironmentFactory("tests.spaces:Base-v0", **settings)
+    sentence = (
+        f"{words}, which the files of a run cannot hold; set it in a function of yours, and give "
+        "its name (module:function)."
+    )
+    assert str(caught.value).splitlines()[0] == sentence
 
 
 def test_a_function_that_cannot_be_imported_has_brackets():

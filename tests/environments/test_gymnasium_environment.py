@@ -4,7 +4,7 @@ import pytest
 
 from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError, RunError
-from tests import spaces, toy
+from tests import spaces, tasks, toy
 
 
 def test_actions_are_scaled_to_the_bounds():
@@ -129,6 +129,16 @@ def test_a_reused_buffer_does_not_change_stored_observations():
     np.testing.assert_array_equal(step.observation, [[2, 0]] * 2)
 
 
+def test_a_reused_float32_buffer_is_copied_at_a_time_limit():
+    environment = EnvironmentFactory("tests.tasks:ReusedBuffer-v0").make()
+    seen = [environment.reset(seed=0)]
+    for _ in range(5):
+        step = environment.step(np.zeros((1, 1), np.float32))
+        seen.append(step.observation)
+    assert step.truncated[0] and step.successor == 105
+    assert [float(one[0, 0]) for one in seen] == [100, 101, 102, 103, 104, 200]
+
+
 def test_arrays_with_one_number_are_rewards_and_flags():
     environment = EnvironmentFactory("Spoiled-arrays-v0").make()
     environment.reset(seed=0)
@@ -206,6 +216,21 @@ def test_an_environment_that_raises_in_close_is_closed_once(caplog):
     environment.close()
     assert spaces.RaisesInClose.closed == before + 2
     assert "raised AttributeError in close() ('NoneType' object has no" in caplog.text
+
+
+def test_a_failed_reset_is_raised_by_the_next_step(monkeypatch):
+    """The end of the episode is not lost; a later reset may work."""
+    monkeypatch.setattr(tasks.ResetFails, "count", -1)
+    environment = EnvironmentFactory("tests.tasks:ResetFails-v0").make(2)
+    environment.reset(seed=0)
+    for _ in range(40):
+        step = environment.step(np.zeros((2, 1), np.float32))
+    assert step.truncated.tolist() == [True, True]
+    with pytest.raises(RunError, match=r"raised ConnectionResetError in reset\(\) \(simulator is"):
+        environment.step(np.zeros((2, 1), np.float32))
+    monkeypatch.setattr(tasks.ResetFails, "count", -9)
+    environment.reset(seed=0)
+    environment.step(np.zeros((2, 1), np.float32))
 
 
 def test_environments_are_closed_if_their_spaces_are_refused(monkeypatch):

@@ -82,6 +82,16 @@ def test_what_a_task_raises_loses_nothing(
     assert len(np.load(checkpoint / "replay/resident_rows.npy")) == saved
 
 
+def test_a_reset_that_raises_loses_no_end_of_an_episode(tmp_path, monkeypatch):
+    """Two episodes of 40 steps, the last of which are truncated."""
+    monkeypatch.setattr(tasks.ResetFails, "count", 0)
+    training = small_training("Evaluator.episodes = 0", environment="tests.tasks:ResetFails-v0")
+    with pytest.raises(RunError, match=r"raised ConnectionResetError in reset\(\).*-000000080\.$"):
+        training.run(str(tmp_path))
+    rows = np.load(tmp_path / "checkpoints/step-000000080/replay/resident_rows.npy")
+    assert len(rows) == 80
+
+
 def test_a_log_that_cannot_be_written_loses_nothing(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("no space")

@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from sac_tf.distributed import connection, learner
+from sac_tf.distributed import connection, learner, replay_server
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs import folder
 from tests import spaces
@@ -87,8 +87,22 @@ def test_a_robot_is_not_needed_to_export_or_to_learn(run, monkeypatch, tmp_path)
         learner.run(str(tmp_path), ["localhost:1"], training)
 
 
+def test_a_robot_is_not_needed_to_serve_rows(run, monkeypatch, tmp_path):
+    def refuse(self, render_mode=None):
+        raise ConnectionRefusedError("no robot here")
+
+    monkeypatch.setattr(spaces.Base, "__init__", refuse)
+    monkeypatch.setattr(replay_server, "locked", _stop)
+    training = small_training(environment=TASK)
+    with pytest.raises(ConfigurationError, match="ConnectionRefusedError: no robot here"):
+        replay_server.run(str(tmp_path), 0, training)
+    (tmp_path / folder.TASK).write_text((run / folder.TASK).read_text())
+    with pytest.raises(KeyboardInterrupt):
+        replay_server.run(str(tmp_path), 0, training)
+
+
 def _stop(*arguments):
-    """The learner has come as far as its connection."""
+    """The learner has come as far as its connection, or the server as its folder."""
     raise KeyboardInterrupt
 
 
