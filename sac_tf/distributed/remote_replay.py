@@ -12,6 +12,7 @@ from sac_tf.distributed.messages import NO_ANSWER
 from sac_tf.errors import RunError
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.reader import BatchReader, rows_of
+from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
 from sac_tf.runs.logs import say
 from sac_tf.types import EnvironmentSpec, Nest, Transition
@@ -128,6 +129,7 @@ class RemoteReplay:
             expected_rows=expected_rows,
             generator=generator,
             feed=feeder,
+            default=ReverbSampler,
         )
         for info in infos:
             self._reader.check_table(info)

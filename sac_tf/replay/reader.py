@@ -11,7 +11,6 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.replay import tables
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.protocols import Feed, MakeSampler, Sampler
-from sac_tf.replay.samplers import ResidentSampler, ReverbSampler, fetched_ahead
 from sac_tf.types import Nest, Transition
 
 
@@ -33,19 +32,20 @@ class BatchReader:
         expected_rows: int,
         generator: tf.random.Generator,
         feed: Feed,
+        default: MakeSampler,
         sampler: MakeSampler | None = None,
     ):
         """Connects to the servers at `addresses`.
 
         Args:
           packer, addresses, capacity, expected_rows, generator, feed: see `MakeSampler`.
+          default: builds the sampler if `sampler` is None.
           sampler: builds the sampler. None: `ResidentSampler` in one process, `ReverbSampler` in a
             distributed run.
         """
-        if sampler is None:
-            sampler = ResidentSampler if feed is fetched_ahead else ReverbSampler
+        make = default if sampler is None else sampler
         self._capacity = capacity
-        self.sampler = sampler(
+        self.sampler = make(
             addresses,
             packer,
             capacity,

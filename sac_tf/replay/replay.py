@@ -13,7 +13,7 @@ from sac_tf.errors import RunError
 from sac_tf.replay.memory import require_memory
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.reader import BatchReader
-from sac_tf.replay.samplers import ROWS_FILE, fetched_ahead
+from sac_tf.replay.samplers import ROWS_FILE, ResidentSampler, fetched_ahead
 from sac_tf.replay.tables import ReplayServer, make_tables
 from sac_tf.replay.writer import TransitionWriter, wait_once
 from sac_tf.types import EnvironmentSpec, Transition
@@ -66,10 +66,9 @@ class Replay:
         self.packer = RowPacker(spec)
         made = tables(self.packer.width)
         self.capacity = made[0].info.max_size
-        checkpoint = restore_from and restore_from / _REVERB
         if restore_from is not None:
             expected_rows += _rows_added(restore_from)
-        self._server = server(made, staging, checkpoint)
+        self._server = server(made, staging, restore_from and restore_from / _REVERB)
         with contextlib.ExitStack() as on_error:
             on_error.callback(self._server.stop)
             self._reader = reader(
@@ -79,6 +78,7 @@ class Replay:
                 expected_rows,
                 generator,
                 feed=fetched_ahead,
+                default=ResidentSampler,
             )
             self._reader.check_table(made[0].info)
             reads_queue = self._reader.sampler.reads_queue

@@ -49,10 +49,11 @@ class ResidentSampler:
         """Makes an empty ring of `capacity` rows, or `expected_rows` if fewer, on one server.
 
         Raises:
-          ConfigurationError: in a distributed run, whose learner sees only the rows that it
-            samples; or the rows do not fit into memory.
+          ConfigurationError: there are several servers, as in a distributed run, whose learner sees
+            only the rows that it samples; or the rows do not fit into memory.
         """
-        if feed is not fetched_ahead or len(addresses) > 1:
+        del feed  # blocks are read when they arrive
+        if len(addresses) > 1:
             raise ConfigurationError(
                 "BatchReader.sampler=@ResidentSampler keeps a copy of every row, which a "
                 "distributed learner never receives; use @ReverbSampler there."

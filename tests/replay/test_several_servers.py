@@ -153,7 +153,7 @@ def test_every_row_of_every_server_is_sampled(spec, servers, make_writer):
         expected_rows=96,
         generator=None,
         feed=fetched_ahead,
-        sampler=ReverbSampler,
+        default=ReverbSampler,
     )
     rewards = sample_rows(reader, 3000).reward.numpy()
     assert set(rewards) == set(range(6 * BLOCK_ROWS))
