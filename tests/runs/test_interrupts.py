@@ -50,6 +50,15 @@ def test_an_answer_can_be_left_out(capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.fixture
+def _without_ignored_signals():
+    """Restores Python's handler of SIGINT: a shell's background processes ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_without_ignored_signals")
 @pytest.mark.parametrize("first", SIGNALS[:2])
 def test_the_second_signal_has_its_usual_effect(first):
     with Interrupts(), pytest.raises(KeyboardInterrupt):
