@@ -79,6 +79,8 @@ def main(arguments: list[str]) -> int:
     from sac_tf.runs.interrupts import Interrupts
 
     with Interrupts() as interrupts:
+        if _VIDEO.value:  # a task that makes no pictures is refused before any episode
+            policy.make_environment(1, "rgb_array").close()
         evaluator = _make_evaluator(policy, interrupts)
         print(policy.title, flush=True)
         try:

@@ -46,7 +46,7 @@ def pictures(tmp_path_factory):
     def of_task(task):
         spec = root / "policy/policy_spec.json"
         content = json.loads(spec.read_text())
-        content["environment"]["task"] = f"tests.tasks:{task}-v0"
+        content["environment"]["task"] = task if ":" in task else f"tests.tasks:{task}-v0"
         spec.write_text(json.dumps(content))
         return root / "policy"
 
@@ -184,6 +184,14 @@ def test_a_renderer_that_fails_is_one_sentence(pictures, tmp_path, monkeypatch):
     code, _, err = call_program("evaluate", f"--policy={pictures('NoPicture')}", *flags)
     assert code == 1
     assert err == f"The video {tmp_path}/video.mp4 cannot be recorded (no display found).\n"
+
+
+def test_a_task_without_pictures_is_refused_before_any_episode(pictures, tmp_path):
+    flags = ["--episodes=1", f"--video={tmp_path}/video.mp4"]
+    policy = pictures("tests.spaces:NoRenderMode-v0")
+    code, out, err = call_program("evaluate", f"--policy={policy}", *flags)
+    assert code == 2 and out == ""
+    assert "A video needs a constructor that takes render_mode" in err
 
 
 @pytest.mark.parametrize(
