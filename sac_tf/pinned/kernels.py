@@ -1,4 +1,4 @@
-"""Raw TensorFlow operations that are faster than their public counterparts."""
+"""Raw TensorFlow operations: faster than their public counterparts, or smaller."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,6 +15,16 @@ def move_towards(variable: tf.Variable, value: tf.Tensor, rate: float | tf.Tenso
     """
     require_tested(tf)
     tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=rate, delta=variable - value)
+
+
+def uninitialized(shape: Sequence[int]) -> tf.Tensor:
+    """Returns a float32 tensor whose values are not set.
+
+    The operating system gives it a page of memory when the page is first written to; `tf.zeros`
+    writes to all pages.
+    """
+    require_tested(tf)
+    return tf.raw_ops.Empty(shape=list(shape), dtype=tf.float32, init=False)
 
 
 def bind_call(

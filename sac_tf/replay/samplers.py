@@ -9,6 +9,7 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
+from sac_tf.pinned.kernels import uninitialized
 from sac_tf.replay.memory import require_memory
 from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.protocols import Feed
@@ -30,7 +31,7 @@ class ResidentSampler:
     row once from Reverb's queue. The default in one process.
 
     A batch costs one gather, at any UTD ratio. The draws use the generator of the run, so the same
-    seed gives the same batches.
+    seed gives the same batches. The ring takes memory as rows arrive.
     """
 
     reads_queue = True
@@ -62,8 +63,9 @@ class ResidentSampler:
         self._packer = packer
         self._generator = generator
         self._capacity = min(capacity, expected_rows)
-        empty = tf.zeros([self._capacity, packer.width])
-        self._rows = tf.Variable(empty, trainable=False, name="resident_rows")
+        with tf.device("CPU:0"):  # a full replay is larger than the memory of most GPUs
+            rows = uninitialized([self._capacity, packer.width])
+            self._rows = tf.Variable(rows, trainable=False, name="resident_rows")
         self._count = tf.Variable(0, dtype=tf.int64, name="resident_count")
         dataset = reverb.TrajectoryDataset(
             addresses[0],
