@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.agents import trainable
+from sac_tf.networks.layers import EnsembleDense
 from sac_tf.runs.runtime import free_closed_runs, set_runtime
 from sac_tf.types import EnvironmentSpec
 from tests.threads import count_threads
@@ -56,3 +58,14 @@ def nested_spec() -> EnvironmentSpec:
         },
     }
     return EnvironmentSpec.of_arrays(observation, -np.ones(1, np.float32), np.ones(1, np.float32))
+
+
+@pytest.fixture
+def only_policies(monkeypatch):
+    """Fails where a critic or an optimizer is built."""
+
+    def refuse(*_, **__):
+        raise AssertionError("a critic or an optimizer is built")
+
+    monkeypatch.setattr(EnsembleDense, "__init__", refuse)
+    monkeypatch.setattr(trainable, "with_slots", refuse)

@@ -4,12 +4,10 @@ import time
 
 import pytest
 
-from sac_tf.agents import trainable
 from sac_tf.distributed import collector, evaluator
 from sac_tf.distributed.connection import describe_task
 from sac_tf.distributed.messages import STATUS_TABLE, PublishedPolicy, publish, send, values_of
 from sac_tf.distributed.settings import configuration_of
-from sac_tf.networks.layers import EnsembleDense
 from tests.training.small_runs import small_training
 
 _COLUMNS = 9
@@ -39,17 +37,6 @@ def publish_last(serve):
         return server
 
     return start
-
-
-@pytest.fixture
-def only_policies(monkeypatch):
-    """Fails where a critic or an optimizer is built."""
-
-    def refuse(*_, **__):
-        raise AssertionError("a critic or an optimizer is built")
-
-    monkeypatch.setattr(EnsembleDense, "__init__", refuse)
-    monkeypatch.setattr(trainable, "with_slots", refuse)
 
 
 @pytest.mark.usefixtures("only_policies")

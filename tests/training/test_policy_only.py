@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 import sac_tf
-from sac_tf.agents import trainable
 from sac_tf.errors import ConfigurationError
-from sac_tf.networks.layers import EnsembleDense
 from tests.binaries.running import call_program
 from tests.training.small_runs import small_training
 
@@ -29,17 +27,6 @@ def root_dir(tmp_path_factory):
         ).run(str(root))
     gin.clear_config()
     return root
-
-
-@pytest.fixture
-def only_policies(monkeypatch):
-    """Fails where a critic or an optimizer is built."""
-
-    def refuse(*_, **__):
-        raise AssertionError("a critic or an optimizer is built")
-
-    monkeypatch.setattr(EnsembleDense, "__init__", refuse)
-    monkeypatch.setattr(trainable, "with_slots", refuse)
 
 
 @pytest.mark.usefixtures("only_policies")
