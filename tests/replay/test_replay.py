@@ -90,7 +90,8 @@ def test_a_checkpoint_restores_both_tables_and_the_draws(make_replay, tmp_path, 
     for replay in (before, after):
         replay.add(numbered_rows(added, added + 20), step=added)
         replay.publish()
-    np.testing.assert_array_equal(after._reader.sampler._rows, before._reader.sampler._rows)
+    rings = [replay._reader.sampler._rows[: replay.size] for replay in (before, after)]
+    np.testing.assert_array_equal(*rings)  # the rest of a ring has no values yet
     info = after._server.client.server_info(timeout=10)
     assert info["replay"].current_size == after.size
     assert info["queue"].current_size == 0
