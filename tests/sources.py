@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from sac_tf.replay.reader import rows_of
+from sac_tf.replay.reader import batches_of, rows_of
+from sac_tf.types import Transition
 
 
 class Given:
@@ -17,16 +18,24 @@ class Given:
         self.learned = []
 
     def sample(self, batches, batch_size):
-        return tf.nest.map_structure(
-            lambda leaf: tf.reshape(leaf, [batches, batch_size, *leaf.shape[1:]]),
-            self._rows(batches * batch_size),
-        )
+        return batches_of(self._rows(batches * batch_size), batches, batch_size)
 
     def update_priorities(self, batches, td_error):
         tf.numpy_function(self._record, [batches.reward, td_error], [])
 
     def _record(self, *arrays):
         self.learned.append(tuple(array.copy() for array in arrays))
+
+
+def numbered_source(first, **extras):
+    """Returns a source of rows whose rewards count up from `first` in each call."""
+
+    def rows(number):
+        reward = first + tf.range(number, dtype=tf.float32)
+        given = {name: tf.fill([number], value) for name, value in extras.items()}
+        return Transition(reward[:, None], reward[:, None], reward, reward, reward[:, None], given)
+
+    return Given(rows)
 
 
 def sample_rows(source, number):

@@ -33,7 +33,7 @@ from sac_tf.training.acting import mean_actions
 from sac_tf.training.exploration import sampled
 from sac_tf.training.train import Training
 from sac_tf.types import WEIGHT, Transition
-from tests.sources import Given
+from tests.sources import Given, numbered_source
 
 # TensorFlow creates its devices at its first operation.
 _cpu = tf.config.list_physical_devices("CPU")[0]
@@ -183,19 +183,12 @@ def test_each_replica_gets_exactly_half_of_each_source(spec):
     """In each of the 20 batches of a call."""
     shares = []
 
-    def numbered(first):
-        def rows(number):
-            reward = first + tf.range(number, dtype=tf.float32)
-            return Transition(reward, reward, reward, reward, reward)
-
-        return Given(rows)
-
     def record(_, batches):
         reward = tf.stack([batch.reward for batch in batches])
         tf.numpy_function(lambda array: shares.append(array.copy()), [reward], [])
         return {"reward": tf.reduce_mean(reward)}, reward
 
-    sources = [numbered(0), numbered(1000)]
+    sources = [numbered_source(0), numbered_source(1000)]
     mixture = Mixture([(source, 0.5) for source in sources], replicas=2)
     state = _mirrored(spec, **_networks())
     update = make_update(

@@ -65,10 +65,7 @@ class BatchReader:
                 f"train.batch_size={batch_size} is larger than the replay, "
                 f"tables.capacity={self._capacity}."
             )
-        rows = self.sampler.sample(batches * batch_size)
-        return tf.nest.map_structure(
-            lambda leaf: tf.reshape(leaf, [batches, batch_size, *leaf.shape[1:]]), rows
-        )
+        return batches_of(self.sampler.sample(batches * batch_size), batches, batch_size)
 
     def update_priorities(self, batches: Transition, td_error: tf.Tensor) -> None:
         """As `Source.update_priorities`."""
@@ -106,6 +103,13 @@ class BatchReader:
     def restore(self, folder: Path, rows_added: int) -> None:
         """Reads what `save` wrote when `rows_added` rows had been added."""
         self.sampler.restore(folder, rows_added)
+
+
+def batches_of(rows: Nest, batches: int, batch_size: int) -> Nest:
+    """Returns batches [K, B, ...] of rows [K B, ...]."""
+    return tf.nest.map_structure(
+        lambda leaf: tf.reshape(leaf, [batches, batch_size, *leaf.shape[1:]]), rows
+    )
 
 
 def rows_of(batches: Nest) -> Nest:

@@ -7,19 +7,8 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.mixture import Mixture
-from sac_tf.types import WEIGHT, Transition
-from tests.sources import Given
-
-
-def _source(first, **extras):
-    """A source of numbered rows, from `first` on."""
-
-    def rows(number):
-        reward = first + tf.range(number, dtype=tf.float32)
-        given = {name: tf.fill([number], value) for name, value in extras.items()}
-        return Transition(reward[:, None], reward[:, None], reward, reward, reward[:, None], given)
-
-    return Given(rows)
+from sac_tf.types import WEIGHT
+from tests.sources import numbered_source
 
 
 def _drawn(mixture, batches, batch_size):
@@ -28,7 +17,7 @@ def _drawn(mixture, batches, batch_size):
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_every_batch_of_every_replica_has_exactly_half_of_each(replicas):
-    mixture = Mixture([(_source(0), 0.5), (_source(1000), 0.5)], replicas)
+    mixture = Mixture([(numbered_source(0), 0.5), (numbered_source(1000), 0.5)], replicas)
     reward = _drawn(mixture, 20, 8).reward.numpy()
     assert reward.shape == (20, 8)
     for replica in range(replicas):
@@ -39,14 +28,14 @@ def test_every_batch_of_every_replica_has_exactly_half_of_each(replicas):
 
 
 def test_three_fractions():
-    parts = [(_source(0), 0.1), (_source(1000), 0.6), (_source(2000), 0.3)]
+    parts = [(numbered_source(0), 0.1), (numbered_source(1000), 0.6), (numbered_source(2000), 0.3)]
     reward = _drawn(Mixture(parts), 3, 10).reward.numpy()
     counts = np.apply_along_axis(np.bincount, 1, (reward // 1000).astype(int))
     np.testing.assert_array_equal(counts, [[1, 6, 3]] * 3)
 
 
 def test_td_errors_go_back_to_the_source_of_their_rows():
-    sources = [_source(0), _source(1000)]
+    sources = [numbered_source(0), numbered_source(1000)]
     mixture = Mixture([(sources[0], 0.25), (sources[1], 0.75)])
 
     @tf.function
@@ -64,7 +53,7 @@ def test_td_errors_go_back_to_the_source_of_their_rows():
 
 
 def test_an_extra_of_one_source_is_constant_in_other_rows():
-    mixture = Mixture([(_source(0, weight=0.25, key=7), 0.5), (_source(1000), 0.5)])
+    mixture = Mixture([(numbered_source(0, weight=0.25, key=7), 0.5), (numbered_source(1000), 0.5)])
     extras = _drawn(mixture, 1, 4).extras
     np.testing.assert_array_equal(extras[WEIGHT], [[0.25, 0.25, 1, 1]])
     np.testing.assert_array_equal(extras["key"], [[7, 7, 0, 0]])
@@ -81,4 +70,4 @@ def test_an_extra_of_one_source_is_constant_in_other_rows():
 )
 def test_fractions_that_cannot_be_mixed_are_refused(fractions, replicas, words):
     with pytest.raises(ConfigurationError, match=words):
-        _drawn(Mixture([(_source(0), x) for x in fractions], replicas), 1, 8)
+        _drawn(Mixture([(numbered_source(0), x) for x in fractions], replicas), 1, 8)
