@@ -16,6 +16,17 @@ from sac_tf.runs.interrupts import Interrupts
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
+@pytest.fixture(autouse=True)
+def _no_ignored_signals():
+    """Restores Python's handlers: a shell's background processes ignore SIGINT, and those of nohup
+    SIGHUP."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def _send(*numbers):
     for number in numbers:
         os.kill(os.getpid(), number)
@@ -50,15 +61,6 @@ def test_an_answer_can_be_left_out(capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.fixture
-def _without_ignored_signals():
-    """Restores Python's handler of SIGINT: a shell's background processes ignore the signal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_without_ignored_signals")
 @pytest.mark.parametrize("first", SIGNALS[:2])
 def test_the_second_signal_has_its_usual_effect(first):
     with Interrupts(), pytest.raises(KeyboardInterrupt):
