@@ -65,7 +65,6 @@ def checksums(root_dir: Path) -> dict[str, str]:
     """Returns the SHA-256 of the variables and rows in the newest checkpoint of a run, and of its
     evaluations."""
     checkpoint = max((root_dir / "checkpoints").glob("step-*"))
-    rows = (checkpoint / "replay" / "resident_rows.npy").read_bytes()
     evaluations = []
     with (root_dir / "evaluations.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -74,7 +73,7 @@ def checksums(root_dir: Path) -> dict[str, str]:
             evaluations.append(sorted((name, value) for name, value in row.items() if value))
     return {
         "variables": _sha256(*sorted(map(_fingerprint, _variables(checkpoint)))),
-        "rows": _sha256(rows),
+        "rows": _sha256(*_rows(root_dir, checkpoint)),
         "evaluations": _sha256(repr(evaluations).encode()),
     }
 
@@ -85,6 +84,17 @@ def _variables(checkpoint: Path) -> list[np.ndarray]:
     reader = tf.train.load_checkpoint(str(checkpoint / "state"))
     names = [name for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
     return [np.asarray(reader.get_tensor(name)) for name in names]
+
+
+def _rows(root_dir: Path, checkpoint: Path) -> list[bytes]:
+    from sac_tf.replay.saved import saved_episodes
+    from sac_tf.replay.windows import Windows
+    from sac_tf.runs import task_spec
+
+    spec = task_spec.load(root_dir)
+    assert spec is not None
+    episodes = saved_episodes(checkpoint / "replay", Windows(spec, discount=0.99))
+    return [array.tobytes() for episode in episodes for array in episode.values()]
 
 
 def _fingerprint(array: np.ndarray) -> bytes:

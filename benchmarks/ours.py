@@ -81,29 +81,31 @@ class Ours:
         spec = self._environment.spec
         state = settings.make_state(spec)
         replay = settings.replay(
-            spec=spec,
+            windows=settings.make_windows(spec),
+            num_environments=1,
             generator=state.generator,
-            discount=settings.discount,
             staging=self._staging,
-            expected_rows=rows,
+            expected_steps=rows,
             restore_from=None,
         )
         self._filled = (settings.make_updater(state, replay), replay)
-        transitions = self._transitions(min(rows, _REAL_ROWS))
+        steps = self._steps(min(rows, _REAL_ROWS))
         for row in range(rows):
-            replay.add(transitions[row % len(transitions)], row + 1)
+            transition, ended = steps[row % len(steps)]
+            replay.add(transition, row + 1, ended)
             if (row + 1) % UPDATES_PER_CALL == 0:
                 replay.refresh()
         replay.publish()
         return self._filled
 
-    def _transitions(self, number: int) -> "list[Transition]":
+    def _steps(self, number: int) -> "list[tuple[Transition, list[int]]]":
+        """Returns transitions of random actions, and which environments they ended."""
         from sac_tf.training.acting import uniform_actions
         from sac_tf.training.collecting import collect
 
         act = uniform_actions(self._environment.spec, 1, seed=0)
         collected = itertools.islice(collect(self._environment, act, seed=0), number)
-        return [transition for transition, _episodes in collected]
+        return [(step, [episode.copy for episode in episodes]) for step, episodes in collected]
 
     def close(self) -> None:
         if self._filled is not None:

@@ -24,6 +24,8 @@ class ObservationLeaf(NamedTuple):
       categories: numbers of categories of an array of categories (Discrete, MultiDiscrete), in the
         order of its flattened elements; empty for an array of numbers.
       start: the first category of each element, as many as `categories`.
+      frames: how many of the newest frames the array holds, oldest first, joined along its last
+        axis (`environment.frame_stack`).
     """
 
     name: str
@@ -32,6 +34,7 @@ class ObservationLeaf(NamedTuple):
     dtype: str
     categories: tuple[int, ...] = ()
     start: tuple[int, ...] = ()
+    frames: int = 1
 
     @property
     def encoded_shape(self) -> tuple[int, ...]:

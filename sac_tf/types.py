@@ -34,6 +34,9 @@ _NONE: Numbers = MappingProxyType({})
 WEIGHT = "weight"
 """Name in `Transition.extras` of importance weights, float32 [B]."""
 
+RETURN_TO_GO = "return_to_go"
+"""Name in `Transition.extras` of discounted returns to the end of the episode, float32 [B]."""
+
 
 class Transition(NamedTuple):
     """Transitions: NumPy arrays before the replay, tensors after it.

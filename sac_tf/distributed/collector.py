@@ -1,5 +1,5 @@
 """The collector of a distributed run: acts in its own environments with the newest policy and
-inserts transitions; it never learns."""
+inserts its steps; it never learns."""
 
 import math
 import signal
@@ -17,8 +17,8 @@ from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.settings import configuration_of
 from sac_tf.distributed.waiting import with_timeout
 from sac_tf.errors import RunError
-from sac_tf.replay.packing import RowPacker
-from sac_tf.replay.writer import TransitionWriter
+from sac_tf.replay.items import ItemStream
+from sac_tf.replay.writer import StepWriter
 from sac_tf.runs import folder as names
 from sac_tf.runs.checkpoints import sentence_of
 from sac_tf.runs.configuration import Configuration
@@ -42,7 +42,7 @@ def run(
 
     Args:
       folder: of this collector, for its episodes.csv.
-      addresses: of the replay servers; rows are inserted into them in turn.
+      addresses: of the replay servers; steps are written to them in turns.
       collector_id: names it in the status of the run.
       training: settings of the run.
 
@@ -101,19 +101,19 @@ class _Collector:
         self._policies = self._opened.open(policies)
         return training.exploration(policy, generator, spec, training.num_environments).act
 
-    def _make_writer(self, spec: EnvironmentSpec) -> TransitionWriter:
-        return TransitionWriter(
-            packer=RowPacker(spec),
-            clients=self._connection.clients,
-            with_queue=False,
-            wait=self._connection.patience,
-            discount=self._training.discount,
-        )
+    def _make_writer(self, spec: EnvironmentSpec) -> StepWriter:
+        windows = self._training.make_windows(spec)
+        environments = self._training.num_environments
+        streams = [
+            ItemStream(client, windows, environments, wait=self._connection.patience)
+            for client in self._connection.clients
+        ]
+        return StepWriter(windows, environments, streams)
 
     def go(self) -> None:
         """Collects until the run is complete or a signal comes."""
-        training = self._training
-        if training.random_steps == 0 and not self._connection.patience(
+        needs_policy = self._training.random_steps == 0 and self._policy_source.policy is None
+        if needs_policy and not self._connection.patience(
             self._policy_source.wait, "the learner's first policy"
         ):
             return
@@ -127,11 +127,9 @@ class _Collector:
 
     def _collect(self) -> None:
         for transition, episodes in collect(self._environment, self._act(), self._new_seed()):
-            policy = self._policy_source.policy
             ended = [episode.copy for episode in episodes]
-            priority = 1.0 if policy is None else policy.new_priority
             steps = self._steps + self._training.num_environments
-            self._writer.add(transition, steps, ended, priority=priority)
+            self._writer.add(transition, steps, ended, priority=self._new_priority)
             self._steps = steps
             self._record(episodes)
             self._policy_source.refresh(self._steps)
@@ -139,8 +137,8 @@ class _Collector:
                 return
 
     def _flush(self) -> None:
-        """Sends the rows of unfinished blocks and windows."""
-        self._writer.add_unfinished()
+        """Sends all steps, also of unfinished episodes."""
+        self._writer.end_episodes(priority=self._new_priority)
         self._writer.publish()
 
     def _send_rest(self) -> str:
@@ -159,6 +157,12 @@ class _Collector:
     def _policy_source(self) -> PolicySource:
         assert self._policies is not None
         return self._policies
+
+    @property
+    def _new_priority(self) -> float:
+        """Priority of new transitions."""
+        policy = self._policy_source.policy
+        return 1.0 if policy is None else policy.new_priority
 
     def _act(self) -> Act:
         """Returns random actions before the first trained policy, and then those of the policy."""

@@ -100,9 +100,9 @@ class _Run:
         self, state: TrainState, clients: Sequence[reverb.Client], checkpoint: Path | None
     ) -> RemoteReplay:
         return RemoteReplay(
-            spec=self._spec,
+            windows=self._training.make_windows(self._spec),
             generator=state.generator,
-            expected_rows=self._training.total_steps,
+            expected_steps=self._training.total_steps,
             restore_from=None if checkpoint is None else checkpoint / folder.REPLAY,
             clients=clients,
             feeder=self._feeder,

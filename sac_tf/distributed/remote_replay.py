@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from sac_tf.distributed.messages import NO_ANSWER
 from sac_tf.errors import RunError
-from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.reader import BatchReader, rows_of
 from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
+from sac_tf.replay.windows import Windows
 from sac_tf.runs.logs import say
-from sac_tf.types import EnvironmentSpec, Nest, Transition
+from sac_tf.types import Nest, Transition
 
 _CLOSING_S = 1.0
 
@@ -94,13 +94,13 @@ class Feeder:
 
 class RemoteReplay:
     """The replay of a distributed learner, a `Source`; the servers' own checkpoints hold the
-    rows."""
+    steps."""
 
     def __init__(
         self,
-        spec: EnvironmentSpec,
+        windows: Windows,
         generator: tf.random.Generator,
-        expected_rows: int,
+        expected_steps: int,
         restore_from: Path | None,
         clients: Sequence[reverb.Client],
         feeder: Feeder,
@@ -109,7 +109,7 @@ class RemoteReplay:
         """Samples from the servers of `clients`.
 
         Args:
-          spec, generator, expected_rows, restore_from: as for `Replay`.
+          windows, generator, expected_steps, restore_from: as for `Replay`.
           clients: of the servers.
           feeder: fetches the batches.
           observe: called with the observations [rows, ...] of every sample, inside a
@@ -123,10 +123,10 @@ class RemoteReplay:
         self._observe = observe
         infos = [_replay_table(client) for client in clients]
         self._reader = BatchReader(
-            packer=RowPacker(spec),
+            windows=windows,
             addresses=[client.server_address for client in clients],
             capacity=sum(info.max_size for info in infos),
-            expected_rows=expected_rows,
+            expected_steps=expected_steps,
             generator=generator,
             feed=feeder,
             default=ReverbSampler,
@@ -134,11 +134,11 @@ class RemoteReplay:
         for info in infos:
             self._reader.check_table(info)
         if restore_from is not None:
-            self._reader.restore(restore_from, rows_added=0)
+            self._reader.restore(restore_from, rows=0, transitions=0)
 
     @property
     def new_priority(self) -> float:
-        """Priority of new rows, if the table is sampled by priorities."""
+        """Priority of new transitions, if the table is sampled by priorities."""
         return self._reader.sampler.new_priority
 
     def sample(self, batches: int, batch_size: int) -> Transition:
@@ -151,12 +151,12 @@ class RemoteReplay:
         """As `Source.update_priorities`."""
         self._reader.update_priorities(batches, td_error)
 
-    def synchronize(self, rows_added: int) -> None:
+    def synchronize(self, transitions: int) -> None:
         """As `Sampler.synchronize`, but priorities that a stopped server did not take are lost."""
         try:
-            self._reader.sampler.synchronize(rows_added)
+            self._reader.sampler.synchronize(rows=0, transitions=transitions)
         except RunError as error:
-            say(f"{error} The rows keep their priorities.")
+            say(f"{error} The transitions keep their priorities.")
 
     def save(self, folder: Path) -> None:
         """Writes to the new folder `folder` what the servers' checkpoints do not have."""

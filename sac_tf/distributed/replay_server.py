@@ -16,9 +16,9 @@ from sac_tf.distributed.messages import message_tables
 from sac_tf.distributed.settings import ReplayServerSettings, configuration_of
 from sac_tf.distributed.status import RunStatus, counts, one_line
 from sac_tf.pinned.reverb_checkpoint import adapt_checkpoint
-from sac_tf.replay.memory import require_memory
-from sac_tf.replay.packing import RowPacker
+from sac_tf.replay.memory import ITEM_BYTES, require_memory
 from sac_tf.replay.tables import UNLIMITED, ReplayServer, make_tables
+from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder as names
 from sac_tf.runs import task_spec
 from sac_tf.runs.checkpoints import CannotSave, CheckpointStore
@@ -49,7 +49,7 @@ def run(root_dir: str, port: int, training: Training) -> signal.Signals | None:
     factory = training.environment_factory
     spec = task_spec.load_or_make(Path(root_dir), factory)
     description = RunDescription(describe_task(factory.title, spec), configuration.settings)
-    tables = make_run_tables(RowPacker(spec).width, training)
+    tables = make_run_tables(training.make_windows(spec), training)
     folder = Path(root_dir) / names.REPLAY_SERVER
     with locked(folder), session(_no_runtime) as opened:
         server = opened.open(_Server(folder, port, training.total_steps, description, tables))
@@ -61,15 +61,15 @@ def run(root_dir: str, port: int, training: Training) -> signal.Signals | None:
         return opened.interrupts.received
 
 
-def make_run_tables(width: int, training: Training) -> list[reverb.Table]:
+def make_run_tables(windows: Windows, training: Training) -> list[reverb.Table]:
     """Returns the replay table, limited to the UTD ratio of the run, and the message tables.
 
     Args:
-      width: columns of a row.
+      windows: of the task.
       training: settings of the run.
 
     Raises:
-      ConfigurationError: a number out of range, or rows that do not fit into memory.
+      ConfigurationError: a number out of range, or steps that do not fit into memory.
     """
     settings = ReplayServerSettings()
     samples_per_insert = float(training.updates_per_step * training.batch_size)
@@ -78,9 +78,10 @@ def make_run_tables(width: int, training: Training) -> list[reverb.Table]:
     def limiter(min_size_to_sample: int) -> reverb.rate_limiters.RateLimiter:
         return settings.limits(samples_per_insert, max(min_size_to_sample, random_rows))
 
-    replay = make_tables(width, rate_limiter=limiter)[0]
-    expected_rows = -(-training.total_steps // settings.servers)
-    require_memory(replay.info.max_size, expected_rows, width, copies=1)
+    replay = make_tables(windows, rate_limiter=limiter)[0]
+    expected_steps = -(-training.total_steps // settings.servers)
+    step_bytes = windows.columns.row_bytes + ITEM_BYTES
+    require_memory(replay.info.max_size, expected_steps, step_bytes)
     return [replay, *message_tables()]
 
 

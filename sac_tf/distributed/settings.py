@@ -14,7 +14,6 @@ from sac_tf.distributed.waiting import Patience
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.tables import ReplayServer, make_tables
-from sac_tf.replay.writer import TransitionWriter
 from sac_tf.runs.configuration import Configuration
 from sac_tf.training.train import Training
 
@@ -22,7 +21,7 @@ _SERVER_MAY_CHANGE = ("replay_server.", "tables.", "held_ratio.", "ReplayServer.
 """A server that restarts may have other limits: its checkpoint is adapted."""
 _REFUSED = {
     ("BatchReader.sampler", "@ResidentSampler"): (
-        "keeps a copy of every row, which a distributed learner never receives; use "
+        "keeps a copy of every step, which a distributed learner never receives; use "
         "@ReverbSampler there."
     ),
     ("train.rewards", "@RunningRewardScale"): (
@@ -93,7 +92,6 @@ def configuration_of(training: Training) -> Configuration:
         PolicySource,
         make_tables,
         ReplayServer,
-        TransitionWriter,
         BatchReader,
     ]
     ignored = {

@@ -17,14 +17,14 @@ def move_towards(variable: tf.Variable, value: tf.Tensor, rate: float | tf.Tenso
     tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=rate, delta=variable - value)
 
 
-def uninitialized(shape: Sequence[int]) -> tf.Tensor:
-    """Returns a float32 tensor whose values are not set.
+def uninitialized(shape: Sequence[int], dtype: str) -> tf.Tensor:
+    """Returns a tensor whose values are not set.
 
     The operating system gives it a page of memory when the page is first written to; `tf.zeros`
     writes to all pages.
     """
     require_tested(tf)
-    return tf.raw_ops.Empty(shape=list(shape), dtype=tf.float32, init=False)
+    return tf.raw_ops.Empty(shape=list(shape), dtype=dtype, init=False)
 
 
 def bind_call(

@@ -1,6 +1,8 @@
-"""Reverb's checkpoint files: a checkpoint gets other limits, another capacity and other selectors.
+"""Reverb's checkpoint files: a checkpoint gets other limits, another capacity and other selectors,
+and items of one table also in another.
 
-Reason: Reverb restores those that a checkpoint was written with, and has no call to change them.
+Reason: Reverb restores the limits that a checkpoint was written with, and has no call to change
+them, nor one that lists the items of a table in order.
 """
 
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from reverb.cc.checkpointing import checkpoint_pb2
 from sac_tf.errors import ConfigurationError
 
 _TABLES_FILE = "tables.tfrecord"
+_ITEMS_FILE = "items.tfrecord"
 _COMPRESSION = "ZLIB"
 _LIMITS = ("samples_per_insert", "min_diff", "max_diff", "min_size_to_sample")
 
@@ -32,9 +35,7 @@ def adapt_checkpoint(checkpoint: Path, tables: Sequence[reverb.Table]) -> list[s
       ConfigurationError: the checkpoint has more rows than a table keeps now, rows of another task,
         or other tables.
     """
-    path = str(checkpoint / _TABLES_FILE)
-    records = [record.numpy() for record in tf.data.TFRecordDataset(path, _COMPRESSION)]
-    saved = [checkpoint_pb2.PriorityTableCheckpoint.FromString(record) for record in records]
+    saved = _tables(checkpoint)
     configured = {table.name: table.info for table in tables}
     if {table.table_name for table in saved} != set(configured):
         raise ConfigurationError(
@@ -42,10 +43,47 @@ def adapt_checkpoint(checkpoint: Path, tables: Sequence[reverb.Table]) -> list[s
         )
     changes = [_adapt(table, configured[table.table_name]) for table in saved]
     if any(changes):
-        with tf.io.TFRecordWriter(path, _COMPRESSION) as writer:
-            for table in saved:
-                writer.write(table.SerializeToString())
+        _write(checkpoint / _TABLES_FILE, [table.SerializeToString() for table in saved])
     return [change for change in changes if change]
+
+
+def fill_queue(checkpoint: Path, table: str, queue: str) -> None:
+    """Writes the items of a table also into a queue, in the order in which they were inserted.
+
+    Args:
+      checkpoint: a folder that Reverb wrote; its files are replaced, not written into.
+      table: name of the table.
+      queue: name of an empty table whose items are sampled once, in order.
+    """
+    records = _read(checkpoint / _ITEMS_FILE)
+    items = [schema_pb2.PrioritizedItem.FromString(record) for record in records]
+    copies = [item for item in items if item.table == table]
+    copies.sort(key=lambda item: item.inserted_at.ToNanoseconds())
+    for item in copies:
+        item.table = queue
+        item.times_sampled = 0
+    _write(checkpoint / _ITEMS_FILE, [*records, *(item.SerializeToString() for item in copies)])
+    tables = _tables(checkpoint)
+    for saved in tables:
+        if saved.table_name == queue:
+            saved.rate_limiter.insert_count += len(copies)
+    _write(checkpoint / _TABLES_FILE, [saved.SerializeToString() for saved in tables])
+
+
+def _tables(checkpoint: Path) -> list[checkpoint_pb2.PriorityTableCheckpoint]:
+    records = _read(checkpoint / _TABLES_FILE)
+    return [checkpoint_pb2.PriorityTableCheckpoint.FromString(record) for record in records]
+
+
+def _read(path: Path) -> list[bytes]:
+    return [record.numpy() for record in tf.data.TFRecordDataset(str(path), _COMPRESSION)]
+
+
+def _write(path: Path, records: Sequence[bytes]) -> None:
+    path.unlink()  # it may be a link to a file of another checkpoint
+    with tf.io.TFRecordWriter(str(path), _COMPRESSION) as writer:
+        for record in records:
+            writer.write(record)
 
 
 def _adapt(

@@ -9,36 +9,32 @@ import psutil
 
 from sac_tf.errors import ConfigurationError
 
-_ROW_OVERHEAD = 700
-"""Bytes of Reverb's index for each row (docs/performance.md: 1,038 bytes of a row of 42 numbers
-that is stored twice)."""
-_NUMBER_BYTES = 4
+ITEM_BYTES = 700
+"""Bytes of Reverb's index for each item."""
 _USABLE = 0.9
 """Share of the memory that a replay may fill."""
 
 
-def require_memory(capacity: int, expected_rows: int, width: int, copies: int) -> None:
+def require_memory(capacity: int, expected_steps: int, step_bytes: int) -> None:
     """Checks that a replay fits into memory when it is full; warns if it does not fit now.
 
     Args:
-      capacity: rows that the table keeps.
-      expected_rows: rows that will be added in total.
-      width: W, columns of a row.
-      copies: of each row in this process: 1 by Reverb, 2 with that of the `ResidentSampler`.
-        Reverb compresses its own, so that less may be needed.
+      capacity: steps that the tables keep.
+      expected_steps: steps that will be added in total.
+      step_bytes: bytes of a step, in Reverb and in the sampler. Reverb compresses what it stores,
+        so that less may be needed.
 
     Raises:
       ConfigurationError: it cannot fit.
     """
-    rows = min(capacity, expected_rows)
-    row_bytes = copies * _NUMBER_BYTES * width + _ROW_OVERHEAD
-    needed = rows * row_bytes
+    steps = min(capacity, expected_steps)
+    needed = steps * step_bytes
     limit = memory_limit()
     if needed > _USABLE * limit:
         raise ConfigurationError(
-            f"tables.capacity={capacity} needs {_gigabytes(needed)} of memory for {rows:,} rows "
-            f"of {row_bytes:,} bytes, and there are {_gigabytes(limit)}; set tables.capacity to "
-            f"at most {_rounded_down(_USABLE * limit / row_bytes)}."
+            f"tables.capacity={capacity} needs {_gigabytes(needed)} of memory for {steps:,} steps "
+            f"of {step_bytes:,} bytes, and there are {_gigabytes(limit)}; set tables.capacity to "
+            f"at most {_rounded_down(_USABLE * limit / step_bytes)}."
         )
     available = psutil.virtual_memory().available
     if needed > available:

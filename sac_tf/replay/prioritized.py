@@ -11,10 +11,10 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError, require_number
-from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.protocols import Feed
 from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
+from sac_tf.replay.windows import Windows
 from sac_tf.types import WEIGHT, Transition
 
 KEY = "key"
@@ -34,21 +34,22 @@ class PrioritizedSampler:
     repeatable.
 
     Args:
-      addresses, packer, capacity, generator, feed: see `MakeSampler`.
-      expected_rows: beta grows linearly to 1, which it reaches when this number of rows was added.
+      addresses, windows, capacity, generator, feed: see `MakeSampler`.
+      expected_steps: beta grows linearly to 1, which it reaches after this number of transitions.
       initial_beta: exponent of the importance weights at the start; 0 makes all weights 1.
       epsilon: keeps rows with a TD error of 0 in use.
     """
 
     reads_queue = False
+    rows_kept = 0
     writes_priorities = True
 
     def __init__(
         self,
         addresses: Sequence[str],
-        packer: RowPacker,
+        windows: Windows,
         capacity: int,
-        expected_rows: int,
+        expected_steps: int,
         generator: tf.random.Generator,
         feed: Feed,
         initial_beta: float = 0.4,
@@ -61,14 +62,14 @@ class PrioritizedSampler:
         require_number("PrioritizedSampler.epsilon", epsilon, lambda e: e > 0, "a number above 0")
         self._source = ReverbSampler(
             addresses,
-            packer,
+            windows,
             capacity,
-            expected_rows=expected_rows,
+            expected_steps=expected_steps,
             generator=generator,
             feed=feed,
         )
         self._client = reverb.Client(addresses[0])
-        self._expected_rows = expected_rows
+        self._expected_steps = expected_steps
         self._initial_beta = initial_beta
         self._epsilon = epsilon
         self._beta = tf.Variable(initial_beta, dtype=tf.float64, trainable=False, name="beta")
@@ -76,12 +77,13 @@ class PrioritizedSampler:
         self._writing: list[Future] = []
         self.new_priority = 1.0
 
-    def synchronize(self, rows_added: int) -> None:
+    def synchronize(self, rows: int, transitions: int) -> None:
         """Waits until Reverb has the priorities of all updates so far, and sets beta.
 
         Raises:
           RunError: a priority was not written within `TIMEOUT_S`.
         """
+        del rows
         writing = self._writing
         self._writing = []
         try:
@@ -90,7 +92,7 @@ class PrioritizedSampler:
         except Exception as error:  # Reverb raises RuntimeError and others, the wait TimeoutError
             reason = error or type(error).__name__
             raise RunError(f"Reverb did not take new priorities ({reason}).") from error
-        progress = min(1.0, rows_added / self._expected_rows)
+        progress = min(1.0, transitions / self._expected_steps)
         self._beta.assign(self._initial_beta + (1 - self._initial_beta) * progress)
 
     def sample(self, number: int) -> Transition:
@@ -110,10 +112,10 @@ class PrioritizedSampler:
         """Writes the priority of new rows; Reverb's checkpoint has those of the stored rows."""
         (folder / _PRIORITY_FILE).write_text(str(self.new_priority))
 
-    def restore(self, folder: Path, rows_added: int) -> None:
+    def restore(self, folder: Path, rows: int, transitions: int) -> None:
         """Reads what `save` wrote."""
         self.new_priority = float((folder / _PRIORITY_FILE).read_text())
-        self.synchronize(rows_added)
+        self.synchronize(rows, transitions)
 
     def _hand_over(self, key: np.ndarray, td_error: np.ndarray) -> None:
         self._writing.append(self._writer.submit(self._write, key, td_error))

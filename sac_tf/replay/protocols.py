@@ -4,10 +4,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import tensorflow as tf
 
-from sac_tf.replay.packing import RowPacker
+from sac_tf.replay.windows import Windows
 from sac_tf.types import Transition
 
 
@@ -22,27 +21,6 @@ class Wait(Protocol):
     waits for. Returns False if it was interrupted."""
 
     def __call__(self, attempt: Callable[[float], bool], what: str) -> bool: ...
-
-
-class RowTransform(Protocol):
-    """From the transitions of each joint step to the rows to store."""
-
-    def add(self, rows: np.ndarray, ended: Collection[int]) -> np.ndarray:
-        """Returns the rows [M, W] to store after the E transitions of one joint step.
-
-        Args:
-          rows: float32 [E, W], one transition of each environment.
-          ended: the environments whose episode ended with it, by termination or truncation.
-        """
-
-    def flush(self) -> np.ndarray:
-        """Returns the rows [M, W] still held back, because no episode continues."""
-
-
-class MakeRowTransform(Protocol):
-    """Builds a `RowTransform` for rows whose fields lie at `columns`, a `Transition` of slices."""
-
-    def __call__(self, columns: Transition, discount: float) -> RowTransform: ...
 
 
 class Sink(Protocol):
@@ -101,19 +79,28 @@ class Sampler(Protocol):
     """Draws batches from the replay.
 
     Attributes:
-      reads_queue: whether it reads every row once, from the queue next to the replay table.
+      reads_queue: whether it reads every row once from the queue; else it draws from the replay
+        table.
+      rows_kept: rows of its own copy; 0 without one.
       writes_priorities: whether it writes priorities to the replay table.
-      new_priority: of rows that are inserted now.
+      new_priority: of transitions that are inserted now.
     """
 
     reads_queue: bool
     writes_priorities: bool
 
     @property
+    def rows_kept(self) -> int: ...
+
+    @property
     def new_priority(self) -> float: ...
 
-    def synchronize(self, rows_added: int) -> None:
-        """Makes the next draws use all of the `rows_added` rows that were ever added.
+    def synchronize(self, rows: int, transitions: int) -> None:
+        """Makes the next draws use all that was added.
+
+        Args:
+          rows: published since this process started, with those of its checkpoint.
+          transitions: ever added.
 
         Raises:
           RunError: Reverb did not answer in time.
@@ -128,8 +115,14 @@ class Sampler(Protocol):
     def save(self, folder: Path) -> None:
         """Writes what Reverb's own checkpoint does not have."""
 
-    def restore(self, folder: Path, rows_added: int) -> None:
-        """Reads what `save` wrote when `rows_added` rows had been added."""
+    def restore(self, folder: Path, rows: int, transitions: int) -> None:
+        """Reads what `save` wrote, and the rows of the checkpoint.
+
+        Args:
+          folder: given to `save`.
+          rows: in the checkpoint.
+          transitions: ever added before it.
+        """
 
 
 class MakeSampler(Protocol):
@@ -137,9 +130,9 @@ class MakeSampler(Protocol):
 
     Args:
       addresses: of the servers.
-      packer: of the task.
-      capacity: rows that the servers keep.
-      expected_rows: rows that will be added in total.
+      windows: of the task.
+      capacity: steps that the servers keep.
+      expected_steps: steps that will be added in total.
       generator: for draws, if the sampler can use it.
       feed: how the update gets the batches of Reverb's own samplers.
     """
@@ -147,9 +140,9 @@ class MakeSampler(Protocol):
     def __call__(
         self,
         addresses: Sequence[str],
-        packer: RowPacker,
+        windows: Windows,
         capacity: int,
-        expected_rows: int,
+        expected_steps: int,
         generator: tf.random.Generator,
         feed: Feed,
     ) -> Sampler: ...

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay import tables
-from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.protocols import Feed, MakeSampler, Sampler
+from sac_tf.replay.windows import Windows
 from sac_tf.types import Nest, Transition
 
 
@@ -26,10 +26,10 @@ class BatchReader:
 
     def __init__(
         self,
-        packer: RowPacker,
+        windows: Windows,
         addresses: Sequence[str],
         capacity: int,
-        expected_rows: int,
+        expected_steps: int,
         generator: tf.random.Generator,
         feed: Feed,
         default: MakeSampler,
@@ -38,7 +38,7 @@ class BatchReader:
         """Connects to the servers at `addresses`.
 
         Args:
-          packer, addresses, capacity, expected_rows, generator, feed: see `MakeSampler`.
+          windows, addresses, capacity, expected_steps, generator, feed: see `MakeSampler`.
           default: builds the sampler if `sampler` is None.
           sampler: builds the sampler. None: `ResidentSampler` in one process, `ReverbSampler` in a
             distributed run.
@@ -47,9 +47,9 @@ class BatchReader:
         self._capacity = capacity
         self.sampler = make(
             addresses,
-            packer,
+            windows,
             capacity,
-            expected_rows=expected_rows,
+            expected_steps=expected_steps,
             generator=generator,
             feed=feed,
         )
@@ -80,7 +80,7 @@ class BatchReader:
             setting = tables.setting_of_sampling(table)
             if setting is not None:
                 raise ConfigurationError(
-                    f"{setting} has no effect: {name} keeps its own copy of the rows, from which "
+                    f"{setting} has no effect: {name} keeps its own copy of the steps, from which "
                     "it draws uniformly and drops the oldest; use "
                     "BatchReader.sampler=@ReverbSampler."
                 )
@@ -100,9 +100,9 @@ class BatchReader:
         """Writes into `folder` what Reverb's own checkpoint does not have."""
         self.sampler.save(folder)
 
-    def restore(self, folder: Path, rows_added: int) -> None:
-        """Reads what `save` wrote when `rows_added` rows had been added."""
-        self.sampler.restore(folder, rows_added)
+    def restore(self, folder: Path, rows: int, transitions: int) -> None:
+        """As `Sampler.restore`."""
+        self.sampler.restore(folder, rows, transitions)
 
 
 def batches_of(rows: Nest, batches: int, batch_size: int) -> Nest:

@@ -5,108 +5,115 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 import gin
-import numpy as np
 import reverb
 import tensorflow as tf
 
 from sac_tf.errors import RunError
-from sac_tf.replay.memory import require_memory
-from sac_tf.replay.packing import RowPacker
+from sac_tf.replay.columns import Columns
+from sac_tf.replay.items import ItemStream
+from sac_tf.replay.memory import ITEM_BYTES, require_memory
 from sac_tf.replay.reader import BatchReader
-from sac_tf.replay.samplers import ROWS_FILE, ResidentSampler, fetched_ahead
-from sac_tf.replay.tables import ReplayServer, make_tables
-from sac_tf.replay.writer import TransitionWriter, wait_once
-from sac_tf.types import EnvironmentSpec, Transition
-
-_REVERB = "reverb"
-_ROWS_ADDED = "rows_added.txt"
+from sac_tf.replay.resident import ResidentSampler
+from sac_tf.replay.samplers import fetched_ahead
+from sac_tf.replay.saved import REVERB, Summary, with_filled_queue
+from sac_tf.replay.segments import SegmentStream
+from sac_tf.replay.streams import Stream
+from sac_tf.replay.tables import REPLAY_TABLE, SEGMENT_TABLE, ReplayServer, make_tables
+from sac_tf.replay.windows import Windows
+from sac_tf.replay.writer import StepWriter, wait_once
+from sac_tf.types import Transition
 
 
 @gin.configurable
 class Replay:
-    """Stores transitions and samples batches; a restored replay equals the saved one.
+    """Stores steps and samples batches of transitions; a restored replay equals the saved one.
 
     Args:
-      spec: of the task.
+      windows: of the task.
+      num_environments: E, which are stepped together.
       generator: for draws, if the sampler can use it.
-      discount: of one environment step.
       staging: a folder that Reverb may write into.
-      expected_rows: rows that will be added, not counting those restored; no memory is taken for
+      expected_steps: steps that will be added, not counting those restored; no memory is taken for
         more.
       restore_from: a folder that `save` wrote, or None.
-      tables: f(width) builds the Reverb tables, the replay table first.
+      tables: f(windows) builds the Reverb tables, the replay table first.
       server: f(tables, staging, restore_from) starts the server.
-      writer: builds the part that inserts transitions.
       reader: builds the part that samples batches.
 
     Raises:
       ConfigurationError: settings of table and sampler that contradict each other, or too little
         memory.
-      RunError: Reverb restored other rows than were saved.
+      RunError: Reverb restored other steps than were saved.
 
     Attributes:
-      packer: of the task.
-      capacity: rows that the replay table keeps.
+      windows: of the task.
+      capacity: steps that the tables keep.
     """
 
     def __init__(
         self,
-        spec: EnvironmentSpec,
+        windows: Windows,
+        num_environments: int,
         generator: tf.random.Generator,
-        discount: float,
         staging: Path,
-        expected_rows: int,
+        expected_steps: int,
         restore_from: Path | None,
         tables: Callable[..., list[reverb.Table]] = make_tables,
         server: Callable[..., ReplayServer] = ReplayServer,
-        writer: Callable[..., TransitionWriter] = TransitionWriter,
         reader: Callable[..., BatchReader] = BatchReader,
     ):
-        """Starts a Reverb server, with the rows in `restore_from`."""
-        self.packer = RowPacker(spec)
-        made = tables(self.packer.width)
+        """Starts a Reverb server, with the steps in `restore_from`."""
+        self.windows = windows
+        made = tables(windows)
         self.capacity = made[0].info.max_size
-        if restore_from is not None:
-            expected_rows += _rows_added(restore_from)
-        self._server = server(made, staging, restore_from and restore_from / _REVERB)
+        saved = None if restore_from is None else Summary.load(restore_from)
+        if saved is not None:
+            expected_steps += saved.rows or saved.transitions
         with contextlib.ExitStack() as on_error:
+            with _adapted(restore_from, staging) as adapted:
+                self._server = server(made, staging, adapted)
             on_error.callback(self._server.stop)
             self._reader = reader(
-                self.packer,
+                windows,
                 [self._server.address],
                 self.capacity,
-                expected_rows,
+                expected_steps,
                 generator,
                 feed=fetched_ahead,
                 default=ResidentSampler,
             )
             self._reader.check_table(made[0].info)
-            reads_queue = self._reader.sampler.reads_queue
-            if not reads_queue:  # else the sampler has checked its copy and Reverb's
-                require_memory(self.capacity, expected_rows, self.packer.width, copies=1)
-            clients = [self._server.client]
-            self._writer = writer(self.packer, clients, reads_queue, wait_once, discount)
+            self._segments: SegmentStream | None = None
+            stream = self._make_stream(num_environments, expected_steps)
+            self._writer = StepWriter(windows, num_environments, [stream])
             on_error.callback(self._writer.close)
-            self._restore(restore_from)
+            if restore_from is not None and saved is not None:
+                self._restore(restore_from, saved)
             on_error.pop_all()
 
-    @property
-    def rows_added(self) -> int:
-        """Rows ever added."""
-        return self._writer.rows_added
+    def _make_stream(self, num_environments: int, expected_steps: int) -> Stream:
+        """Returns the stream that the sampler needs."""
+        client = self._server.client
+        if self._reader.sampler.reads_queue:  # it has checked its memory and Reverb's
+            self._segments = SegmentStream(client, self.windows, self.capacity, wait_once)
+            return self._segments
+        step_bytes = self.windows.columns.row_bytes + ITEM_BYTES
+        require_memory(self.capacity, expected_steps, step_bytes)
+        return ItemStream(client, self.windows, num_environments, wait_once)
 
     @property
     def size(self) -> int:
-        """Rows that the replay table holds."""
-        return min(self.rows_added, self.capacity)
+        """Transitions that it holds."""
+        return min(self._writer.transitions, self.capacity)
 
     def add(self, transition: Transition, step: int, ended: Collection[int] = ()) -> None:
         """As `Sink.add`."""
         self._writer.add(transition, step, ended, priority=self._reader.sampler.new_priority)
 
-    def add_rows(self, rows: np.ndarray) -> None:
-        """Adds packed rows [n, W] as they are, for example those that another replay saved."""
-        self._writer.add_rows(rows, priority=self._reader.sampler.new_priority)
+    def add_episode(self, rows: Columns) -> None:
+        """Adds the packed rows of an episode that another replay saved, and publishes them."""
+        self._writer.add_episode(rows, priority=self._reader.sampler.new_priority)
+        self.publish()
 
     def sample(self, batches: int, batch_size: int) -> Transition:
         """As `Source.sample`."""
@@ -117,62 +124,63 @@ class Replay:
         self._reader.update_priorities(batches, td_error)
 
     def refresh(self) -> None:
-        """Makes added rows available to `sample`, in whole blocks, which cost less memory and time
-        than single rows."""
-        if self.rows_added == self._writer.unpublished:
+        """Makes added steps available to `sample`, in whole blocks, which cost less memory and time
+        than single steps."""
+        if self._writer.rows == self._writer.unpublished:
             self._writer.publish()
-        self._reader.sampler.synchronize(self.rows_added - self._writer.unpublished)
+        self._synchronize()
 
     def publish(self) -> None:
-        """Makes all added rows available to `sample`."""
+        """Makes all added steps available to `sample`."""
         self._writer.publish()
-        self._reader.sampler.synchronize(self.rows_added)
+        self._synchronize()
 
     def end_episodes(self) -> None:
-        """Adds the rows that n-step windows hold back, and publishes all. The next transitions must
-        begin episodes."""
-        self._writer.add_unfinished(priority=self._reader.sampler.new_priority)
+        """Adds the final observation of each episode that has begun, and publishes all. The next
+        transitions must begin episodes."""
+        self._writer.end_episodes(priority=self._reader.sampler.new_priority)
+        if self._segments is not None:
+            self._segments.end_segment()
         self.publish()
 
     def save(self, folder: Path) -> None:
-        """Writes all rows to the new folder `folder`. The next transitions must begin episodes, as
+        """Writes all steps to the new folder `folder`. The next transitions must begin episodes, as
         after a restart."""
         self.end_episodes()
         folder.mkdir()
-        (folder / _ROWS_ADDED).write_text(str(self.rows_added))
-        self._server.checkpoint(folder / _REVERB)
+        rows = self._reader.sampler.rows_kept
+        segment = 0 if self._segments is None else self._segments.segment
+        widths = self.windows.columns.widths
+        Summary(self._writer.transitions, rows, segment, widths).save(folder)
+        self._server.checkpoint(folder / REVERB)
         self._reader.save(folder)
-
-    def _restore(self, folder: Path | None) -> None:
-        """Restores the sampler's rows, and checks those that Reverb restored."""
-        if folder is None:
-            return
-        self._writer.rows_added = _rows_added(folder)
-        self._reader.restore(folder, self.rows_added)
-        if self._server.size() != self.size:
-            raise RunError(
-                f"Reverb restored {self._server.size()} of the {self.size} rows in {folder}."
-            )
 
     def close(self) -> None:
         self._writer.close()
         self._server.stop()
 
+    def _synchronize(self) -> None:
+        published = self._writer.rows - self._writer.unpublished
+        self._reader.sampler.synchronize(published, self._writer.transitions)
 
-def saved_rows(folder: Path) -> list[np.ndarray] | None:
-    """Returns the rows that a `Replay` saved in `folder`, oldest first.
+    def _restore(self, folder: Path, saved: Summary) -> None:
+        """Restores the sampler and the counters, and checks what Reverb restored."""
+        self._writer.transitions = saved.transitions
+        if self._segments is None:
+            found = self._server.size(REPLAY_TABLE)
+            if found != self.size:
+                raise RunError(f"Reverb restored {found} of the {self.size} steps in {folder}.")
+        elif not self._server.size(SEGMENT_TABLE):
+            raise RunError(f"Reverb restored 0 of the {saved.rows} steps in {folder}.")
+        else:
+            self._segments.rows = saved.rows
+            self._segments.segment = saved.segment
+        self._reader.restore(folder, saved.rows, saved.transitions)
 
-    Returns: arrays [n, W] that are read from disk on access; None if the sampler kept no copy:
-      Reverb itself does not list the rows of a table in order.
-    """
-    if not (folder / ROWS_FILE).exists():
-        return None
-    ring = np.load(folder / ROWS_FILE, mmap_mode="r")
-    oldest = 0
-    if _rows_added(folder) > len(ring) > 0:
-        oldest = _rows_added(folder) % len(ring)
-    return [ring[oldest:], ring[:oldest]]
 
-
-def _rows_added(folder: Path) -> int:
-    return int((folder / _ROWS_ADDED).read_text())
+def _adapted(folder: Path | None, staging: Path) -> contextlib.AbstractContextManager[Path | None]:
+    """Returns Reverb's part of a saved replay with a filled queue, for a while; None if there is no
+    saved replay."""
+    if folder is None:
+        return contextlib.nullcontext()
+    return with_filled_queue(folder, staging.with_name(f"{staging.name}_restored"))

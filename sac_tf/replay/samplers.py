@@ -1,4 +1,4 @@
-"""Samplers: batches from the learner's own copy of the rows, or from Reverb itself."""
+"""Reverb's own sampler, and how batches are fetched from it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,124 +8,15 @@ import numpy as np
 import reverb
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError, RunError
-from sac_tf.pinned.kernels import uninitialized
-from sac_tf.replay.memory import require_memory
-from sac_tf.replay.packing import RowPacker
 from sac_tf.replay.protocols import Feed
-from sac_tf.replay.tables import COLUMN, QUEUE_TABLE, REPLAY_TABLE, TIMEOUT_S
+from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S, column_of_step, window_signature
+from sac_tf.replay.windows import Windows
 from sac_tf.types import Transition
-
-ROWS_FILE = "resident_rows.npy"
-_IO_ROWS = 65_536
 
 
 def fetched_ahead(dataset: tf.data.Dataset) -> Iterator:
     """The `Feed` of one process: fetches the next batch while the update uses the present one."""
     return iter(dataset.prefetch(1))
-
-
-@gin.configurable
-class ResidentSampler:
-    """A `Sampler` that draws uniformly from a ring of rows in TensorFlow memory, which reads each
-    row once from Reverb's queue. The default in one process.
-
-    A batch costs one gather, at any UTD ratio. The draws use the generator of the run, so the same
-    seed gives the same batches. The ring takes memory as rows arrive.
-    """
-
-    reads_queue = True
-    writes_priorities = False
-    new_priority = 1.0
-
-    def __init__(
-        self,
-        addresses: Sequence[str],
-        packer: RowPacker,
-        capacity: int,
-        expected_rows: int,
-        generator: tf.random.Generator,
-        feed: Feed,
-    ):
-        """Makes an empty ring of `capacity` rows, or `expected_rows` if fewer, on one server.
-
-        Raises:
-          ConfigurationError: there are several servers, as in a distributed run, whose learner sees
-            only the rows that it samples; or the rows do not fit into memory.
-        """
-        del feed  # blocks are read when they arrive
-        if len(addresses) > 1:
-            raise ConfigurationError(
-                "BatchReader.sampler=@ResidentSampler keeps a copy of every row, which a "
-                "distributed learner never receives; use @ReverbSampler there."
-            )
-        require_memory(capacity, expected_rows, packer.width, copies=2)
-        self._packer = packer
-        self._generator = generator
-        self._capacity = min(capacity, expected_rows)
-        with tf.device("CPU:0"):  # a full replay is larger than the memory of most GPUs
-            rows = uninitialized([self._capacity, packer.width])
-            self._rows = tf.Variable(rows, trainable=False, name="resident_rows")
-        self._count = tf.Variable(0, dtype=tf.int64, name="resident_count")
-        dataset = reverb.TrajectoryDataset(
-            addresses[0],
-            QUEUE_TABLE,
-            dtypes={COLUMN: tf.float32},
-            shapes={COLUMN: tf.TensorShape([None, packer.width])},
-            max_in_flight_samples_per_worker=1,
-            num_workers_per_iterator=1,  # one worker keeps the order
-            rate_limiter_timeout_ms=1000 * TIMEOUT_S,
-        )
-        self._blocks = iter(dataset)
-
-    @property
-    def rows_received(self) -> int:
-        """Rows received so far, also those that newer rows replaced."""
-        return int(self._count)
-
-    def synchronize(self, rows_added: int) -> None:
-        """Reads blocks from the queue until `rows_added` rows were ever received."""
-        while self.rows_received < rows_added:
-            try:
-                self._receive_block()
-            except tf.errors.OutOfRangeError as error:
-                raise RunError(f"Reverb's queue gave no rows for {TIMEOUT_S} s.") from error
-
-    def sample(self, number: int) -> Transition:
-        """Returns `number` transitions, drawn with replacement."""
-        size = tf.minimum(self._count, self._capacity)
-        drawn = self._generator.uniform([number], maxval=size, dtype=tf.int64)
-        return self._packer.unpack(tf.gather(self._rows, drawn))
-
-    def update_priorities(self, batch: Transition, td_error: tf.Tensor) -> None:
-        """Nothing to do: uniform draws do not depend on TD errors."""
-
-    def save(self, folder: Path) -> None:
-        """Writes the filled part of the ring into `folder`, block by block."""
-        size = min(self.rows_received, self._capacity)
-        shape = (size, self._rows.shape[1])
-        file = np.lib.format.open_memmap(folder / ROWS_FILE, "w+", np.float32, shape)
-        for start in range(0, size, _IO_ROWS):
-            end = min(start + _IO_ROWS, size)
-            file[start:end] = tf.gather(self._rows, tf.range(start, end))
-        file.flush()
-
-    def restore(self, folder: Path, rows_added: int) -> None:
-        """Fills the ring with what `save` wrote."""
-        file = np.load(folder / ROWS_FILE, mmap_mode="r")
-        for start in range(0, len(file), _IO_ROWS):
-            block = np.array(file[start : start + _IO_ROWS])
-            positions = tf.range(start, start + len(block))
-            self._rows.scatter_update(tf.IndexedSlices(block, positions))
-        self._count.assign(rows_added)
-
-    @tf.function(autograph=False)
-    def _receive_block(self) -> None:
-        block = next(self._blocks).data[COLUMN]
-        rows = tf.shape(block, tf.int64)[0]
-        positions = (self._count + tf.range(rows)) % self._capacity
-        self._rows.scatter_update(tf.IndexedSlices(block, positions))
-        self._count.assign_add(rows)
 
 
 @gin.configurable
@@ -136,35 +27,36 @@ class ReverbSampler:
     """
 
     reads_queue = False
+    rows_kept = 0
     writes_priorities = False
     new_priority = 1.0
 
     def __init__(
         self,
         addresses: Sequence[str],
-        packer: RowPacker,
+        windows: Windows,
         capacity: int,
-        expected_rows: int,
+        expected_steps: int,
         generator: tf.random.Generator,
         feed: Feed,
     ):
         """Connects to the servers; Reverb has its own capacity and its own generator."""
-        del capacity, expected_rows, generator
-        self._packer = packer
+        del capacity, expected_steps, generator
+        self._windows = windows
         self._feed = feed
         self._sources = [self._connect(address) for address in addresses]
 
-    def synchronize(self, rows_added: int) -> None:
-        """Nothing to do: Reverb stores the rows."""
+    def synchronize(self, rows: int, transitions: int) -> None:
+        """Nothing to do: Reverb stores the steps."""
 
     def update_priorities(self, batch: Transition, td_error: tf.Tensor) -> None:
         """Nothing to do: uniform draws do not depend on TD errors."""
 
     def save(self, folder: Path) -> None:
-        """Nothing to do: the rows are in Reverb's checkpoint."""
+        """Nothing to do: the steps are in Reverb's checkpoint."""
 
-    def restore(self, folder: Path, rows_added: int) -> None:
-        """Nothing to do: Reverb restores the rows."""
+    def restore(self, folder: Path, rows: int, transitions: int) -> None:
+        """Nothing to do: Reverb restores the steps."""
 
     def sample(self, number: int) -> Transition:
         """Returns `number` transitions."""
@@ -175,7 +67,14 @@ class ReverbSampler:
         with tf.init_scope():
             batches = self._feed(self._batches(number))
         drawn = next(batches)
-        return self._packer.unpack(drawn.data[COLUMN]), drawn.info
+        rows = {
+            dtype: tf.stack(
+                [drawn.data[column_of_step(dtype, step)] for step in range(self._windows.length)],
+                axis=1,
+            )
+            for dtype in self._windows.columns.widths
+        }
+        return self._windows.transition(rows), drawn.info
 
     def _batches(self, number: int) -> tf.data.Dataset:
         """Returns batches of `number` rows, an even share of each from every server."""
@@ -191,11 +90,12 @@ class ReverbSampler:
         )
 
     def _connect(self, address: str) -> tf.data.Dataset:
-        return reverb.TimestepDataset(
+        signature = window_signature(self._windows)
+        return reverb.TrajectoryDataset(
             address,
             REPLAY_TABLE,
-            dtypes={COLUMN: tf.float32},
-            shapes={COLUMN: tf.TensorShape([self._packer.width])},
+            dtypes={name: column.dtype for name, column in signature.items()},
+            shapes={name: column.shape for name, column in signature.items()},
             max_in_flight_samples_per_worker=1024,
             rate_limiter_timeout_ms=1000 * TIMEOUT_S,
         )

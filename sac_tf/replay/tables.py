@@ -10,12 +10,23 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.replay.windows import Windows
 
 REPLAY_TABLE = "replay"
-"""Single rows [W], kept until the capacity is reached: the store of record."""
+"""One item for each window of steps, which Reverb's own samplers draw."""
+SEGMENT_TABLE = "segments"
+"""Segments of consecutive rows, kept for a sampler that has its own copy of them."""
 QUEUE_TABLE = "queue"
-"""Blocks of rows [n, W] in order, each read once, by a sampler that keeps its own copy."""
-COLUMN = "row"
+"""Blocks of the same rows, each read once by that sampler."""
+LINKS = "links"
+"""int32 [rows, 2] of a segment or block: `Links.back` and `Links.age`."""
+ROWS = "rows"
+"""int32 of a segment or block: rows that are used."""
+SEGMENT = "segment"
+"""int64 of a segment or block: number of the segment."""
+_MOST_ROWS = 128
+_FEWEST_ROWS = 16
+"""Of a segment."""
 UNLIMITED = 1e300
 """A rate limiter whose `max_diff` is at least this does not limit samples per insert."""
 _LAST_PORT = 65_535
@@ -75,38 +86,83 @@ def setting_of_sampling(table: reverb.reverb_types.TableInfo) -> str | None:
     return None
 
 
+def column_of_step(dtype: str, step: int) -> str:
+    """Returns the name that the column of one step of a window has in an item."""
+    return f"{dtype}_{step}"
+
+
+def rows_of_segment(capacity: int) -> int:
+    """Returns the rows of a segment: 128, or a 64th of a small replay, but at least 16."""
+    return min(_MOST_ROWS, max(_FEWEST_ROWS, capacity // 64 // _FEWEST_ROWS * _FEWEST_ROWS))
+
+
+def segments_kept(capacity: int) -> int:
+    """Returns how many segments hold `capacity` rows, at least 2."""
+    return max(2, -(-capacity // rows_of_segment(capacity)))
+
+
 @gin.configurable("tables")
 def make_tables(
-    width: int,
+    windows: Windows,
     capacity: int = 1_000_000,
     minimum_size: int = 1,
     sampler: Callable[[], object] = Uniform,
     remover: Callable[[], object] = Fifo,
     rate_limiter: Callable[..., reverb.rate_limiters.RateLimiter] = reverb.rate_limiters.MinSize,
 ) -> list[reverb.Table]:
-    """Returns the replay table and the queue.
+    """Returns the replay table, the table of segments and the queue.
 
     Args:
-      width: W, columns of a row.
-      capacity: rows kept in the replay table.
-      minimum_size: rows in the replay table before it is first sampled.
+      windows: of the task.
+      capacity: transitions kept in the replay table. In segments: rows, which are one for each
+        step and one for each final observation, up to a whole segment.
+      minimum_size: transitions in the replay table before it is first sampled.
       sampler: Reverb selector of the samples of the replay table.
-      remover: Reverb selector of its rows to delete.
+      remover: Reverb selector of its transitions to delete.
       rate_limiter: f(min_size_to_sample=minimum_size) of the replay table. One process that both
         inserts and samples needs one that never blocks inserts.
     """
     require_count("tables.capacity", capacity)
     require_count("tables.minimum_size", minimum_size)
-    row = {COLUMN: tf.TensorSpec([width], tf.float32)}
-    block = {COLUMN: tf.TensorSpec([None, width], tf.float32)}
     limiter = rate_limiter(min_size_to_sample=minimum_size)
-    immediately = reverb.rate_limiters.MinSize(1)
+    items = window_signature(windows)
+    segment = segment_signature(windows)
     return [
-        reverb.Table(REPLAY_TABLE, sampler(), remover(), capacity, limiter, signature=row),
-        reverb.Table(
-            QUEUE_TABLE, Fifo(), Fifo(), capacity, immediately, max_times_sampled=1, signature=block
-        ),
+        reverb.Table(REPLAY_TABLE, sampler(), remover(), capacity, limiter, signature=items),
+        _in_order(SEGMENT_TABLE, segments_kept(capacity), segment),
+        _in_order(QUEUE_TABLE, capacity, segment, max_times_sampled=1),
     ]
+
+
+def _in_order(
+    name: str, size: int, signature: dict[str, tf.TensorSpec], **settings: int
+) -> reverb.Table:
+    """Returns a table that gives and drops its oldest item."""
+    limiter = reverb.rate_limiters.MinSize(1)
+    return reverb.Table(name, Fifo(), Fifo(), size, limiter, signature=signature, **settings)
+
+
+def window_signature(windows: Windows) -> dict[str, tf.TensorSpec]:
+    """Returns the columns of an item of the replay table."""
+    return {
+        column_of_step(dtype, step): tf.TensorSpec([width], dtype)
+        for step in range(windows.length)
+        for dtype, width in windows.columns.widths.items()
+    }
+
+
+def segment_signature(windows: Windows) -> dict[str, tf.TensorSpec]:
+    """Returns the columns of an item of the table of segments and of the queue."""
+    rows = {
+        dtype: tf.TensorSpec([None, width], dtype)
+        for dtype, width in windows.columns.widths.items()
+    }
+    return {
+        **rows,
+        LINKS: tf.TensorSpec([None, 2], tf.int32),
+        ROWS: tf.TensorSpec([], tf.int32),
+        SEGMENT: tf.TensorSpec([], tf.int64),
+    }
 
 
 @gin.configurable
@@ -148,9 +204,9 @@ class ReplayServer:
     def address(self) -> str:
         return f"localhost:{self._server.port}"
 
-    def size(self) -> int:
-        """Returns the rows in the replay table."""
-        return int(self.client.server_info(timeout=TIMEOUT_S)[REPLAY_TABLE].current_size)
+    def size(self, table: str) -> int:
+        """Returns the items in a table."""
+        return int(self.client.server_info(timeout=TIMEOUT_S)[table].current_size)
 
     def checkpoint(self, destination: Path) -> None:
         """Writes all tables to the new folder `destination`, or raises OSError. Other requests wait

@@ -1,22 +1,18 @@
-"""The transition writer: packs transitions into rows and writes them to Reverb."""
+"""The step writer: writes the transitions of E environments as linked rows of steps."""
 
+import dataclasses
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
-import gin
 import numpy as np
-import reverb
+import tree
 
 from sac_tf.errors import RunError
-from sac_tf.replay.packing import RowPacker
-from sac_tf.replay.protocols import MakeRowTransform, Wait
-from sac_tf.replay.tables import COLUMN, QUEUE_TABLE, REPLAY_TABLE, TIMEOUT_S
-from sac_tf.replay.transitions import OneStepRows
-from sac_tf.types import Transition
-
-BLOCK_ROWS = 16
-"""Rows of a chunk of Reverb's memory, and of an item of the queue."""
-_PENDING_ITEMS = 8 * BLOCK_ROWS
-"""Maximum number of items that the server has not confirmed."""
+from sac_tf.replay.columns import NUMBERS, Columns
+from sac_tf.replay.streams import BLOCK_ROWS, Links, Stream
+from sac_tf.replay.tables import TIMEOUT_S
+from sac_tf.replay.windows import Windows
+from sac_tf.types import Nest, Transition
 
 
 def wait_once(attempt: Callable[[float], bool], what: str) -> bool:
@@ -33,35 +29,42 @@ def wait_once(attempt: Callable[[float], bool], what: str) -> bool:
     return True
 
 
-@gin.configurable
-class TransitionWriter:
-    """Packs transitions into rows and writes them to one Reverb server or to several."""
+class StepWriter:
+    """Writes the steps of E environments to one stream or to several. Each observation is a row;
+    the one after the last step of an episode is a row too, without an action.
 
-    def __init__(
-        self,
-        packer: RowPacker,
-        clients: Sequence[reverb.Client],
-        with_queue: bool,
-        wait: Wait,
-        discount: float,
-        rows: MakeRowTransform = OneStepRows,
-    ):
-        """Opens a stream to each server.
+    Attributes:
+      transitions: windows that were ever completed.
+    """
+
+    def __init__(self, windows: Windows, num_environments: int, streams: Sequence[Stream]):
+        """Begins with new episodes.
 
         Args:
-          packer: of the task.
-          clients: of the servers, which get blocks of rows in turn.
-          with_queue: whether rows are also written to the queue, for samplers that read every row
-            once.
-          wait: used while a rate limiter or an unreachable server does not accept rows.
-          discount: of one environment step.
-          rows: builds the transform from transitions to rows.
+          windows: of the task.
+          num_environments: E.
+          streams: to write to.
         """
-        self._packer = packer
-        self._rows = rows(packer.columns, discount)
-        self._streams = [_Stream(client, with_queue, wait) for client in clients]
-        self._next = 0
-        self.rows_added = 0
+        self._n = windows.n
+        self._columns = windows.columns
+        self._held: list[list[Columns]] | None = None
+        if windows.with_return_to_go:
+            self._held = [[] for _ in range(num_environments)]
+        self._discount = windows.discount
+        self._streams = streams
+        self._environments = np.arange(num_environments)
+        self._lengths = np.zeros(num_environments, int)
+        self._successor: Nest = None
+        tracks = [_Track(stream, num_environments) for stream in streams]
+        self._linked: _Track | _Turns = tracks[0]
+        if len(tracks) > 1:
+            self._linked = _Turns(tracks, num_environments, windows)
+        self.transitions = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows ever written to all streams."""
+        return sum(stream.rows for stream in self._streams)
 
     @property
     def unpublished(self) -> int:
@@ -81,87 +84,176 @@ class TransitionWriter:
           transition: leaves [E, ...].
           step: environment step, for messages.
           ended: environments whose episode ended with it.
-          priority: of the rows.
+          priority: of the windows that it completes.
 
         Raises:
-          RunError: a value is not finite, and nothing is added; or as `wait`.
+          RunError: a value is not finite, and nothing is added; or as `Wait`.
         """
-        rows = self._packer.pack(transition)
-        self._packer.check_finite(rows, step)
-        self.add_rows(self._rows.add(rows, ended), priority)
+        rows = self._columns.pack(transition)
+        self._columns.check_finite(rows, transition, step)
+        self._successor = transition.next_observation
+        if self._held is None:
+            self._linked.append(rows, self._environments, priority)
+            self.transitions += int(np.count_nonzero(self._lengths >= self._n))
+        else:
+            self._hold(rows, self._environments)
+        self._lengths += 1
+        if ended:
+            self._end(np.array(sorted(ended)), priority)
 
-    def add_rows(self, rows: np.ndarray, priority: float = 1.0) -> None:
-        """Adds packed rows [n, W] as they are, for example those that another replay saved. Raises
-        as `wait`."""
-        for row in rows:
-            stream = self._streams[self._next]
-            stream.append(row, priority)
-            if not stream.unpublished:
-                self._advance()
-        self.rows_added += len(rows)
+    def add_episode(self, rows: Columns, priority: float = 1.0) -> None:
+        """Adds the rows of a whole episode to the first stream, with the final observation last,
+        for example those that another replay saved. No environment may be within an episode."""
+        age = np.arange(len(rows[NUMBERS]), dtype=np.int32)
+        links = Links(back=np.minimum(age, 1), age=age, starts=np.ones(len(age), bool))
+        self._streams[0].append(rows, links, priority)
+        self.transitions += len(age) - 1
 
-    def add_unfinished(self, priority: float = 1.0) -> None:
-        """Adds the rows still held back. The next transitions must begin episodes."""
-        self.add_rows(self._rows.flush(), priority)
+    def end_episodes(self, priority: float = 1.0) -> None:
+        """Adds the final observation of each episode that has begun. The next transitions must
+        begin episodes."""
+        begun = np.flatnonzero(self._lengths)
+        if len(begun):
+            self._end(begun, priority)
 
     def publish(self) -> None:
-        """Sends all added rows, also those of unfinished blocks, and waits until the servers
-        confirm them. Raises as `wait`."""
-        has_begun_block = self._streams[self._next].unpublished > 0
+        """Sends all rows, and waits until the servers have them. Raises as `Wait`."""
         for stream in self._streams:
-            stream.send(may_be_pending=0)
-        if has_begun_block:
-            self._advance()
+            stream.publish()
 
     def close(self) -> None:
         for stream in self._streams:
             stream.close()
 
-    def _advance(self) -> None:
-        """Continues with the next server."""
-        self._next = (self._next + 1) % len(self._streams)
+    def _end(self, environments: np.ndarray, priority: float) -> None:
+        observation = tree.map_structure(lambda leaf: leaf[environments], self._successor)
+        rows = self._columns.pack_final(observation)
+        if self._held is None:
+            self._linked.append(rows, environments, priority)
+            self.transitions += int(np.minimum(self._lengths[environments], self._n).sum())
+        else:
+            self._hold(rows, environments)
+            self._release(environments, priority)
+            self.transitions += int(self._lengths[environments].sum())
+        self._linked.end(environments)
+        self._lengths[environments] = 0
+
+    def _hold(self, rows: Columns, environments: np.ndarray) -> None:
+        """Keeps a row of each of `environments` until its episode has ended."""
+        assert self._held is not None
+        for number, environment in enumerate(environments):
+            row = {dtype: array[number : number + 1] for dtype, array in rows.items()}
+            self._held[environment].append(row)
+
+    def _release(self, environments: np.ndarray, priority: float) -> None:
+        """Writes the rows of episodes that have ended, with their returns."""
+        assert self._held is not None
+        for environment in environments:
+            held = self._held[environment]
+            self._held[environment] = []
+            episode = {dtype: np.concatenate([row[dtype] for row in held]) for dtype in held[0]}
+            self._columns.put_returns(episode, self._discount)
+            for step in range(len(held)):
+                row = {dtype: array[step : step + 1] for dtype, array in episode.items()}
+                self._linked.append(row, np.array([environment]), priority)
 
 
-class _Stream:
-    """Writes rows to one server: single rows to its replay table, and blocks of rows in order to
-    its queue."""
+class _Track:
+    """Links the rows of E environments in one stream."""
 
-    def __init__(self, client: reverb.Client, with_queue: bool, wait: Wait):
-        self._writer = client.trajectory_writer(num_keep_alive_refs=BLOCK_ROWS)
-        self._writer.configure(
-            (COLUMN,), num_keep_alive_refs=BLOCK_ROWS, max_chunk_length=BLOCK_ROWS
+    def __init__(self, stream: Stream, num_environments: int):
+        self._stream = stream
+        self._newest = np.zeros(num_environments, int)
+        self._age = np.full(num_environments, -1, np.int32)
+
+    def append(
+        self, rows: Columns, environments: np.ndarray, priority: float, starts: bool = True
+    ) -> None:
+        """Appends a row of each of `environments`; windows start there, or do not."""
+        number = self._stream.rows + np.arange(len(environments))
+        follows = self._age[environments] >= 0
+        back = np.where(follows, number - self._newest[environments], 0)
+        self._age[environments] += 1
+        links = Links(
+            back=back.astype(np.int32),
+            age=self._age[environments],
+            starts=np.full(len(environments), starts),
         )
-        self._with_queue = with_queue
-        self._wait = wait
-        self._what = f"room in the replay at {client.server_address}"
-        self.unpublished = 0
+        self._newest[environments] = number
+        self._stream.append(rows, links, priority)
 
-    def append(self, row: np.ndarray, priority: float) -> None:
-        """Adds a row [W], and sends a block when it is full."""
-        self._writer.append({COLUMN: row})
-        self._writer.create_item(REPLAY_TABLE, priority, {COLUMN: self._writer.history[COLUMN][-1]})
-        self.unpublished += 1
-        if self.unpublished == BLOCK_ROWS:
-            self.send(may_be_pending=_PENDING_ITEMS)
+    def end(self, environments: np.ndarray) -> None:
+        """Makes the next rows of `environments` the first of an episode."""
+        self._age[environments] = -1
 
-    def send(self, may_be_pending: int) -> None:
-        """Sends the rows of the current block; returns when the server has confirmed all but
-        `may_be_pending` items."""
-        if self._with_queue and self.unpublished:
-            block = self._writer.history[COLUMN][-self.unpublished :]
-            self._writer.create_item(QUEUE_TABLE, 1.0, {COLUMN: block})
-        self.unpublished = 0
 
-        def flush(seconds: float) -> bool:
-            try:
-                self._writer.flush(
-                    block_until_num_items=may_be_pending, timeout_ms=int(1000 * seconds)
-                )
-            except reverb.errors.DeadlineExceededError:
-                return False
-            return True
+class _Turns:
+    """Rows on several streams: each environment writes to one of them for some steps, and then to
+    the next.
 
-        self._wait(flush, self._what)
+    The windows that start on a stream are completed there, and the stacks of the first ones find
+    their frames there: the steps around each change are written to both.
+    """
 
-    def close(self) -> None:
-        self._writer.close()
+    def __init__(self, tracks: Sequence[_Track], num_environments: int, windows: Windows):
+        self._tracks = tracks
+        self._steps = max(BLOCK_ROWS, windows.n)
+        self._n = windows.n
+        self._places = [
+            _Place(environment % len(tracks), deque(maxlen=windows.steps_before))
+            for environment in range(num_environments)
+        ]
+
+    def append(self, rows: Columns, environments: np.ndarray, priority: float) -> None:
+        """Appends a row of each of `environments`."""
+        for number, environment in enumerate(environments):
+            row = {dtype: array[number : number + 1] for dtype, array in rows.items()}
+            self._append_one(row, environments[number : number + 1], priority)
+            place = self._places[environment]
+            if place.steps >= self._steps and not row[NUMBERS][0, -1]:
+                self._change(place, environments[number : number + 1], priority)
+
+    def _append_one(self, row: Columns, environment: np.ndarray, priority: float) -> None:
+        place = self._places[environment[0]]
+        for track in list(place.completing):
+            self._tracks[track].append(row, environment, priority, starts=False)
+            place.completing[track] -= 1
+            if not place.completing[track]:
+                self._tracks[track].end(environment)
+                del place.completing[track]
+        self._tracks[place.track].append(row, environment, priority)
+        place.steps += 1
+        place.recent.append(row)
+
+    def _change(self, place: "_Place", environment: np.ndarray, priority: float) -> None:
+        """Continues an environment on the next stream."""
+        place.completing[place.track] = self._n
+        place.track = (place.track + 1) % len(self._tracks)
+        place.steps = 0
+        for row in place.recent:
+            self._tracks[place.track].append(row, environment, priority, starts=False)
+
+    def end(self, environments: np.ndarray) -> None:
+        """As `_Track.end`."""
+        for track in self._tracks:
+            track.end(environments)
+        for environment in environments:
+            self._places[environment].completing.clear()
+            self._places[environment].recent.clear()
+
+
+@dataclasses.dataclass
+class _Place:
+    """Where an environment writes.
+
+    Attributes:
+      track: index of its stream.
+      recent: its newest rows, as many as a stack needs before a step.
+      steps: written there since the last change.
+      completing: {stream: rows that its last windows lack}.
+    """
+
+    track: int
+    recent: deque[Columns]
+    steps: int = 0
+    completing: dict[int, int] = dataclasses.field(default_factory=dict)

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from sac_tf.environments.environment import Environment
-from sac_tf.replay.transitions import to_transition
-from sac_tf.types import Act, Episode, Numbers, Step, Transition
+from sac_tf.types import Act, Episode, Nest, Numbers, Step, Transition
 
 
 def collect(
@@ -28,6 +27,21 @@ def collect(
         step = environment.step(action)
         yield to_transition(observation, action, step), tally.add(step)
         observation = step.observation
+
+
+def to_transition(observation: Nest, action: np.ndarray, step: Step) -> Transition:
+    """Returns the E transitions of one joint step.
+
+    `discount` is 0 only where the task itself ended. Truncation keeps 1: a time limit does not
+    change the value of a state (Pardo et al., 1712.00378).
+
+    Args:
+      observation: nest of [E, ...].
+      action: [E, A] in [-1, 1].
+      step: the result of `action`.
+    """
+    discount = 1.0 - step.terminated.astype(np.float32)
+    return Transition(observation, action, step.reward, discount, step.successor)
 
 
 class EpisodeTally:

@@ -1,4 +1,4 @@
-"""Initialization from another run (fine-tuning): copies weights, optimizers and replay rows."""
+"""Initialization from another run (fine-tuning): copies weights, optimizers and the replay."""
 
 import functools
 import tempfile
@@ -13,12 +13,12 @@ from sac_tf.agents.agent import TrainState
 from sac_tf.agents.optimizers import Optimizer
 from sac_tf.agents.trainable import Trainable, trainables
 from sac_tf.errors import ConfigurationError, RunError
-from sac_tf.replay.replay import Replay, saved_rows
+from sac_tf.replay.replay import Replay
+from sac_tf.replay.saved import Summary, saved_episodes
 from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.runs.configuration import refuse_older
 
-_BLOCK_ROWS = 65_536
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _SLOT = ".OPTIMIZER_SLOT/state/"
 
@@ -46,7 +46,7 @@ class Initialization:
           parts: weights to copy, with their targets: trainables of the train state, for SAC any of
             "actor", "critics" and "temperature". None: all.
           optimizers: whether to copy their moments and step counts too, but no learning rates.
-          replay: whether to copy the rows, only the newest if the new replay is smaller.
+          replay: whether to copy the steps, only the newest if the new replay is smaller.
 
         Raises:
           ConfigurationError: a value of another type, or nothing to copy.
@@ -74,9 +74,9 @@ class Initialization:
             )
 
     @property
-    def expected_rows(self) -> int:
-        """Rows that `apply` will add at most."""
-        return sum(map(len, self._rows))
+    def expected_steps(self) -> int:
+        """Steps that `apply` will add at most."""
+        return self._saved.rows if self._replay else 0
 
     def apply(self, state: TrainState, replay: Replay) -> str:
         """Copies into a new train state and a new replay.
@@ -91,7 +91,7 @@ class Initialization:
         if parts:
             self._copy_weights(state, parts)
         if self._replay:
-            self._copy_rows(replay)
+            self._copy_steps(replay)
         copied = list(parts)
         if self._optimizers:
             copied.append("optimizers")
@@ -114,31 +114,25 @@ class Initialization:
         return checkpoint
 
     @functools.cached_property
-    def _rows(self) -> list[np.ndarray]:
-        if not self._replay:
-            return []
-        rows = saved_rows(self._checkpoint / folder.REPLAY)
-        if rows is None:
+    def _saved(self) -> Summary:
+        saved = Summary.load(self._checkpoint / folder.REPLAY)
+        if not saved.rows:
             raise self._refusal(
-                "keeps its rows in Reverb only (BatchReader.sampler), which cannot list them; "
+                "keeps its steps in Reverb only (BatchReader.sampler), which cannot list them; "
                 "leave Initialization.replay at False"
             )
-        return rows
+        return saved
 
-    def _copy_rows(self, replay: Replay) -> None:
-        """Adds the newest rows that the replay can hold, oldest first, as if they were collected
-        now."""
-        skipped = max(0, self.expected_rows - replay.capacity)
-        for rows in self._rows:
-            if rows.shape[1] != replay.packer.width:
-                raise self._refusal(
-                    f"does not fit: a row of its replay has {rows.shape[1]} numbers, and one here "
-                    f"{replay.packer.width}"
-                )
-            for start in range(min(skipped, len(rows)), len(rows), _BLOCK_ROWS):
-                replay.add_rows(np.array(rows[start : start + _BLOCK_ROWS]))
-                replay.publish()
-            skipped = max(0, skipped - len(rows))
+    def _copy_steps(self, replay: Replay) -> None:
+        """Adds all episodes, oldest first, as if they were collected now."""
+        widths = replay.windows.columns.widths
+        if self._saved.widths != widths:
+            raise self._refusal(
+                f"does not fit: a step of its replay has {self._saved.widths} numbers, and one "
+                f"here {widths}"
+            )
+        for rows in saved_episodes(self._checkpoint / folder.REPLAY, replay.windows):
+            replay.add_episode(rows)
 
     def _chosen(self, state: TrainState) -> dict[str, Trainable]:
         """Returns the trainables to copy, by name."""

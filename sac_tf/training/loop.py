@@ -90,15 +90,15 @@ class Run:
         settings = self._settings
         # The last joint step may exceed total_steps.
         steps_left = max(0, settings.total_steps - self._progress.step)
-        expected_rows = steps_left + settings.num_environments
+        expected_steps = steps_left + settings.num_environments
         if initialization is not None:
-            expected_rows += initialization.expected_rows
+            expected_steps += initialization.expected_steps
         return settings.replay(
-            spec=self._environment.spec,
+            windows=settings.make_windows(self._environment.spec),
+            num_environments=settings.num_environments,
             generator=state.generator,
-            discount=settings.discount,
             staging=self._root_dir / folder.CHECKPOINTS / ".reverb",
-            expected_rows=expected_rows,
+            expected_steps=expected_steps,
             restore_from=None if checkpoint is None else checkpoint / folder.REPLAY,
         )
 
@@ -197,7 +197,7 @@ class Run:
         """
         settings = self._settings
         metrics: dict[str, float] = {}
-        if self._replay.size == 0:  # n-step rows arrive some steps late
+        if self._replay.size == 0:  # the first successor is not stored yet
             return metrics
         due = int((step - settings.random_steps) * settings.updates_per_step)
         calls = (due - self._updater.updates) // self._updater.updates_per_call

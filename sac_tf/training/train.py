@@ -21,6 +21,7 @@ from sac_tf.files import absolute
 from sac_tf.replay.protocols import RewardScale, Source, Transform
 from sac_tf.replay.replay import Replay
 from sac_tf.replay.rewards import FixedRewardScale
+from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.lock import locked
@@ -66,6 +67,7 @@ class Training:
       transforms: f(train state, batch) -> batch, each applied to every batch, in this order.
       rewards: f(discount) builds the scale of rewards, which is applied last: `FixedRewardScale` or
         `RunningRewardScale`.
+      windows: f(spec, discount), which steps become a transition.
       replay: builds the replay of one process.
       evaluator: builds what evaluates the policy.
       log: builds the CSV files, TensorBoard and the progress bar.
@@ -91,6 +93,7 @@ class Training:
     update: Callable[..., Update] = make_update
     transforms: Sequence[Transform] = ()
     rewards: Callable[[float], RewardScale] = FixedRewardScale
+    windows: Callable[..., Windows] = Windows
     replay: Callable[..., Replay] = Replay
     evaluator: Callable[..., Evaluator] = Evaluator
     log: Callable[..., RunLog] = RunLog
@@ -170,6 +173,10 @@ class Training:
         """Returns a new train state for a task."""
         with self.devices():
             return self.agent().make_state(spec, self.seed, self.discount)
+
+    def make_windows(self, spec: EnvironmentSpec) -> Windows:
+        """Returns what makes transitions of the steps of a task."""
+        return self.windows(spec, self.discount)
 
     def make_policy(self, spec: EnvironmentSpec) -> Policy:
         """Returns the policy alone, on one device, for all that acts and does not learn."""

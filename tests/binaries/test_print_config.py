@@ -66,7 +66,7 @@ def test_what_it_prints_is_a_gin_file(tmp_path):
     ("arguments", "words"),
     [
         (["--print_config", "--gin_file=nowhere.gin"], "--gin_file=nowhere.gin does not exist"),
-        (["--print_config", "--gin_bindings=NStepRows.n=5"], "NStepRows.n has no effect"),
+        (["--print_config", "--gin_bindings=droq_torso.rate=0.5"], "droq_torso.rate has no effect"),
         ([], "Give --root_dir, the folder of the run."),
     ],
 )

@@ -2,7 +2,7 @@ import pytest
 
 from sac_tf.distributed.rate_limits import free_ratio
 from sac_tf.replay.tables import ReplayServer
-from tests.distributed.served import COLUMNS, make_run_tables
+from tests.distributed.served import WINDOWS, make_run_tables
 
 
 @pytest.fixture
@@ -10,8 +10,8 @@ def serve(tmp_path):
     """Returns a function that starts a replay server of a run, stopped after the test."""
     servers = []
 
-    def start(limiter=None, restore_from=None, port=None, width=COLUMNS, **settings):
-        tables = make_run_tables(width, limiter or free_ratio(1.0, 1), **settings)
+    def start(limiter=None, restore_from=None, port=None, windows=WINDOWS, **settings):
+        tables = make_run_tables(windows, limiter or free_ratio(1.0, 1), **settings)
         staging = tmp_path / f"staging{len(servers)}"
         servers.append(ReplayServer(tables, staging, restore_from, port))
         return servers[-1]

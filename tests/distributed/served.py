@@ -3,12 +3,23 @@
 import time
 
 import numpy as np
+import tensorflow as tf
 
 from sac_tf.distributed.messages import message_tables
-from sac_tf.replay.tables import COLUMN, REPLAY_TABLE, make_tables
+from sac_tf.replay.tables import REPLAY_TABLE, make_tables, window_signature
+from sac_tf.replay.windows import Windows
+from sac_tf.types import EnvironmentSpec
 
-COLUMNS = 10
-"""Width of a row of the task of the fixture `spec`."""
+
+def make_windows(observations: int = 3, n: int = 1) -> Windows:
+    """Returns the windows of the task of the fixture `spec`, or of one with other observations."""
+    bound = np.ones(2, np.float32)
+    spec = EnvironmentSpec.of_arrays(tf.TensorSpec([observations]), -bound, bound)
+    return Windows(spec, discount=0.99, n=n)
+
+
+WINDOWS = make_windows()
+"""Of the task of the fixture `spec`."""
 
 
 class Clock:
@@ -26,20 +37,22 @@ class Clock:
         self.now += seconds
 
 
-def make_run_tables(width, limiter, capacity=100, **settings):
+def make_run_tables(windows, limiter, capacity=100, **settings):
     """Returns the tables of a replay server."""
     replay = make_tables(
-        width, capacity=capacity, rate_limiter=lambda min_size_to_sample: limiter, **settings
+        windows, capacity=capacity, rate_limiter=lambda min_size_to_sample: limiter, **settings
     )[0]
     return [replay, *message_tables()]
 
 
-def insert_rows(client, rows: int, width: int = COLUMNS, timeout_ms: int = 5000) -> None:
-    """Inserts `rows` rows into the replay table."""
+def insert_rows(client, rows: int, timeout_ms: int = 5000) -> None:
+    """Inserts `rows` windows of the task of the fixture `spec` into the replay table."""
     writer = client.trajectory_writer(num_keep_alive_refs=1)
+    columns = window_signature(WINDOWS)
     for number in range(rows):
-        writer.append({COLUMN: np.full(width, number, np.float32)})
-        writer.create_item(REPLAY_TABLE, 1.0, {COLUMN: writer.history[COLUMN][-1]})
+        writer.append({name: np.full(of.shape, number, "f") for name, of in columns.items()})
+        item = {name: column[-1] for name, column in writer.history.items()}
+        writer.create_item(REPLAY_TABLE, 1.0, item)
     writer.flush(timeout_ms=timeout_ms)
     writer.close()
 

@@ -1,14 +1,17 @@
-"""The collector: what it collected before an error of its task is in the replay."""
+"""The collector: what it collected before an error of its task is in the replay, with the present
+priority of new transitions."""
 
 import contextlib
+import time
 
 import pytest
 
 from sac_tf.distributed import collector, replay_server
 from sac_tf.distributed.connection import RunDescription, describe_task
+from sac_tf.distributed.messages import PublishedPolicy, publish, values_of
 from sac_tf.distributed.settings import configuration_of
 from sac_tf.errors import RunError
-from sac_tf.replay.packing import RowPacker
+from sac_tf.replay.tables import REPLAY_TABLE
 from tests import tasks
 from tests.distributed.running import free_port
 from tests.training.small_runs import small_training
@@ -25,7 +28,7 @@ def serve(tmp_path):
             run = RunDescription(
                 describe_task(training.environment, spec), configuration_of(training).settings
             )
-            tables = replay_server.make_run_tables(RowPacker(spec).width, training)
+            tables = replay_server.make_run_tables(training.make_windows(spec), training)
             port = free_port()
             server = replay_server._Server(
                 tmp_path / "server", port, training.total_steps, run, tables
@@ -53,4 +56,34 @@ def test_rows_in_flight_are_sent_when_the_task_raises(serve, tmp_path, monkeypat
         "tests.tasks:ConnectionLost-v0 raised ConnectionResetError in step() ([Errno 104] "
         "Connection reset by peer). All 129 steps collected here are in the replay."
     )
-    assert server._server.size() == 129
+    assert server._server.size(REPLAY_TABLE) == 129
+
+
+def test_all_transitions_have_the_priority_of_the_policy(serve, tmp_path, monkeypatch):
+    """Also those of an episode that was cut off, which are complete with its last observation. The
+    policy was published before the collector started, which waits for no other."""
+    monkeypatch.setattr(tasks.ConnectionLost, "count", 0)
+    training = small_training(
+        environment="tests.tasks:ConnectionLost-v0",
+        files=["gin_configs/per.gin", "gin_configs/n_step.gin"],
+        random_steps=0,
+        total_steps=2000,
+    )
+    server, address = serve(training)
+    client = server._server.client
+    policy = PublishedPolicy(
+        values=values_of(training.make_policy(training.environment_factory.spec())),
+        updates=50,
+        step=100,
+        elapsed=1.0,
+        new_priority=7.0,
+        is_last=False,
+        published=time.time(),
+    )
+    publish(client, policy)
+    with pytest.raises(RunError, match="All 129 steps collected here are in the replay"):
+        collector.run(tmp_path, [address], "robot", training)
+    # The rate limiter allows a batch of 16 for each transition.
+    samples = client.sample(REPLAY_TABLE, 1500, emit_timesteps=False)
+    priorities = {sample.info.key: sample.info.priority for sample in samples}
+    assert len(priorities) == 129 and set(priorities.values()) == {7.0}

@@ -13,7 +13,7 @@ from sac_tf.distributed.waiting import Patience, with_timeout
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.tables import ReplayServer, make_tables
 from sac_tf.types import EnvironmentSpec
-from tests.distributed.served import eventually
+from tests.distributed.served import WINDOWS, eventually
 
 
 def _task(actions=1):
@@ -98,7 +98,7 @@ def test_other_server_raises(patience, closes):
 
 
 def test_reverb_server_with_other_tables_raises(tmp_path, patience):
-    server = ReplayServer(make_tables(3), tmp_path / "staging", restore_from=None)
+    server = ReplayServer(make_tables(WINDOWS), tmp_path / "staging", restore_from=None)
     with pytest.raises(ConfigurationError, match="is not a replay server of sac_tf"):
         with_timeout(lambda: connect([server.address], RUN, patience), 60)
     server.stop()
@@ -116,8 +116,8 @@ def test_reverb_server_with_other_tables_raises(tmp_path, patience):
             r"\(observation float32 \[3\]; 2 actions\), and .* \(observation .*; 1 actions\)",
         ),
         (
-            {"settings": SETTINGS | {"train.discount": "0.9", "NStepRows.n": "3"}},
-            r"serves a run with other settings \(NStepRows.n is 3 there and not set here; "
+            {"settings": SETTINGS | {"train.discount": "0.9", "droq_torso.rate": "0.1"}},
+            r"serves a run with other settings \(droq_torso.rate is 0.1 there and not set here; "
             r"train.discount is 0.9 there and 0.99 here\); give all processes the same gin files",
         ),
         (

@@ -8,10 +8,8 @@ from sac_tf.distributed import collector, evaluator
 from sac_tf.distributed.connection import describe_task
 from sac_tf.distributed.messages import STATUS_TABLE, PublishedPolicy, publish, send, values_of
 from sac_tf.distributed.settings import configuration_of
+from sac_tf.replay.tables import REPLAY_TABLE
 from tests.training.small_runs import small_training
-
-_COLUMNS = 9
-"""Width of a row of the task."""
 
 
 @pytest.fixture
@@ -19,8 +17,8 @@ def publish_last(serve):
     """Returns a function that serves a run and the last policy of it, and returns the address."""
 
     def start(training):
-        server = serve(width=_COLUMNS)
         spec = training.environment_factory.spec()
+        server = serve(windows=training.make_windows(spec))
         settings = configuration_of(training).settings
         task = describe_task(training.environment, spec)
         send(server.client, STATUS_TABLE, {"task": task, "settings": settings, "servers": 1})
@@ -56,7 +54,7 @@ def test_a_collector_builds_only_a_policy(publish_last, tmp_path, capsys, varian
     server = publish_last(training)
     assert collector.run(tmp_path, [server.address], "robot", training) is None
     assert "The run is complete: 2 steps collected here." in capsys.readouterr().out
-    assert server.size() == 2
+    assert server.size(REPLAY_TABLE) == 2
 
 
 @pytest.mark.usefixtures("only_policies")

@@ -146,7 +146,7 @@ def test_wrong_flag_exits_with_2(tmp_path, program, arguments, words):
                 "--gin_bindings=BatchReader.sampler=@ResidentSampler",
             ],
             2,
-            "BatchReader.sampler=@ResidentSampler keeps a copy of every row",
+            "BatchReader.sampler=@ResidentSampler keeps a copy of every step",
         ),
     ],
 )

@@ -9,10 +9,11 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.pinned.reverb_checkpoint import adapt_checkpoint
 from sac_tf.replay.tables import Prioritized, make_tables
 from tests.distributed.served import (
-    COLUMNS,
+    WINDOWS,
     eventually,
     insert_rows,
     make_run_tables,
+    make_windows,
     replay_info,
     sample_rows,
 )
@@ -56,7 +57,7 @@ def saved(serve, tmp_path):
     ],
 )
 def test_held_ratio_by_hand(samples, minimum, tolerance, min_diff, max_diff):
-    table = make_run_tables(COLUMNS, held_ratio(samples, minimum, tolerance))[0]
+    table = make_run_tables(WINDOWS, held_ratio(samples, minimum, tolerance))[0]
     assert _limits(table.info) == (samples, minimum, min_diff, max_diff)
 
 
@@ -101,7 +102,7 @@ def test_reverb_restores_the_limits_of_the_checkpoint(serve, saved):
 def test_adapted_checkpoint_has_new_limits_and_capacity(serve, saved):
     wanted = {"capacity": 50, "sampler": Prioritized}
     limiter = held_ratio(8.0, 2, tolerance_rows=10)
-    changes = adapt_checkpoint(saved, make_run_tables(COLUMNS, limiter, **wanted))
+    changes = adapt_checkpoint(saved, make_run_tables(WINDOWS, limiter, **wanted))
     assert changes == [
         "New limits of the table 'replay': samples_per_insert 4 -> 8, min_diff -8 -> -64, "
         "max_diff 32 -> 96, min_size_to_sample 3 -> 2, capacity 100 -> 50, uniform: true -> "
@@ -120,7 +121,7 @@ def test_adapted_checkpoint_has_new_limits_and_capacity(serve, saved):
 
 def test_equal_configuration_leaves_the_checkpoint_alone(serve, saved):
     before = (saved / "tables.tfrecord").read_bytes()
-    tables = make_run_tables(COLUMNS, held_ratio(4.0, 3, tolerance_rows=5))
+    tables = make_run_tables(WINDOWS, held_ratio(4.0, 3, tolerance_rows=5))
     assert adapt_checkpoint(saved, tables) == []
     info = replay_info(serve(free_ratio(1.0, 1), saved))
     assert _limits(info) == (4, 3, -8, 32) and _counts(info) == (INSERTED, SAMPLED)
@@ -129,7 +130,7 @@ def test_equal_configuration_leaves_the_checkpoint_alone(serve, saved):
 
 def test_new_capacity_leaves_the_counts_alone(serve, saved):
     limiter = held_ratio(4.0, 3, tolerance_rows=5)
-    changes = adapt_checkpoint(saved, make_run_tables(COLUMNS, limiter, capacity=INSERTED))
+    changes = adapt_checkpoint(saved, make_run_tables(WINDOWS, limiter, capacity=INSERTED))
     assert changes == ["New limits of the table 'replay': capacity 100 -> 7."]
     server = serve(free_ratio(1.0, 1), saved)
     assert _counts(replay_info(server)) == (INSERTED, SAMPLED)
@@ -138,14 +139,14 @@ def test_new_capacity_leaves_the_counts_alone(serve, saved):
 
 
 def test_no_sample_is_due_before_the_minimum(serve, saved):
-    adapt_checkpoint(saved, make_run_tables(COLUMNS, held_ratio(8.0, 20)))
+    adapt_checkpoint(saved, make_run_tables(WINDOWS, held_ratio(8.0, 20)))
     assert _counts(replay_info(serve(free_ratio(1.0, 1), saved))) == (INSERTED, 0)
 
 
 def test_held_becomes_free_and_held_again(serve, saved):
-    adapt_checkpoint(saved, make_run_tables(COLUMNS, free_ratio(4.0, 3)))
+    adapt_checkpoint(saved, make_run_tables(WINDOWS, free_ratio(4.0, 3)))
     assert _limits(replay_info(serve(held_ratio(4.0, 3), saved)))[:2] == (1, 3)
-    tables = make_run_tables(COLUMNS, held_ratio(4.0, 3, tolerance_rows=5))
+    tables = make_run_tables(WINDOWS, held_ratio(4.0, 3, tolerance_rows=5))
     changes = adapt_checkpoint(saved, tables)
     assert len(changes) == 1 and "samples_per_insert 1 -> 4" in changes[0]
     info = replay_info(serve(free_ratio(1.0, 1), saved))
@@ -156,7 +157,7 @@ def test_removed_rows_need_no_capacity(serve, tmp_path):
     server = serve(free_ratio(1.0, 1), capacity=4)
     insert_rows(server.client, 10)
     server.checkpoint(tmp_path / "saved")
-    tables = make_run_tables(COLUMNS, free_ratio(1.0, 1), capacity=5)
+    tables = make_run_tables(WINDOWS, free_ratio(1.0, 1), capacity=5)
     assert len(adapt_checkpoint(tmp_path / "saved", tables)) == 1
     info = replay_info(serve(restore_from=tmp_path / "saved"))
     assert info.current_size == 4 and info.max_size == 5 and _counts(info)[0] == 10
@@ -166,18 +167,22 @@ def test_removed_rows_need_no_capacity(serve, tmp_path):
     ("make", "words"),
     [
         (
-            lambda limiter: make_run_tables(COLUMNS, limiter, capacity=6),
+            lambda limiter: make_run_tables(WINDOWS, limiter, capacity=6),
             "has 7 rows .* tables.capacity=6 keeps fewer",
         ),
         (
-            lambda limiter: make_run_tables(COLUMNS + 1, limiter),
+            lambda limiter: make_run_tables(make_windows(observations=4), limiter),
             "rows of another task in the table 'replay' .*new --root_dir",
         ),
         (
-            lambda limiter: make_run_tables(COLUMNS, limiter)[:-1],
+            lambda limiter: make_run_tables(make_windows(n=3), limiter),
+            "rows of another task in the table 'replay' .*new --root_dir",
+        ),
+        (
+            lambda limiter: make_run_tables(WINDOWS, limiter)[:-1],
             "has other tables than this server; use a new",
         ),
-        (lambda limiter: make_tables(COLUMNS), "has other tables than this server; use a new"),
+        (lambda limiter: make_tables(WINDOWS), "has other tables than this server; use a new"),
     ],
 )
 def test_checkpoint_that_does_not_fit_raises(saved, make, words):

@@ -19,17 +19,17 @@ from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.replay import samplers
-from sac_tf.replay.packing import RowPacker
+from sac_tf.replay.items import ItemStream
 from sac_tf.replay.tables import Prioritized
-from sac_tf.replay.writer import TransitionWriter, wait_once
-from tests.distributed.served import eventually, replay_info
-from tests.replay.numbered import numbered_rows
+from sac_tf.replay.writer import StepWriter, wait_once
+from tests.distributed.served import WINDOWS, eventually, replay_info
+from tests.replay.numbered import add_numbered
 
 PRIORITIZED = "BatchReader.sampler = @PrioritizedSampler"
 
 
 @pytest.fixture
-def make_remote(spec):
+def make_remote():
     """Returns a function that makes the replay of a learner and its feeder."""
     opened = []
 
@@ -37,9 +37,9 @@ def make_remote(spec):
         gin.parse_config(bindings)
         feeder = Feeder()
         replay = RemoteReplay(
-            spec=spec,
+            windows=WINDOWS,
             generator=tf.random.Generator.from_seed(1),
-            expected_rows=1000,
+            expected_steps=1000,
             restore_from=restore_from,
             clients=clients,
             feeder=feeder,
@@ -53,11 +53,12 @@ def make_remote(spec):
         replay.close()
 
 
-def _add(spec, server, first: int, last: int) -> None:
-    writer = TransitionWriter(
-        RowPacker(spec), [server.client], with_queue=False, wait=wait_once, discount=0.99
-    )
-    writer.add(numbered_rows(first, last), step=first)
+def _add(server, first: int, last: int) -> None:
+    """Adds the transitions `first` to `last` - 1, an episode."""
+    stream = ItemStream(server.client, WINDOWS, 1, wait_once)
+    writer = StepWriter(WINDOWS, 1, [stream])
+    add_numbered(writer, first, last)
+    writer.end_episodes()
     writer.publish()
     writer.close()
 
@@ -71,7 +72,7 @@ def _take_rewards(replay, number: int):
 
 def test_compiled_update_samples_batches(spec, serve, make_remote):
     server = serve()
-    _add(spec, server, 0, 50)
+    _add(server, 0, 50)
     replay, feeder = make_remote([server.client])
     state = SacState(
         spec,
@@ -119,7 +120,7 @@ def test_wait_has_a_timeout_while_the_limiter_blocks(spec, serve, make_remote, m
     take = _take_rewards(replay, 8)
     assert not with_timeout(lambda: feeder.wait(0.05), 60)
     for first, last, batches in ((0, 5, 2), (5, 6, 1)):
-        _add(spec, server, first, last)
+        _add(server, first, last)
         for _ in range(batches):
             assert feeder.wait(60)
             assert set(take().numpy()) <= set(range(last))
@@ -130,7 +131,7 @@ def test_wait_has_a_timeout_while_the_limiter_blocks(spec, serve, make_remote, m
 def test_two_servers_give_half_of_each_batch(spec, serve, make_remote):
     servers = [serve(capacity=60), serve(capacity=40)]
     for number, server in enumerate(servers):
-        _add(spec, server, 100 * number, 100 * number + 30)
+        _add(server, 100 * number, 100 * number + 30)
     replay, feeder = make_remote([server.client for server in servers])
     with pytest.raises(ConfigurationError, match=r"size=101 is larger .* tables.capacity=100\."):
         replay.sample(1, 101)
@@ -181,7 +182,7 @@ def test_stopped_server_raises_one_sentence(serve, make_remote, monkeypatch):
 def test_checkpoint_has_the_priority_of_new_rows(spec, serve, make_remote, tmp_path):
     """The rows and their priorities are in the servers' checkpoints."""
     server = serve(free_ratio(1.0, 1), sampler=Prioritized)
-    _add(spec, server, 0, 8)
+    _add(server, 0, 8)
     before, feeder = make_remote([server.client], PRIORITIZED, "PrioritizedSampler.epsilon = 0.5")
 
     def learn() -> None:

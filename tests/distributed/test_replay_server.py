@@ -14,14 +14,14 @@ from sac_tf.distributed.settings import ReplayServerSettings
 from sac_tf.errors import ConfigurationError
 from sac_tf.training.train import Training
 from tests.distributed.running import free_port
-from tests.distributed.served import insert_rows
+from tests.distributed.served import WINDOWS, insert_rows, make_windows
 
 RUN = RunDescription({"environment": "Pendulum-v1"}, {"train.discount": "0.99"})
 
 
 def _replay_table(**settings):
     """Returns Reverb's description of the replay table."""
-    return make_run_tables(10, Training(environment="Pendulum-v1", **settings))[0].info
+    return make_run_tables(WINDOWS, Training(environment="Pendulum-v1", **settings))[0].info
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def start(tmp_path):
 
     def start(run=RUN, **settings):
         training = Training(environment="Pendulum-v1", **settings)
-        tables = make_run_tables(10, training)
+        tables = make_run_tables(WINDOWS, training)
         port = free_port()
         server = replay_server._Server(tmp_path, port, training.total_steps, run, tables)
         servers.append(server)
@@ -43,9 +43,16 @@ def start(tmp_path):
 
 
 def test_tables_of_a_server():
-    tables = make_run_tables(10, Training(environment="Pendulum-v1"))
+    """A window of n steps has n + 1 rows: 3 observations, 2 actions and 3 more numbers."""
+    tables = make_run_tables(make_windows(n=2), Training(environment="Pendulum-v1"))
     assert [table.name for table in tables] == ["replay", "policy", "heartbeats", "status"]
-    assert tables[0].info.signature["row"].shape == [10] and tables[0].info.max_size == 1_000_000
+    signature = tables[0].info.signature
+    assert {name: column.shape.as_list() for name, column in signature.items()} == {
+        "float32_0": [8],
+        "float32_1": [8],
+        "float32_2": [8],
+    }
+    assert tables[0].info.max_size == 1_000_000
 
 
 @pytest.mark.parametrize(

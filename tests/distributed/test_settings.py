@@ -46,7 +46,8 @@ def test_configuration_has_the_settings_of_all_processes():
         "replay_server.limits": "@held_ratio",
         "held_ratio.tolerance_rows": "200",
         "tables.capacity": "1000000",
-        "TransitionWriter.rows": "@OneStepRows",
+        "train.windows": "@Windows",
+        "Windows.n": "1",
         "BatchReader.sampler": "None",
         "PolicySource.period": "1.0",
         "Patience.limit_s": "600.0",
@@ -61,8 +62,12 @@ def test_configuration_has_the_settings_of_all_processes():
     ("bindings", "files", "words"),
     [
         (["critic_step.tau = 0.01"], ["gin_configs/crossq.gin"], "binding of critic_step.tau has"),
-        (["n_step_rows.n = 3"], [], "n_step_rows"),
-        (["NStepRows.n = 5"], [], "The binding of NStepRows.n has no effect: no part of this run"),
+        (["NStepRows.n = 3"], [], "NStepRows"),
+        (
+            ["droq_torso.rate = 0.5"],
+            [],
+            "The binding of droq_torso.rate has no effect: no part of this run",
+        ),
         (
             ["tables.rate_limiter = @reverb.rate_limiters.MinSize"],
             [],
@@ -78,7 +83,7 @@ def test_configuration_has_the_settings_of_all_processes():
         (
             ["BatchReader.sampler = @ResidentSampler"],
             [],
-            "^BatchReader.sampler=@ResidentSampler keeps a copy of every row, which a distributed "
+            "^BatchReader.sampler=@ResidentSampler keeps a copy of every step, which a distributed "
             "learner never receives; use @ReverbSampler there.$",
         ),
         (
@@ -104,14 +109,15 @@ def test_setting_without_effect_raises(bindings, files, words):
     ("bindings", "words"),
     [
         (["train.discount = 0.9"], "train.discount is 0.99 there and 0.9 here"),
+        (["Windows.n = 3"], "Windows.n is 1 there and 3 here"),
         (
-            ["TransitionWriter.rows = @NStepRows"],
-            "NStepRows.n is not set there and 3 here; TransitionWriter.rows is @OneStepRows there "
-            "and @NStepRows here",
+            ["critic.torso = @droq_torso"],
+            "critic.torso is @mlp_torso there and @droq_torso here; droq_torso.rate is not set "
+            "there and 0.01 here",
         ),
         (
-            ["TransitionWriter.rows = @NStepRows", "NStepRows.n = 5"],
-            "NStepRows.n is not set there and 5 here",
+            ["critic.torso = @droq_torso", "droq_torso.rate = 0.5"],
+            "droq_torso.rate is not set there and 0.5 here",
         ),
         (["train.batch_size = 64"], "train.batch_size is 256 there and 64 here"),
         (["train.seed = 1"], "train.seed is 0 there and 1 here"),

@@ -134,5 +134,5 @@ def test_the_documented_task_and_gin_file_train(installed, tmp_path):
     assert out.splitlines()[-1] == (
         f"Next: sac-tf-evaluate --root_dir={root} --video={root}/policy.mp4"
     )
-    assert "TransitionWriter.rows = @NStepRows" in (root / "config.gin").read_text()
+    assert "Windows.n = 3" in (root / "config.gin").read_text()
     assert (root / "policy/saved_model.pb").is_file() and (root / "learning_curve.png").is_file()

@@ -6,18 +6,23 @@ from sac_tf.types import Transition
 from tests.sources import sample_rows
 
 CAPACITY = 100
-EXPECTED_ROWS = 10_000
+EXPECTED_STEPS = 10_000
 DISCOUNT = 0.5
 """Of the replay that the fixture makes."""
 
 
-def numbered_rows(first: int, last: int) -> Transition:
-    """Returns transitions `first` to `last` - 1, whose reward is their number."""
-    number = np.arange(first, last, dtype=np.float32)
-    observation = np.stack([number] * 3, 1)
+def numbered(number: float) -> Transition:
+    """Returns the transition of one environment whose reward is its number."""
+    observation = np.full([1, 3], number, np.float32)
     return Transition(
-        observation, np.zeros((len(number), 2)), number, np.ones(len(number)), observation + 1
+        observation, np.zeros((1, 2)), np.float32([number]), np.ones(1), observation + 1
     )
+
+
+def add_numbered(replay, first: int, last: int) -> None:
+    """Adds the transitions `first` to `last` - 1 of one episode, which does not end."""
+    for number in range(first, last):
+        replay.add(numbered(number), step=number)
 
 
 def sampled_numbers(replay, number=2000) -> np.ndarray:

@@ -11,9 +11,8 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay import memory
-from sac_tf.replay.packing import RowPacker
-from sac_tf.replay.samplers import ROWS_FILE, ResidentSampler
-from sac_tf.replay.tables import ReplayServer, make_tables
+from sac_tf.replay.ring import Ring
+from sac_tf.replay.windows import Windows
 from sac_tf.types import EnvironmentSpec
 from tests.training.left_behind import last_checkpoint
 from tests.training.small_runs import small_training
@@ -29,48 +28,48 @@ def machine(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("capacity", "expected_rows", "width", "copies", "words"),
+    ("capacity", "expected_steps", "step_bytes", "words"),
     [
-        (1_000_000, 10**7, 42, 2, None),
-        (10**6, 10**6, 40_004, 2, "needs 320.7 GB of memory for 1,000,000 rows of 320,732 bytes"),
-        (10**6, 10**6, 40_004, 2, "there are 16.0 GB; set tables.capacity to at most 44000."),
-        (10**6, 10**6, 40_004, 1, "set tables.capacity to at most 89000."),
-        (10**6, 40_000, 40_004, 2, None),
-        (44_000, 10**6, 40_004, 2, None),
-        (45_000, 10**6, 40_004, 2, "tables.capacity=45000 needs 14.4 GB"),
+        (1_000_000, 10**7, 220, None),
+        (10**6, 10**6, 320_732, "needs 320.7 GB of memory for 1,000,000 steps of 320,732 bytes"),
+        (10**6, 10**6, 320_732, "there are 16.0 GB; set tables.capacity to at most 44000."),
+        (10**6, 40_000, 320_732, None),
+        (44_000, 10**6, 320_732, None),
+        (45_000, 10**6, 320_732, "tables.capacity=45000 needs 14.4 GB"),
     ],
 )
-def test_rows_that_cannot_fit_are_refused(machine, capacity, expected_rows, width, copies, words):
+def test_steps_that_cannot_fit_are_refused(machine, capacity, expected_steps, step_bytes, words):
     machine.available = machine.total
     if words is None:
-        memory.require_memory(capacity, expected_rows, width, copies)
+        memory.require_memory(capacity, expected_steps, step_bytes)
         return
     with pytest.raises(ConfigurationError, match=words):
-        memory.require_memory(capacity, expected_rows, width, copies)
+        memory.require_memory(capacity, expected_steps, step_bytes)
 
 
-def test_the_ring_takes_memory_as_rows_arrive(tmp_path):
-    """When it is full, 100,000 rows of 1,003 numbers take 401 MB, and 2,000 of them 8 MB."""
-    spec = EnvironmentSpec.of_arrays(np.zeros(500), -np.ones(1), np.ones(1))
-    server = ReplayServer(make_tables(1003), tmp_path / "staging", None)
+def test_the_ring_takes_memory_as_rows_arrive():
+    """When it is full, 100,000 rows of 1,004 numbers take 402 MB, and 2,000 of them 8 MB."""
+    windows = Windows(EnvironmentSpec.of_arrays(np.zeros(1000), -np.ones(1), np.ones(1)), 0.99)
     before = psutil.Process().memory_info().rss
-    sampler = ResidentSampler(
-        [server.address], RowPacker(spec), 10**5, 10**5, generator=None, feed=None
-    )
-    saved = np.full([2_000, 1003], 3.0, np.float32)
-    np.save(tmp_path / ROWS_FILE, saved)
-    sampler.restore(tmp_path, rows_added=len(saved))
+    ring = Ring(windows, rows=100_000, segments=100)
+    rows = np.full([2_000, 1004], 3, np.float32)
+    rows[:, -1] = 0
+    age = tf.range(2_000)
+    receive = tf.function(ring.receive, autograph=False)
+    receive({"float32": tf.constant(rows)}, tf.minimum(age, 1), age, tf.constant(0, tf.int64))
     assert psutil.Process().memory_info().rss - before < 100e6
-    np.testing.assert_array_equal(tf.gather(sampler._rows, [0, 1_999]), saved[:2])
-    assert "CPU:0" in sampler._rows.device
-    server.stop()
+    assert ring.size == 1_999
+    drawn = ring.sample(10, tf.random.Generator.from_seed(0))["float32"]
+    assert drawn.shape == (10, 2, 1004)
+    np.testing.assert_array_equal(drawn[..., 0], 3)
+    assert all("CPU:0" in variable.device for variable in ring.variables)
 
 
-def test_rows_that_do_not_fit_now_are_reported(machine, caplog):
+def test_steps_that_do_not_fit_now_are_reported(machine, caplog):
     with caplog.at_level(logging.WARNING):
-        memory.require_memory(10**6, 10**6, 900, copies=2)
+        memory.require_memory(10**6, 10**6, 7900)
         assert caplog.messages == []
-        memory.require_memory(10**6, 10**6, 1000, copies=2)
+        memory.require_memory(10**6, 10**6, 8700)
     (message,) = caplog.messages
     assert message.startswith("The replay needs 8.7 GB of memory when it is full, and 8.0 GB are")
 
@@ -101,7 +100,7 @@ def _wide(*bindings, **settings):
 
 def test_a_wide_observation_trains_with_a_capacity_that_fits(machine, tmp_path, monkeypatch):
     monkeypatch.setattr("sac_tf.training.exporting.export", lambda *_: None)
-    with pytest.raises(ConfigurationError, match="tables.capacity=1000000 needs 320.* at most"):
+    with pytest.raises(ConfigurationError, match="tables.capacity=1000000 needs 160.1.* at most"):
         _wide(total_steps=10**6).run(str(tmp_path / "refused"))
     settings = {"total_steps": 120, "evaluation_period": 1000, "checkpoint_period": 1000}
     _wide("tables.capacity = 100", "Evaluator.episodes = 1", **settings).run(str(tmp_path / "run"))
@@ -110,13 +109,14 @@ def test_a_wide_observation_trains_with_a_capacity_that_fits(machine, tmp_path, 
 
 @pytest.mark.parametrize("sampler", ["ResidentSampler", "ReverbSampler"])
 def test_each_sampler_is_checked(machine, tmp_path, sampler):
-    machine.total = 10**5
-    with pytest.raises(ConfigurationError, match="of memory for 500 rows of .* bytes"):
+    machine.total = 10**4
+    with pytest.raises(ConfigurationError, match="of memory for 500 steps of .* bytes"):
         small_training(f"BatchReader.sampler = @{sampler}", total_steps=499).run(str(tmp_path))
 
 
 def test_a_replay_server_is_checked(machine):
     from sac_tf.distributed.replay_server import make_run_tables
 
+    windows = Windows(EnvironmentSpec.of_arrays(np.zeros(40_000), -np.ones(1), np.ones(1)), 0.99)
     with pytest.raises(ConfigurationError, match="160,716 bytes.* at most 89000"):
-        make_run_tables(40_004, small_training(total_steps=10**6))
+        make_run_tables(windows, small_training(total_steps=10**6))

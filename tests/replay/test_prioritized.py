@@ -11,25 +11,26 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.prioritized import KEY, PrioritizedSampler, importance_weights
-from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
+from sac_tf.replay.resident import ResidentSampler
+from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import Prioritized
 from sac_tf.runs.runtime import free_closed_runs
 from sac_tf.types import WEIGHT
-from tests.replay.numbered import CAPACITY, EXPECTED_ROWS, numbered_rows, sampled_numbers
+from tests.replay.numbered import CAPACITY, EXPECTED_STEPS, add_numbered, sampled_numbers
 from tests.sources import sample_rows, update_priorities
 
 
 @pytest.fixture
 def make_prioritized(make_replay):
-    """Returns a function that makes a small prioritized replay with `rows` rows."""
+    """Returns a function that makes a small prioritized replay with `rows` transitions."""
 
     def make(rows=0, restore_from=None, restored=0, exponent=0.6, **settings):
         sampler = functools.partial(PrioritizedSampler, **settings)
         selector = functools.partial(Prioritized, priority_exponent=exponent)
         replay = make_replay(restore_from, restored, sampler, selector=selector)
         if rows:
-            replay.add(numbered_rows(0, rows), step=0)
-            replay.publish()
+            add_numbered(replay, 0, rows)
+            replay.end_episodes()
         return replay
 
     return make
@@ -73,15 +74,15 @@ def test_importance_weights_of_four_rows(beta, weights):
     np.testing.assert_allclose(given, weights, rtol=1e-6)
 
 
-def test_priorities_are_td_errors_and_new_rows_have_the_largest(make_prioritized):
+def test_priorities_are_td_errors_and_new_ones_are_the_largest(make_prioritized):
     replay = make_prioritized(rows=4, epsilon=0.5)
     assert set(_priorities(replay).values()) == {1.0}
     _update(replay, {0: 2.0, 1: 0.0, 2: 6.5, 3: np.nan})  # the learner stops the run at a NaN
-    replay.add(numbered_rows(4, 5), step=4)
-    replay.publish()
+    add_numbered(replay, 4, 5)
+    replay.end_episodes()
     _update(replay, {2: 0.5})
-    replay.add(numbered_rows(5, 6), step=5)
-    replay.publish()
+    add_numbered(replay, 5, 6)
+    replay.end_episodes()
     infos = _infos(replay)
     priorities = {number: info.priority for number, info in infos.items()}
     assert priorities == {0: 2.5, 1: 0.5, 2: 1, 3: 1, 4: 7, 5: 7}
@@ -114,11 +115,11 @@ def test_frequencies_and_weights_of_sampled_rows(make_prioritized):
     np.testing.assert_allclose(batch.extras[WEIGHT], 1 / (1 + batch.reward.numpy()), rtol=1e-6)
 
 
-def test_beta_grows_to_1_with_the_rows_of_the_run(make_prioritized):
+def test_beta_grows_to_1_with_the_steps_of_the_run(make_prioritized):
     replay = make_prioritized(initial_beta=0.4)
     betas = []
-    for rows in (0, EXPECTED_ROWS // 2, EXPECTED_ROWS, 2 * EXPECTED_ROWS):
-        replay._reader.sampler.synchronize(rows)
+    for steps in (0, EXPECTED_STEPS // 2, EXPECTED_STEPS, 2 * EXPECTED_STEPS):
+        replay._reader.sampler.synchronize(rows=0, transitions=steps)
         betas.append(float(replay._reader.sampler._beta))
     np.testing.assert_allclose(betas, [0.4, 0.7, 1.0, 1.0])
 
@@ -129,20 +130,20 @@ def test_a_checkpoint_restores_priorities_and_beta(make_prioritized, tmp_path):
     before.save(tmp_path / "saved")
     after = make_prioritized(restore_from=tmp_path / "saved", restored=30)
     for replay in (before, after):
-        replay.add(numbered_rows(30, 31), step=30)
-        replay.publish()
+        add_numbered(replay, 30, 31)
+        replay.end_episodes()
     priorities = _priorities(before)
     assert priorities == _priorities(after)
     assert priorities[30] == priorities[29] == pytest.approx(15.5)
     betas = [float(replay._reader.sampler._beta) for replay in (before, after)]
-    assert betas[0] == betas[1] == pytest.approx(0.4 + 0.6 * 31 / EXPECTED_ROWS)
+    assert betas[0] == betas[1] == pytest.approx(0.4 + 0.6 * 31 / EXPECTED_STEPS)
 
 
 def test_td_errors_of_removed_rows_change_nothing(make_prioritized):
     replay = make_prioritized(rows=1)
     batch = sample_rows(replay, 1)
-    replay.add(numbered_rows(1, CAPACITY + 1), step=1)
-    replay.publish()
+    add_numbered(replay, 1, CAPACITY + 1)
+    replay.end_episodes()
     update_priorities(replay, batch, tf.constant([9.0]))
     replay.publish()
     assert set(_priorities(replay).values()) == {1.0}

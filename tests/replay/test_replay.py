@@ -1,4 +1,4 @@
-"""The replay of one process: samples, checkpoints, limits, and n-step rows."""
+"""The replay of one process: what is sampled when, checkpoints, limits, and bad values."""
 
 import functools
 import socket
@@ -8,111 +8,141 @@ import pytest
 import reverb
 
 from sac_tf.errors import ConfigurationError, RunError
-from sac_tf.replay import samplers, tables, writer
-from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
-from sac_tf.replay.tables import ReplayServer, make_tables
-from sac_tf.replay.transitions import NStepRows
-from tests.replay.numbered import CAPACITY, numbered_rows, sampled_numbers
+from sac_tf.replay import resident, streams, tables, writer
+from sac_tf.replay.resident import ResidentSampler
+from sac_tf.replay.samplers import ReverbSampler
+from sac_tf.replay.tables import ReplayServer, make_tables, rows_of_segment, segments_kept
+from sac_tf.replay.windows import Windows
+from tests.replay.numbered import CAPACITY, add_numbered, numbered, sampled_numbers
 
 _limiter = functools.partial(
     reverb.rate_limiters.SampleToInsertRatio, samples_per_insert=1.0, error_buffer=2.0
 )
+KEPT = 112
+"""Rows of the 7 segments of a ring with a capacity of 100."""
 
 
-@pytest.mark.parametrize("sampler", [ResidentSampler, ReverbSampler])
-@pytest.mark.parametrize("added", [7, CAPACITY, 250])
-def test_all_of_the_newest_rows_are_sampled(make_replay, sampler, added):
-    replay = make_replay(sampler=sampler)
-    for first in range(0, added, 30):
-        replay.add(numbered_rows(first, min(first + 30, added)), step=first)
+@pytest.mark.parametrize("added", [7, 100, 250])
+def test_reverb_samples_all_of_the_newest_transitions(make_replay, added):
+    replay = make_replay(sampler=ReverbSampler)
+    add_numbered(replay, 0, added)
     replay.publish()
-    assert replay.rows_added == added
-    assert replay.size == min(added, CAPACITY)
-    assert set(sampled_numbers(replay)) == set(range(max(0, added - CAPACITY), added))
+    complete = added - 1  # the last observation is stored with the next step
+    assert replay.size == min(complete, CAPACITY)
+    assert set(sampled_numbers(replay)) == set(range(max(0, complete - CAPACITY), complete))
 
 
-def test_draws_are_uniform(make_replay):
-    """Each count has a standard deviation of 31.5; chi-square has mean 99 and standard deviation
-    14."""
+@pytest.mark.parametrize("added", [7, 100, KEPT, 250])
+def test_the_ring_has_all_transitions_of_the_newest_segments(make_replay, added):
+    """Segments have 16 rows; the present one counts as a whole."""
     replay = make_replay()
-    replay.add(numbered_rows(0, CAPACITY), step=0)
+    add_numbered(replay, 0, added)
     replay.publish()
-    counts = np.bincount(sampled_numbers(replay, 100_000).astype(int), minlength=CAPACITY)
-    expected = 1000
-    assert 40 < np.sum((counts - expected) ** 2 / expected) < 200
+    assert replay.size == min(added - 1, CAPACITY)
+    oldest = max(0, -(-added // 16) - 7) * 16
+    assert set(sampled_numbers(replay)) == set(range(oldest, added - 1))
 
 
-def test_the_ring_keeps_the_order_of_the_rows(make_replay):
+@pytest.mark.parametrize(
+    ("capacity", "rows", "kept"),
+    [(1, 16, 2), (100, 16, 7), (5_000, 64, 79), (1_000_000, 128, 7_813)],
+)
+def test_segments_of_a_capacity(capacity, rows, kept):
+    assert (rows_of_segment(capacity), segments_kept(capacity)) == (rows, kept)
+
+
+def test_a_final_observation_is_stored_once_and_is_no_transition(make_replay):
+    """Two episodes of 3 steps and one of 1: 7 transitions in 10 rows."""
     replay = make_replay()
-    generator = np.random.default_rng(0)
-    oracle = np.zeros(CAPACITY)
-    added = 0
-    for _ in range(40):
-        number = int(generator.integers(1, 12))
-        replay.add(numbered_rows(added, added + number), step=added)
-        if generator.random() < 0.5:
-            replay.publish()
-        for row in range(added, added + number):
-            oracle[row % CAPACITY] = row
-        added += number
+    for number in range(7):
+        replay.add(numbered(number), number, ended=[0] if number in (2, 5, 6) else [])
     replay.publish()
-    np.testing.assert_array_equal(replay._reader.sampler._rows[:, 0], oracle)
+    assert replay.size == 7
+    assert replay._reader.sampler.rows_kept == 10
+    assert set(sampled_numbers(replay)) == set(range(7))
 
 
-def test_rows_are_sampled_after_publish(make_replay):
+def test_steps_are_sampled_after_publish(make_replay):
     replay = make_replay()
-    replay.add(numbered_rows(0, 5), step=0)
+    add_numbered(replay, 0, 6)
     replay.publish()
-    replay.add(numbered_rows(5, 10), step=5)
+    add_numbered(replay, 6, 11)
     assert set(sampled_numbers(replay)) == set(range(5))
     replay.publish()
     assert set(sampled_numbers(replay)) == set(range(10))
 
 
-def test_refresh_publishes_whole_blocks_or_the_first_rows(make_replay):
+def test_refresh_publishes_whole_blocks_or_the_first_steps(make_replay):
     replay = make_replay()
-    replay.add(numbered_rows(0, 5), step=0)
+    add_numbered(replay, 0, 5)
     replay.refresh()
-    assert set(sampled_numbers(replay)) == set(range(5))
-    replay.add(numbered_rows(5, 5 + writer.BLOCK_ROWS + 3), step=5)
+    assert set(sampled_numbers(replay)) == set(range(4))
+    # A block of 16 rows from the fifth on, and three more; the eleventh ends a segment.
+    add_numbered(replay, 5, 5 + 11 + streams.BLOCK_ROWS + 3)
     replay.refresh()
-    assert set(sampled_numbers(replay)) == set(range(5 + writer.BLOCK_ROWS))
+    assert set(sampled_numbers(replay)) == set(range(5 + 11 + streams.BLOCK_ROWS - 1))
 
 
+@pytest.mark.parametrize("sampler", [ResidentSampler, ReverbSampler])
 @pytest.mark.parametrize("added", [30, 250])
-def test_a_checkpoint_restores_both_tables_and_the_draws(make_replay, tmp_path, added):
+def test_a_checkpoint_restores_the_tables_and_the_draws(make_replay, tmp_path, sampler, added):
+    before = make_replay(sampler=sampler)
+    add_numbered(before, 0, added)
+    before.save(tmp_path / "saved")
+    after = make_replay(restore_from=tmp_path / "saved", sampler=sampler)
+    assert after.size == before.size == min(added, CAPACITY)
+    assert set(sampled_numbers(after)) == set(sampled_numbers(before))
+    for replay in (before, after):
+        add_numbered(replay, added, added + 20)
+        replay.publish()
+    assert set(sampled_numbers(after)) == set(sampled_numbers(before))
+    assert max(sampled_numbers(after)) == added + 18
+    found = [
+        {name: table.current_size for name, table in info.items()}
+        for info in (replay._server.client.server_info(timeout=10) for replay in (before, after))
+    ]
+    assert found[0] == found[1] and found[1]["queue"] == 0
+
+
+def test_the_draws_of_a_restored_replay_are_the_same(make_replay, tmp_path):
     before = make_replay()
-    before.add(numbered_rows(0, added), step=0)
+    add_numbered(before, 0, 250)
     before.save(tmp_path / "saved")
     after = make_replay(restore_from=tmp_path / "saved")
-    assert (after.rows_added, after.size) == (before.rows_added, before.size)
     np.testing.assert_array_equal(sampled_numbers(after, 50), sampled_numbers(before, 50))
-    for replay in (before, after):
-        replay.add(numbered_rows(added, added + 20), step=added)
-        replay.publish()
-    rings = [replay._reader.sampler._rows[: replay.size] for replay in (before, after)]
-    np.testing.assert_array_equal(*rings)  # the rest of a ring has no values yet
-    info = after._server.client.server_info(timeout=10)
-    assert info["replay"].current_size == after.size
-    assert info["queue"].current_size == 0
+
+
+def test_a_checkpoint_has_every_row_once(make_replay, tmp_path):
+    """Of 5,000 steps with 13 random numbers, of which 12 are observed again as successors."""
+    replay = make_replay(capacity=5000)
+    generator = np.random.default_rng(0)
+    for number in range(5000):
+        observation = generator.normal(size=(1, 3)).astype(np.float32)
+        replay.add(numbered(number)._replace(observation=observation), number)
+    replay.save(tmp_path / "saved")
+    written = sum(file.stat().st_size for file in (tmp_path / "saved").rglob("*"))
+    assert written < 5000 * 8 * 4
 
 
 def test_a_checkpoint_without_its_rows_raises(make_replay, tmp_path):
     replay = make_replay()
-    replay.add(numbered_rows(0, 30), step=0)
+    add_numbered(replay, 0, 30)
     replay.save(tmp_path / "saved")
     (tmp_path / "saved" / "reverb" / "DONE").unlink()  # Reverb then starts empty, without an error
-    with pytest.raises((RunError, RuntimeError), match="0 of the 30 rows|DONE|checkpoint"):
+    with pytest.raises((RunError, RuntimeError), match="0 of the 31 steps|DONE|checkpoint"):
         make_replay(restore_from=tmp_path / "saved")
 
 
-def test_a_bad_row_is_not_stored(make_replay):
+@pytest.mark.parametrize("field", ["observation", "action", "reward", "next_observation"])
+def test_a_bad_value_is_not_stored(make_replay, field):
     replay = make_replay()
-    bad = numbered_rows(0, 3)
-    bad.reward[1] = np.nan
-    with pytest.raises(RunError, match="nan in reward at step 9"):
+    bad = numbered(1)
+    getattr(bad, field)[0] = np.nan
+    with pytest.raises(RunError, match=f"nan in {field} at step 9; the step was not stored"):
         replay.add(bad, step=9)
-    assert replay.rows_added == 0
+    assert replay.size == 0
+    replay.end_episodes()
+    assert replay._reader.sampler.rows_kept == 0
 
 
 def test_a_limiter_that_blocks_inserts_raises(make_replay, monkeypatch):
@@ -122,42 +152,43 @@ def test_a_limiter_that_blocks_inserts_raises(make_replay, monkeypatch):
         RunError, match="Waited 1 s for room in the replay at .*a limiter that never blocks"
     ):
         for first in range(0, 50, 5):
-            replay.add(numbered_rows(first, first + 5), step=first)
+            add_numbered(replay, first, first + 5)
             replay.publish()
 
 
 def test_an_empty_queue_raises_after_its_timeout(make_replay, monkeypatch):
-    monkeypatch.setattr(samplers, "TIMEOUT_S", 1)
+    monkeypatch.setattr(resident, "TIMEOUT_S", 1)
     replay = make_replay()
-    with pytest.raises(RunError, match="queue gave no rows for 1 s"):
-        replay._reader.sampler.synchronize(1)
+    with pytest.raises(RunError, match="queue gave no steps for 1 s"):
+        replay._reader.sampler.synchronize(rows=1, transitions=1)
 
 
-def test_a_port_in_use_raises(tmp_path):
+def test_a_port_in_use_raises(spec, tmp_path):
     with socket.create_server(("localhost", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"Port {port} is in use"):
-            ReplayServer(make_tables(3), tmp_path / "staging", None, port=port)
+            ReplayServer(make_tables(Windows(spec, 0.99)), tmp_path / "staging", None, port=port)
 
 
 @pytest.mark.parametrize("port", [0, -1, 70_000, "80"])
-def test_an_invalid_port_raises(tmp_path, port):
+def test_an_invalid_port_raises(spec, tmp_path, port):
     with pytest.raises(ConfigurationError, match="ReplayServer.port must be"):
-        ReplayServer(make_tables(3), tmp_path / "staging", None, port=port)
+        ReplayServer(make_tables(Windows(spec, 0.99)), tmp_path / "staging", None, port=port)
 
 
 @pytest.mark.parametrize("settings", [{"capacity": -1}, {"capacity": 1e6}, {"minimum_size": 0}])
-def test_a_table_size_that_is_not_a_count_raises(settings):
+def test_a_table_size_that_is_not_a_count_raises(spec, settings):
     words = f"tables.{next(iter(settings))} must be an integer"
     with pytest.raises(ConfigurationError, match=words):
-        make_tables(3, **settings)
+        make_tables(Windows(spec, 0.99), **settings)
 
 
-def test_selectors_of_the_replay_table():
-    table = make_tables(3, sampler=tables.Lifo, remover=tables.Lifo)[0]
+def test_selectors_of_the_replay_table(spec):
+    windows = Windows(spec, 0.99)
+    table = make_tables(windows, sampler=tables.Lifo, remover=tables.Lifo)[0]
     assert table.info.sampler_options.lifo
     assert table.info.remover_options.lifo
-    assert make_tables(3)[0].info.sampler_options.uniform
+    assert make_tables(windows)[0].info.sampler_options.uniform
 
 
 @pytest.mark.parametrize(
@@ -170,34 +201,7 @@ def test_selectors_of_the_replay_table():
     ],
 )
 def test_settings_of_a_table_that_is_not_sampled_raise(make_replay, setting, settings):
-    """`ResidentSampler` samples its own copy of the rows; `ReverbSampler` samples the table."""
+    """`ResidentSampler` samples its own copy of the steps; `ReverbSampler` samples the table."""
     with pytest.raises(ConfigurationError, match=f"{setting} has no effect: ResidentSampler"):
         make_replay(**settings)
     make_replay(sampler=ReverbSampler, **settings)
-
-
-@pytest.mark.parametrize("episode", [7, 1000])
-def test_n_step_rows_are_counted_when_stored_and_none_is_lost(make_replay, tmp_path, episode):
-    """Two periods with a NaN between them, past the capacity: one row for each transition, in
-    order; the last rows of a period have its last successor."""
-    replay = make_replay(rows=functools.partial(NStepRows, n=3))
-    for number in range(130):
-        ended = [0] if number % episode == episode - 1 else []
-        replay.add(numbered_rows(number, number + 1), number, ended)
-    assert replay.rows_added == 128
-    bad = numbered_rows(130, 131)
-    bad.reward[0] = np.nan
-    with pytest.raises(RunError, match="nan in reward at step 131"):
-        replay.add(bad, step=131)
-    replay.save(tmp_path / "first")
-    assert replay.rows_added == 130
-    assert replay._server.size() == CAPACITY
-    replay.add(numbered_rows(200, 201), step=132)
-    replay.save(tmp_path / "second")
-    assert replay.rows_added == 131
-    assert replay.size == CAPACITY
-    ring = replay._reader.sampler._rows.numpy()
-    starts = np.roll(ring, -(131 % CAPACITY), axis=0)[:, 0]
-    np.testing.assert_array_equal(starts, [*range(130), 200][-CAPACITY:])
-    assert ring[30, -1] == 201
-    assert ring[29, -1] == ring[28, -1] == 130

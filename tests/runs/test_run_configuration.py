@@ -101,8 +101,11 @@ def test_a_new_folder_takes_any_configuration(tmp_path):
 @pytest.mark.parametrize(
     ("bindings", "names"),
     [
-        (["NStepRows.n = 5"], "NStepRows.n"),
-        (["NStepRows.n = 5", "droq_torso.rate = 0.1"], "NStepRows.n, droq_torso.rate"),
+        (["droq_torso.rate = 0.1"], "droq_torso.rate"),
+        (
+            ["rescale_log_std.minimum = -4.0", "droq_torso.rate = 0.1"],
+            "droq_torso.rate, rescale_log_std.minimum",
+        ),
         (["front/adam.learning_rate = 1e-3"], "front/adam.learning_rate"),
         (["Initialization.replay = True"], "Initialization.replay"),
         (["GAMMA = 0.9"], "GAMMA"),

@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
+
+from sac_tf.replay.columns import NUMBERS
+from sac_tf.replay.saved import saved_episodes
+from sac_tf.replay.windows import Windows
+from sac_tf.runs import task_spec
 
 UPDATES = "state/updates/.ATTRIBUTES/VARIABLE_VALUE"
 """Name of the number of updates in a checkpoint."""
@@ -36,7 +42,21 @@ def final_state(root):
     reader = tf.train.load_checkpoint(str(checkpoint / "state"))
     names = [name for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
     arrays = {name: reader.get_tensor(name).tobytes() for name in names}
-    return arrays | {"rows": (checkpoint / "replay" / "resident_rows.npy").read_bytes()}
+    return arrays | {"rows": np.concatenate(saved_rows(checkpoint)).tobytes()}
+
+
+def saved_rows(checkpoint):
+    """Returns the rows of numbers of each episode in a checkpoint, [T + 1, W]: observation, action,
+    reward, discount, and 1 in the last one, which has only an observation."""
+    spec = task_spec.load(Path(checkpoint).parent.parent)
+    episodes = saved_episodes(Path(checkpoint) / "replay", Windows(spec, 0.99))
+    return [rows[NUMBERS] for rows in episodes]
+
+
+def saved_steps(checkpoint):
+    """Returns the rows of numbers of all steps in a checkpoint, episode by episode, without the
+    final observations."""
+    return np.concatenate([rows[:-1] for rows in saved_rows(checkpoint)])
 
 
 def updates_done(root):

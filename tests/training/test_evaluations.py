@@ -98,7 +98,7 @@ def test_one_instance_is_enough_for_a_run(tmp_path, without_export):
     """And the run resumes exactly, with rows that span several steps."""
     bindings = (
         "Evaluator.in_training_environment = True",
-        "TransitionWriter.rows = @NStepRows",
+        "Windows.n = 3",
         "train.updates_per_step = 0.2",
     )
     settings = {

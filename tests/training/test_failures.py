@@ -12,6 +12,7 @@ from sac_tf.runs.logs import RunLog
 from sac_tf.training.loop import Run
 from tests import tasks
 from tests.toy import Counter
+from tests.training.left_behind import saved_rows, saved_steps
 from tests.training.small_runs import small_training
 
 pytestmark = pytest.mark.usefixtures("without_export")
@@ -42,7 +43,7 @@ def test_a_nan_observation_stops_before_it_is_stored(tmp_path):
     ) as caught:
         small_training(environment="tests.toy:Poisoned-v0").run(str(tmp_path))
     assert "\n" not in str(caught.value)
-    rows = np.load(tmp_path / "checkpoints/step-000000097/replay/resident_rows.npy")
+    rows = saved_steps(tmp_path / "checkpoints/step-000000097")
     assert len(rows) == 97 and np.isfinite(rows).all()
 
 
@@ -79,7 +80,7 @@ def test_what_a_task_raises_loses_nothing(
     checkpoint = tmp_path / f"checkpoints/step-{saved:09d}"
     assert str(caught.value).endswith(f" All that was collected is in {checkpoint}.")
     assert "Cannot write" not in str(caught.value) and "\n" not in str(caught.value)
-    assert len(np.load(checkpoint / "replay/resident_rows.npy")) == saved
+    assert len(saved_steps(checkpoint)) == saved
 
 
 def test_a_reset_that_raises_loses_no_end_of_an_episode(tmp_path, monkeypatch):
@@ -88,8 +89,8 @@ def test_a_reset_that_raises_loses_no_end_of_an_episode(tmp_path, monkeypatch):
     training = small_training("Evaluator.episodes = 0", environment="tests.tasks:ResetFails-v0")
     with pytest.raises(RunError, match=r"raised ConnectionResetError in reset\(\).*-000000080\.$"):
         training.run(str(tmp_path))
-    rows = np.load(tmp_path / "checkpoints/step-000000080/replay/resident_rows.npy")
-    assert len(rows) == 80
+    rows = saved_rows(tmp_path / "checkpoints/step-000000080")
+    assert [len(episode) for episode in rows] == [40 + 1, 40 + 1]
 
 
 def test_a_log_that_cannot_be_written_loses_nothing(tmp_path, monkeypatch):

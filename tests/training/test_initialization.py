@@ -19,9 +19,12 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.replay import Replay
+from sac_tf.replay.resident import ResidentSampler
 from sac_tf.replay.rewards import FixedRewardScale
-from sac_tf.replay.samplers import ResidentSampler, ReverbSampler
+from sac_tf.replay.samplers import ReverbSampler
+from sac_tf.replay.saved import saved_episodes
 from sac_tf.replay.tables import make_tables
+from sac_tf.replay.windows import Windows
 from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.updater import Updater, save_run
@@ -33,13 +36,22 @@ PARTS = ("actor", "critics", "temperature")
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def _rows(first, last):
-    """Transitions of three observations and two actions whose reward is their number."""
-    number = np.arange(first, last, dtype=np.float32)
-    observation = np.stack([number] * 3, 1)
-    return Transition(
-        observation, np.zeros((len(number), 2)), number, np.ones(len(number)), observation
-    )
+def _add(replay, first, last):
+    """Adds steps of one episode, of three observations and two actions, whose reward is their
+    number."""
+    for number in range(first, last):
+        observation = np.full([1, 3], number, np.float32)
+        replay.add(
+            Transition(
+                observation,
+                np.zeros((1, 2)),
+                np.float32([number]),
+                np.ones(1),
+                observation + 1,
+            ),
+            step=number,
+        )
+    replay.end_episodes()
 
 
 _make_update = functools.partial(
@@ -90,11 +102,11 @@ def make_run(spec, tmp_path):
     ):
         state = _make_state(of, seed, units, critics, rate)
         replay = Replay(
-            of,
+            Windows(of, 0.99),
+            1,
             state.generator,
-            discount=0.99,
             staging=tmp_path / f"staging{len(made)}",
-            expected_rows=rows,
+            expected_steps=rows,
             restore_from=None,
             tables=functools.partial(make_tables, capacity=capacity),
             reader=functools.partial(BatchReader, sampler=sampler),
@@ -122,8 +134,7 @@ def _save(run, root_dir, step=1):
 def trained(make_run, tmp_path):
     """A run of another seed that has done ten updates, and the folder that it is saved in."""
     run = make_run(seed=1, update=_make_update)
-    run.replay.add(_rows(0, 10), step=10)
-    run.replay.refresh()
+    _add(run.replay, 0, 10)
     for _ in range(10):
         run.updater.update(step=10)
     return run, _save(run, tmp_path / "trained", step=12_345)
@@ -175,29 +186,37 @@ def test_only_the_given_parts_are_copied(make_run, trained, tmp_path, optimizers
         assert kernels and not _equal(here, fresh, kernels)
 
 
-@pytest.mark.parametrize(
-    ("there", "here"), [(300, 1000), (300, 400), (300, 250), (110, 1000), (110, 80), (110, 300)]
-)
-def test_the_newest_rows_are_copied_in_order(make_run, tmp_path, there, here):
-    """Also from a ring that has wrapped: 300 rows were added, with a capacity of 300 or 110."""
+@pytest.mark.parametrize(("there", "here"), [(400, 1000), (400, 110), (110, 1000), (110, 110)])
+def test_the_newest_steps_are_copied_in_order(make_run, tmp_path, there, here):
+    """10 episodes of 30 steps, also from a ring that has wrapped: one of 110 rows has 7 segments of
+    16, and each episode takes two, of 16 and 15."""
     other = make_run(capacity=there)
     for first in range(0, 300, 30):
-        other.replay.add(_rows(first, first + 30), step=first)
+        _add(other.replay, first, first + 30)
     initialization = Initialization(str(_save(other, tmp_path / "other")), parts=(), replay=True)
-    assert initialization.expected_rows == there
-    new = make_run(capacity=here, rows=50 + initialization.expected_rows)
+    kept = {400: 10 * 31, 110: 3 * 31 + 15}[there]
+    assert initialization.expected_steps == kept
+    new = make_run(capacity=here, rows=50 + kept)
     _copy(initialization, new)
-    new.replay.add(_rows(300, 350), step=0)
-    _save(new, tmp_path / "new")
-    kept = min(there, here)
-    oracle = np.zeros(min(kept + 50, here))
-    for place, number in enumerate(range(300 - kept, 350)):
-        oracle[place % here] = number
-    ring = np.load(
-        tmp_path / "new" / "checkpoints" / "step-000000001" / "replay" / "resident_rows.npy"
-    )
-    np.testing.assert_array_equal(ring[:, 0], oracle)
-    assert new.replay.rows_added == kept + 50 and new.replay.size == len(oracle)
+    _add(new.replay, 300, 350)
+    (*copied, added) = _episodes(_save(new, tmp_path / "new"), new.replay)
+    assert added == list(range(300, 351))
+    expected = [list(range(first, first + 31)) for first in range(0, 300, 30)]
+    if here == 1000 and there == 400:
+        assert copied == expected
+    else:  # the oldest one has lost its beginning, and those before it are gone
+        oldest = expected[-len(copied)]
+        assert copied[0] == oldest[-len(copied[0]) :]
+        assert copied[1:] == expected[-len(copied) + 1 :]
+        assert sum(map(len, copied)) >= min(kept, here - 51 - 16 * 2)
+
+
+def _episodes(root_dir, replay):
+    """Returns the first observation of each row, by episode, in the only checkpoint of a run."""
+    saved = root_dir / "checkpoints" / "step-000000001" / "replay"
+    return [
+        rows["float32"][:, 0].astype(int).tolist() for rows in saved_episodes(saved, replay.windows)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +250,8 @@ def test_another_task_does_not_fit(make_run, trained, nested_spec):
     ):
         _copy(Initialization(str(root_dir)), make_run(of=nested_spec))
     with pytest.raises(
-        ConfigurationError, match="a row of its replay has 10 numbers, and one here 17"
+        ConfigurationError,
+        match=r"has {.float32.: 8} numbers, and one here {.float32.: 11}",
     ):
         _copy(Initialization(str(root_dir), (), replay=True), make_run(of=nested_spec))
 
@@ -245,7 +265,7 @@ def test_a_folder_without_a_run_or_rows_is_refused(make_run, trained, tmp_path):
         ):
             _copy(Initialization(str(missing)), new)
     reverb = _save(new, tmp_path / "reverb")
-    with pytest.raises(ConfigurationError, match="keeps its rows in Reverb only"):
+    with pytest.raises(ConfigurationError, match="keeps its steps in Reverb only"):
         _copy(Initialization(str(reverb), replay=True), new)
     for manifest in reverb.rglob("manifest.json"):
         manifest.unlink()

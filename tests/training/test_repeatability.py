@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from sac_tf.runs.checkpoints import CheckpointStore
 from sac_tf.training.loop import Run
-from tests.training.left_behind import final_state, last_checkpoint, read_rows
+from tests.training.left_behind import final_state, last_checkpoint, read_rows, saved_steps
 from tests.training.small_runs import small_training
 
 pytestmark = pytest.mark.usefixtures("without_export")
@@ -108,9 +108,7 @@ def test_a_run_with_uneven_episodes_resumes_bit_for_bit(uneven, tmp_path):
     _run(resumed, "n_step", **UNEVEN)
     _assert_equal(uneven, resumed)
     assert _checkpoints(resumed) == [before, last]
-    replay = last_checkpoint(resumed) / "replay"
-    assert len(np.load(replay / "resident_rows.npy")) == last
-    assert int((replay / "rows_added.txt").read_text()) == last
+    assert len(saved_steps(last_checkpoint(resumed))) == last
 
 
 def test_skipped_checkpoints_change_no_byte(uneven, tmp_path, monkeypatch):
@@ -155,7 +153,7 @@ def test_an_interrupt_in_a_long_episode_is_repeatable(tmp_path, monkeypatch):
 def test_statistics_are_those_of_all_raw_rows(normalized):
     assert json.loads(_reward_scale(normalized))["count"] == WHOLE
     checkpoint = last_checkpoint(normalized)
-    rows = np.load(checkpoint / "replay/resident_rows.npy")[:, :3].astype(np.float64)
+    rows = saved_steps(checkpoint)[:, :3].astype(np.float64)
     state = tf.train.load_checkpoint(str(checkpoint / "state"))
     names = state.get_variable_to_shape_map()
     means = [name for name in names if "/mean/0/" in name]

@@ -1,10 +1,9 @@
-"""Whole runs with n-step rows and with prioritized replay, configured by the shipped gin files."""
+"""Whole runs with n-step returns and prioritized replay, configured by the shipped gin files."""
 
-import numpy as np
 import pytest
 
 from sac_tf.errors import ConfigurationError
-from tests.training.left_behind import updates_done
+from tests.training.left_behind import saved_rows, updates_done
 from tests.training.small_runs import small_training
 
 LEARNING = {
@@ -39,8 +38,8 @@ def test_n_step_learns_pendulum(tmp_path):
 
 
 def test_prioritized_replay_learns_pendulum_and_resumes(tmp_path):
-    """With n-step rows, which learn faster. No two such runs are equal, so this one has more time
-    to learn."""
+    """With n-step returns, which learn faster. No two such runs are equal, so this one has more
+    time to learn."""
     largest = []
     for total_steps in (400, 3500):
         outcome = _train(
@@ -54,25 +53,22 @@ def test_prioritized_replay_learns_pendulum_and_resumes(tmp_path):
 
 def test_a_period_ends_every_window_at_its_last_successor(tmp_path):
     """Periods of 8 steps in a task of 5, and windows of 10: the updates that are due before the
-    first row wait."""
+    first transition wait."""
     settings = {"random_steps": 0, "total_steps": 16, "checkpoint_period": 8}
-    _train(tmp_path, ["n_step"], "NStepRows.n = 10", discount=0.5, **settings)
-    rows = np.load(tmp_path / "checkpoints/step-000000016/replay/resident_rows.npy")
-    whole = [[step, 0, 5] for step in range(5)]
-    cut = [[0, 0.25, 3], [1, 0.5, 3], [2, 1, 3]]
-    np.testing.assert_array_equal(rows[:, [1, 4, 6]], [*whole, *cut] * 2)
-    rewards = -0.75 + 1.25 * rows[:, 2]
-    np.testing.assert_allclose(
-        rows[5::8, 3], rewards[5::8] + rewards[6::8] / 2 + rewards[7::8] / 4, rtol=1e-5, atol=1e-6
-    )
+    _train(tmp_path, ["n_step"], "Windows.n = 10", discount=0.5, **settings)
+    rows = saved_rows(tmp_path / "checkpoints/step-000000016")
+    played = [episode[:, 1].tolist() for episode in rows]
+    assert played == [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3]] * 2
+    ends = [episode[-2, -2] for episode in rows]
+    assert ends == [0, 1, 0, 1]
     assert updates_done(tmp_path) == 16
 
 
 @pytest.mark.parametrize(
     ("variant", "binding", "words"),
     [
-        ("n_step", "NStepRows.discount = 0.9", "binding of NStepRows.discount has no effect"),
-        ("n_step", "NStepRows.n = 0", "NStepRows.n must be an integer of at least 1, got 0"),
+        ("n_step", "Windows.discount = 0.9", "binding of Windows.discount has no effect"),
+        ("n_step", "Windows.n = 0", "Windows.n must be an integer of at least 1, got 0"),
         ("per", "BatchReader.sampler = @ResidentSampler", "which ResidentSampler never writes"),
         ("per", "tables.sampler = @Uniform", "PrioritizedSampler needs a table"),
     ],

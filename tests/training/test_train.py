@@ -1,5 +1,6 @@
 """Whole runs on toy tasks, in this process."""
 
+import json
 import shutil
 
 import numpy as np
@@ -13,6 +14,8 @@ from tests.training.left_behind import (
     last_checkpoint,
     last_metrics,
     read_rows,
+    saved_rows,
+    saved_steps,
     updates_done,
 )
 from tests.training.small_runs import small_training
@@ -74,8 +77,7 @@ def test_the_update_ratio_is_kept(
     )
     outcome = training.run(str(tmp_path))
     assert abs(updates_done(tmp_path) - updates) <= 2
-    rows = np.load(tmp_path / f"checkpoints/step-{outcome.step:09d}/replay/resident_rows.npy")
-    assert len(rows) == outcome.step >= 200
+    assert len(saved_steps(last_checkpoint(tmp_path))) == outcome.step >= 200
 
 
 def test_bindings_reach_all_parts(tmp_path, without_export):
@@ -130,9 +132,11 @@ def test_episodes_longer_than_a_checkpoint_period_are_whole(
         evaluation_period=5000,
     )
     training.run(str(tmp_path))
-    rows = np.load(last_checkpoint(tmp_path) / "replay/resident_rows.npy")
-    played = np.round(100 * rows[::num_environments, 0]).astype(int).tolist()
-    assert played == [*range(1000), *range(steps // num_environments - 1000)]
+    rows = saved_rows(last_checkpoint(tmp_path))
+    played = [np.round(100 * episode[:, 0]).astype(int).tolist() for episode in rows]
+    whole = [list(range(1000 + 1))] * num_environments
+    begun = [list(range(steps // num_environments - 1000 + 1))] * num_environments
+    assert played == whole + begun
     assert (tmp_path / f"checkpoints/step-{1000 * num_environments:09d}").is_dir()
 
 
@@ -166,4 +170,5 @@ def test_a_run_that_samples_from_reverb_resumes(tmp_path, without_export):
         training = small_training("BatchReader.sampler = @ReverbSampler", total_steps=steps)
         assert training.run(str(tmp_path)).step == steps
         assert last_checkpoint(tmp_path).name == f"step-{steps:09d}"
-    assert not list(tmp_path.rglob("resident_rows.npy"))
+    summary = json.loads((last_checkpoint(tmp_path) / "replay/replay.json").read_text())
+    assert (summary["transitions"], summary["rows"]) == (300, 0)

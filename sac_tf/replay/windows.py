@@ -1,0 +1,119 @@
+"""Windows: the consecutive steps of an episode that become one transition."""
+
+from typing import Any
+
+import gin
+import tensorflow as tf
+import tree
+
+from sac_tf.errors import require_count
+from sac_tf.replay.columns import ColumnPacker, Columns, StoredSteps
+from sac_tf.types import RETURN_TO_GO, EnvironmentSpec, Nest, Transition
+
+
+@gin.configurable
+class Windows:
+    """Reads transitions from stored steps: true successors, n-step returns (1710.02298, section 3)
+    and stacks of frames.
+
+    The window that starts at s_t is s_t, the n steps after it, and before it the steps whose frames
+    its stack needs. It ends earlier where the episode does; the last step is then repeated. At the
+    beginning of an episode the first step is repeated. There is one window for each step with an
+    action; it is complete when its last step is stored.
+
+    The transition has R = sum_k gamma^k r_(t+k), the discount gamma^(m-1) and the successor
+    s_(t+m), so that the one-step target R + gamma * discount * V(s_(t+m)) is the m-step target. m
+    is n, or less at the end of the episode: a truncated one bootstraps from its final observation,
+    a terminated one has discount 0. There is no off-policy correction.
+
+    Attributes:
+      columns: packs the steps of the task.
+      discount: gamma, of one environment step.
+      with_return_to_go: see the argument.
+      n: maximum number of steps in a return.
+      steps_before: F - 1, steps before the start, for stacks of F frames.
+      length: K = F + n, steps of a window.
+    """
+
+    def __init__(
+        self,
+        spec: EnvironmentSpec,
+        discount: float,
+        n: int = 1,
+        with_return_to_go: bool = False,
+    ):
+        """Takes the settings.
+
+        Args:
+          spec: of the task.
+          discount: gamma, of one environment step.
+          n: maximum number of steps in a return.
+          with_return_to_go: whether `Transition.extras` has `RETURN_TO_GO`, the discounted return
+            from the step to the end of its episode. Steps are then stored when their episode has
+            ended.
+
+        Raises:
+          ConfigurationError: `n` is not a count.
+        """
+        self.n = require_count("Windows.n", n)
+        self.with_return_to_go = with_return_to_go
+        self.columns = ColumnPacker(spec, with_return_to_go)
+        self._frames = [leaf.frames for leaf in spec.observation_leaves]
+        self.discount = discount
+        self.steps_before = max(self._frames) - 1
+        self.length = self.steps_before + 1 + n
+
+    def transition(self, rows: Columns) -> Transition:
+        """Returns the transitions of windows, {dtype: tensor [B, K, width]}."""
+        steps = self.columns.unpack(rows)
+        start = self.steps_before
+        reward, discount, length = self._fold(steps)
+        extras = {}
+        if self.with_return_to_go:
+            extras[RETURN_TO_GO] = steps.return_to_go[:, start]
+        return Transition(
+            observation=self._observation(steps.observation, start),
+            action=steps.action[:, start],
+            reward=reward,
+            discount=discount,
+            next_observation=self._observation(steps.observation, start + length),
+            extras=extras,
+        )
+
+    def _fold(self, steps: StoredSteps) -> tuple[tf.Tensor, tf.Tensor, Any]:
+        """Returns return [B], discount [B], and the number of steps m: 1, or int32 [B]."""
+        start = self.steps_before
+        reward = steps.reward[:, start]
+        discount = steps.discount[:, start]
+        if self.n == 1:
+            return reward, discount, 1
+        length = tf.ones_like(reward, tf.int32)
+        continues = tf.ones_like(reward, tf.bool)
+        for k in range(start + 1, start + self.n):
+            continues &= steps.is_final[:, k] == 0
+            reach = self.discount * discount
+            reward = tf.where(continues, reward + reach * steps.reward[:, k], reward)
+            discount = tf.where(continues, reach * steps.discount[:, k], discount)
+            length += tf.cast(continues, tf.int32)
+        return reward, discount, length
+
+    def _observation(self, observation: Nest, newest: Any) -> Nest:
+        """Returns the observation, with its stacks of frames, at position `newest` of each window:
+        an integer, or int32 [B]."""
+        stacked = [
+            _stack(leaf, newest, frames)
+            for leaf, frames in zip(tree.flatten(observation), self._frames, strict=True)
+        ]
+        return tree.unflatten_as(observation, stacked)
+
+
+def _stack(leaf: tf.Tensor, newest: Any, frames: int) -> tf.Tensor:
+    """Returns float32 [B, ...] of an array [B, K, ...]: the frames up to `newest`, oldest first,
+    joined along the last axis."""
+    positions = [newest - back for back in reversed(range(frames))]
+    if isinstance(newest, int):
+        parts = [leaf[:, position] for position in positions]
+    else:
+        parts = [tf.gather(leaf, position, axis=1, batch_dims=1) for position in positions]
+    whole = parts[0] if frames == 1 else tf.concat(parts, axis=-1)
+    return tf.cast(whole, tf.float32)
