@@ -37,6 +37,15 @@ def find(name, default_module):
     return getattr(importlib.import_module(module or default_module), attribute, None)
 
 
+def join(frames):
+    """Returns arrays [..., n * C] of n frames [n, ..., C]."""
+    if isinstance(frames, dict):
+        return {key: join(part) for key, part in frames.items()}
+    if isinstance(frames, tuple):
+        return tuple(map(join, frames))
+    return np.concatenate([np.atleast_1d(frame) for frame in frames], axis=-1)
+
+
 task = spec["environment"]
 arguments = {**task["arguments"], **task["evaluation_arguments"]}
 limit = task["max_episode_steps"]
@@ -49,13 +58,17 @@ else:
 for wrapper in task["wrappers"]:
     name, arguments = (wrapper, {}) if isinstance(wrapper, str) else wrapper
     environment = find(name, "gymnasium.wrappers")(environment, **arguments)
+frames = task.get("frame_stack", 1)
+if frames > 1:
+    environment = gymnasium.wrappers.FrameStackObservation(environment, frames)
 observation, _ = environment.reset(seed=0)
 total_reward = 0.0
 terminated = truncated = False
 while not terminated and not truncated:
     inputs = {}
+    newest = join(observation) if frames > 1 else observation
     for leaf in spec["observation"]:
-        array = observation
+        array = newest
         for key in leaf["path"]:
             array = array[key]
         inputs[leaf["name"]] = tf.constant([array], leaf["dtype"])

@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 
 from sac_tf.environments.conversion import short
+from sac_tf.environments.frames import stack_frames
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.types import EnvironmentSpec
@@ -36,6 +37,8 @@ class EnvironmentFactory:
       evaluation_arguments: replace or extend `arguments` in evaluation and video.
       max_episode_steps: time limit of an episode; None keeps the task's own.
       wrappers: applied in turn to each environment; the first one is the innermost.
+      frame_stack: how many of the newest observations are joined to one, after the wrappers. The
+        replay stores each once.
     """
 
     task: Task
@@ -43,10 +46,12 @@ class EnvironmentFactory:
     evaluation_arguments: Mapping[str, Any] | None = None
     max_episode_steps: int | None = None
     wrappers: Sequence[Wrapper] = ()
+    frame_stack: int = 1
 
     def __post_init__(self) -> None:
         if self.max_episode_steps is not None:
             require_count("environment.max_episode_steps", self.max_episode_steps)
+        require_count("environment.frame_stack", self.frame_stack)
         for name in ("arguments", "evaluation_arguments"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, Mapping):
@@ -97,6 +102,7 @@ class EnvironmentFactory:
             self.title,
             lambda: self._make_one(arguments),
             num_environments,
+            frames=self.frame_stack,
             renders=render_mode is not None,
             in_task_units=in_task_units,
         )
@@ -116,6 +122,7 @@ class EnvironmentFactory:
             "evaluation_arguments": {**(self.evaluation_arguments or {})},
             "max_episode_steps": self.max_episode_steps,
             "wrappers": [_described(wrapper) for wrapper in self.wrappers],
+            "frame_stack": self.frame_stack,
         }
 
     def _make_one(self, arguments: dict[str, Any]) -> gymnasium.Env:
@@ -123,6 +130,8 @@ class EnvironmentFactory:
         try:
             for wrapper in self.wrappers:
                 environment = _wrapped(environment, wrapper)
+            if self.frame_stack > 1:
+                environment = stack_frames(self.title, environment, self.frame_stack)
         except BaseException:
             environment.close()
             raise

@@ -29,6 +29,7 @@ class GymnasiumEnvironment:
         title: str,
         make: Callable[[], gymnasium.Env],
         num_environments: int,
+        frames: int = 1,
         renders: bool = False,
         in_task_units: bool = False,
     ):
@@ -38,6 +39,7 @@ class GymnasiumEnvironment:
           title: of the task, for messages.
           make: returns one environment.
           num_environments: E.
+          frames: how many observations each one joins.
           renders: whether the environments render images.
           in_task_units: observations keep their categories as numbers, and `step` takes actions in
             the task's own structure and bounds, nest of [E, ...], as exported policies do.
@@ -52,7 +54,7 @@ class GymnasiumEnvironment:
         try:
             for _ in range(num_environments):
                 self._environments.append(make())
-            self.spec = _spec(title, self._environments[0])
+            self.spec = _spec(title, self._environments[0], frames)
         except BaseException:
             self.close()
             raise
@@ -146,10 +148,11 @@ class GymnasiumEnvironment:
             border.close(self._title, self._environments.pop(0))
 
 
-def _spec(title: str, environment: gymnasium.Env) -> EnvironmentSpec:
+def _spec(title: str, environment: gymnasium.Env, frames: int) -> EnvironmentSpec:
     named = f"train.environment={title!r}"
+    leaves = observation_leaves(named, environment.observation_space)
     return EnvironmentSpec(
-        observation_leaves(named, environment.observation_space),
+        tuple(leaf._replace(frames=frames) for leaf in leaves),
         action_leaves(named, environment.action_space),
     )
 
