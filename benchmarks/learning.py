@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     output = _OUTPUT_DIR.value / _NAME.value
     plot.draw(root_dirs, output.with_suffix(".png"))
     with output.with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, _COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         for root_dir in root_dirs:
             writer.writerows(_rows(root_dir))
