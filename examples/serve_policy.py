@@ -37,15 +37,6 @@ def find(name, default_module):
     return getattr(importlib.import_module(module or default_module), attribute, None)
 
 
-def join(frames):
-    """Returns arrays [..., n * C] of n frames [n, ..., C]."""
-    if isinstance(frames, dict):
-        return {key: join(part) for key, part in frames.items()}
-    if isinstance(frames, tuple):
-        return tuple(map(join, frames))
-    return np.concatenate([np.atleast_1d(frame) for frame in frames], axis=-1)
-
-
 task = spec["environment"]
 arguments = {**task["arguments"], **task["evaluation_arguments"]}
 limit = task["max_episode_steps"]
@@ -66,11 +57,12 @@ total_reward = 0.0
 terminated = truncated = False
 while not terminated and not truncated:
     inputs = {}
-    newest = join(observation) if frames > 1 else observation
     for leaf in spec["observation"]:
-        array = newest
+        array = observation
         for key in leaf["path"]:
             array = array[key]
+        if frames > 1:
+            array = np.concatenate([np.atleast_1d(frame) for frame in array], axis=-1)
         inputs[leaf["name"]] = tf.constant([array], leaf["dtype"])
     action = arrange(environment.action_space, policy(**inputs))
     observation, reward, terminated, truncated, _ = environment.step(action)
