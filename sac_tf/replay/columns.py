@@ -24,6 +24,11 @@ _SCALARS = 3
 """Reward, discount, and whether it is a final observation."""
 
 
+def part(rows: Columns, start: int, end: int) -> dict[str, Any]:
+    """Returns the rows from `start` to `end` - 1."""
+    return {name: array[start:end] for name, array in rows.items()}
+
+
 class StoredSteps(NamedTuple):
     """Steps as the replay holds them. The final observation of an episode is a step of its own,
     whose action, reward and discount are 0.

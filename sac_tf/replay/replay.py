@@ -70,8 +70,8 @@ class Replay:
         if saved is not None:
             expected_steps += saved.rows or saved.transitions
         with contextlib.ExitStack() as on_error:
-            with _adapted(restore_from, staging) as adapted:
-                self._server = server(made, staging, adapted)
+            with _reverb_files(restore_from, saved, staging) as files:
+                self._server = server(made, staging, files)
             on_error.callback(self._server.stop)
             self._reader = reader(
                 windows,
@@ -178,9 +178,13 @@ class Replay:
         self._reader.restore(folder, saved.rows, saved.transitions)
 
 
-def _adapted(folder: Path | None, staging: Path) -> contextlib.AbstractContextManager[Path | None]:
-    """Returns Reverb's part of a saved replay with a filled queue, for a while; None if there is no
-    saved replay."""
-    if folder is None:
+def _reverb_files(
+    folder: Path | None, saved: Summary | None, staging: Path
+) -> contextlib.AbstractContextManager[Path | None]:
+    """Returns Reverb's part of a saved replay, for a while with a filled queue if it has segments;
+    None if there is no saved replay."""
+    if folder is None or saved is None:
         return contextlib.nullcontext()
+    if not saved.rows:  # nothing reads the queue
+        return contextlib.nullcontext(folder / REVERB)
     return with_filled_queue(folder, staging.with_name(f"{staging.name}_restored"))

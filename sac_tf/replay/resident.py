@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import gin
-import reverb
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
@@ -17,6 +16,7 @@ from sac_tf.replay.tables import (
     ROWS,
     SEGMENT,
     TIMEOUT_S,
+    items_of,
     rows_of_segment,
     segment_signature,
     segments_kept,
@@ -116,12 +116,10 @@ class ResidentSampler:
 
 def read_queue(address: str, windows: Windows) -> tf.data.Dataset:
     """Returns the blocks of a server's queue in order."""
-    signature = segment_signature(windows)
-    return reverb.TrajectoryDataset(
+    return items_of(
         address,
         QUEUE_TABLE,
-        dtypes={name: column.dtype for name, column in signature.items()},
-        shapes={name: column.shape for name, column in signature.items()},
+        segment_signature(windows),
         max_in_flight_samples_per_worker=1,  # none in advance: another reader would miss them
         num_workers_per_iterator=1,  # one worker keeps the order
         rate_limiter_timeout_ms=1000 * TIMEOUT_S,

@@ -121,7 +121,7 @@ class Ring(tf.Module):
         self._segment.assign(segment)
 
     def _link(self, new: tf.Tensor, back: tf.Tensor) -> None:
-        """Tells the step before each new row where its successor is."""
+        """Links the step before each new row to it."""
         follows = (back > 0) & (new - back >= self._oldest_row)
         ahead = tf.boolean_mask(back, follows)
         before = tf.boolean_mask(new, follows) - ahead
@@ -150,7 +150,7 @@ class Ring(tf.Module):
 
     def _chain(self, new: tf.Tensor, age: tf.Tensor, length: int) -> tf.Tensor:
         """Returns the rows up to `length` steps before each new one, int64 [R, length + 1], newest
-        first; -1 where a step was dropped, and any number where there is no such step."""
+        first; -1 where the step was dropped or the episode has none."""
         rows = [new]
         for step in range(length):
             row = rows[-1]

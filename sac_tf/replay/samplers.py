@@ -9,7 +9,7 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.replay.protocols import Feed
-from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S, column_of_step, window_signature
+from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S, column_of_step, items_of, window_signature
 from sac_tf.replay.windows import Windows
 from sac_tf.types import Transition
 
@@ -90,12 +90,10 @@ class ReverbSampler:
         )
 
     def _connect(self, address: str) -> tf.data.Dataset:
-        signature = window_signature(self._windows)
-        return reverb.TrajectoryDataset(
+        return items_of(
             address,
             REPLAY_TABLE,
-            dtypes={name: column.dtype for name, column in signature.items()},
-            shapes={name: column.shape for name, column in signature.items()},
+            window_signature(self._windows),
             max_in_flight_samples_per_worker=1024,
             rate_limiter_timeout_ms=1000 * TIMEOUT_S,
         )

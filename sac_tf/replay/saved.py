@@ -80,15 +80,16 @@ def saved_episodes(folder: Path, windows: Windows) -> Iterator[Columns]:
     Yields: {dtype: array [T + 1, width]}, the final observation last.
     """
     parts: list[dict[str, np.ndarray]] = []
-    rows = Summary.load(folder).rows
+    missing = Summary.load(folder).rows
     with tempfile.TemporaryDirectory() as temporary:
         with with_filled_queue(folder, Path(temporary) / REVERB) as adapted:
             server = ReplayServer(make_tables(windows), Path(temporary) / "staging", adapted)
         try:
             blocks = iter(read_queue(server.address, windows))
-            while sum(len(part[LINKS]) for part in parts) < rows:
+            while missing > 0:
                 block = next(blocks).data
                 number = int(block[ROWS])
+                missing -= number
                 names = (*windows.columns.widths, LINKS)
                 parts.append({name: block[name][:number].numpy() for name in names})
         finally:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import reverb
 
-from sac_tf.replay.columns import Columns
+from sac_tf.replay.columns import Columns, part
 from sac_tf.replay.protocols import Wait
 from sac_tf.replay.streams import BLOCK_ROWS, PENDING_ITEMS, Links, Sender
 from sac_tf.replay.tables import (
@@ -55,9 +55,9 @@ class SegmentStream:
         start = 0
         while start < number:
             end = min(number, start + self._block.room, start + self._segment.room)
-            part = {name: array[start:end] for name, array in linked.items()}
-            self._block.put(part)
-            self._segment.put(part)
+            fitting = part(linked, start, end)
+            self._block.put(fitting)
+            self._segment.put(fitting)
             if not self._segment.room:
                 self._end_segment(PENDING_ITEMS)
             elif not self._block.room:

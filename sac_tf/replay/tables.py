@@ -142,6 +142,20 @@ def _in_order(
     return reverb.Table(name, Fifo(), Fifo(), size, limiter, signature=signature, **settings)
 
 
+def items_of(
+    address: str, table: str, signature: dict[str, tf.TensorSpec], **settings: int
+) -> tf.data.Dataset:
+    """Returns the items that a table of a server gives; `settings` are those of Reverb's
+    `TrajectoryDataset`."""
+    return reverb.TrajectoryDataset(
+        address,
+        table,
+        dtypes={name: column.dtype for name, column in signature.items()},
+        shapes={name: column.shape for name, column in signature.items()},
+        **settings,
+    )
+
+
 def window_signature(windows: Windows) -> dict[str, tf.TensorSpec]:
     """Returns the columns of an item of the replay table."""
     return {

@@ -24,7 +24,7 @@ class Windows:
     The transition has R = sum_k gamma^k r_(t+k), the discount gamma^(m-1) and the successor
     s_(t+m), so that the one-step target R + gamma * discount * V(s_(t+m)) is the m-step target. m
     is n, or less at the end of the episode: a truncated one bootstraps from its final observation,
-    a terminated one has discount 0. There is no off-policy correction.
+    a terminated one has discount 0. No off-policy correction is applied.
 
     Attributes:
       columns: packs the steps of the task.

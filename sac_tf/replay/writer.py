@@ -8,7 +8,7 @@ import numpy as np
 import tree
 
 from sac_tf.errors import RunError
-from sac_tf.replay.columns import NUMBERS, Columns
+from sac_tf.replay.columns import NUMBERS, Columns, part
 from sac_tf.replay.streams import BLOCK_ROWS, Links, Stream
 from sac_tf.replay.tables import TIMEOUT_S
 from sac_tf.replay.windows import Windows
@@ -142,7 +142,7 @@ class StepWriter:
         """Keeps a row of each of `environments` until its episode has ended."""
         assert self._held is not None
         for number, environment in enumerate(environments):
-            row = {dtype: array[number : number + 1] for dtype, array in rows.items()}
+            row = part(rows, number, number + 1)
             self._held[environment].append(row)
 
     def _release(self, environments: np.ndarray, priority: float) -> None:
@@ -154,7 +154,7 @@ class StepWriter:
             episode = {dtype: np.concatenate([row[dtype] for row in held]) for dtype in held[0]}
             self._columns.put_returns(episode, self._discount)
             for step in range(len(held)):
-                row = {dtype: array[step : step + 1] for dtype, array in episode.items()}
+                row = part(episode, step, step + 1)
                 self._linked.append(row, np.array([environment]), priority)
 
 
@@ -207,7 +207,7 @@ class _Turns:
     def append(self, rows: Columns, environments: np.ndarray, priority: float) -> None:
         """Appends a row of each of `environments`."""
         for number, environment in enumerate(environments):
-            row = {dtype: array[number : number + 1] for dtype, array in rows.items()}
+            row = part(rows, number, number + 1)
             self._append_one(row, environments[number : number + 1], priority)
             place = self._places[environment]
             if place.steps >= self._steps and not row[NUMBERS][0, -1]:
