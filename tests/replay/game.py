@@ -110,8 +110,9 @@ def stack(frames: list[int], newest: int, size: int) -> list[int]:
     return [frames[max(0, newest - back)] for back in reversed(range(size))]
 
 
-def drawn(replay, number: int = 3000) -> dict[int, tuple]:
-    """Samples a replay; returns its transitions by first frame, each the same in every draw."""
+def drawn(replay, number: int = 6000) -> dict[int, tuple]:
+    """Returns the transitions that a replay samples, by first frame, each the same in every draw.
+    6,000 draws miss one of 300 in one call of a million."""
     batch = tf.nest.map_structure(np.asarray, sample_rows(replay, number))
     found = {}
     for row in range(number):
