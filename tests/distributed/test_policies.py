@@ -92,12 +92,18 @@ def test_last_policy_found_at_the_start_has_all_steps(serve, actor, make_source,
     assert source.wait(60) and source.is_last
 
 
-def test_policy_is_fetched_after_period_steps(serve, actor, make_source, monkeypatch):
-    client = serve().client
-    fetches = []
+@pytest.fixture
+def fetches(monkeypatch):
+    """Returns a list with an element for each fetch that was answered."""
+    answered: list[int] = []
     monkeypatch.setattr(
-        policies, "newest_policy", lambda client: [newest_policy(client), fetches.append(1)][0]
+        policies, "newest_policy", lambda client: [newest_policy(client), answered.append(1)][0]
     )
+    return answered
+
+
+def test_policy_is_fetched_after_period_steps(serve, actor, make_source, fetches):
+    client = serve().client
     source, _ = make_source(client, period=1000.0, period_steps=50)
     eventually(lambda: len(fetches) == 2)  # in the constructor, and when the thread starts
     publish(client, _policy(actor, 1))
@@ -110,14 +116,17 @@ def test_policy_is_fetched_after_period_steps(serve, actor, make_source, monkeyp
     eventually(lambda: source.refresh(101))
 
 
-def test_stopped_server_never_delays_and_age_is_printed(serve, actor, make_source, monkeypatch):
+def test_stopped_server_never_delays_and_age_is_printed(
+    serve, actor, make_source, fetches, monkeypatch
+):
     """The thread sleeps here: a request under way when a server of the same process stops may never
-    return."""
+    return, or end the process."""
     server = serve()
     clock = Clock()
     publish(server.client, _policy(actor, 1))
     source, lines = make_source(reverb.Client(server.address), period=1000.0, oldest=60.0)
     assert source.policy.updates == 100  # the constructor fetches
+    eventually(lambda: len(fetches) == 2)  # and the thread when it starts
     server.stop()
     monkeypatch.setattr(policies, "time", clock)
     source._fetched_at = clock.now
