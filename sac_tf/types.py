@@ -90,12 +90,14 @@ class Episode(NamedTuple):
       length: in environment steps.
       copy: index of the environment that played it, of E.
       info: every number that the environment reported, with its last value in the episode.
+      largest: these numbers with their largest value in the episode.
     """
 
     total_reward: float
     length: int
     copy: int
     info: Numbers = _NONE
+    largest: Numbers = _NONE
 
 
 class Evaluation(NamedTuple):
@@ -104,8 +106,9 @@ class Evaluation(NamedTuple):
     Attributes:
       return_mean, return_std: mean and standard deviation of the undiscounted returns.
       episodes: their number.
-      success_rate: share of the episodes that succeeded, 0 to 1; None if the task does not report
-        success.
+      success_rate: share of the episodes that succeeded at their last step, 0 to 1; None if the
+        task does not report success.
+      success_once: share of the episodes that succeeded at some step, 0 to 1; None likewise.
       info: means over the episodes of the other numbers that were asked for.
     """
 
@@ -113,6 +116,7 @@ class Evaluation(NamedTuple):
     return_std: float
     episodes: int
     success_rate: float | None = None
+    success_once: float | None = None
     info: Numbers = _NONE
 
     def __str__(self) -> str:
@@ -120,6 +124,8 @@ class Evaluation(NamedTuple):
         text = f"{self.return_mean:.1f} +- {self.return_std:.1f} over {episodes}"
         if self.success_rate is not None:
             text += f", success rate {self.success_rate:.2f}"
+        if self.success_once is not None:
+            text += f" (once {self.success_once:.2f})"
         return text
 
 

@@ -102,7 +102,7 @@ class _Collector:
         return training.exploration(policy, generator, spec, training.num_environments).act
 
     def _make_writer(self, spec: EnvironmentSpec) -> StepWriter:
-        windows = self._training.make_windows(spec)
+        windows = self._training.make_windows(spec, self._environment.goals)
         environments = self._training.num_environments
         streams = [
             ItemStream(client, windows, environments, wait=self._connection.patience)
@@ -201,6 +201,7 @@ class _Collector:
             "last_return": None if self._last is None else self._last.total_reward,
             "last_length": None if self._last is None else self._last.length,
             "last_info": {} if self._last is None else dict(self._last.info),
+            "last_largest": {} if self._last is None else dict(self._last.largest),
             "waiting_for": self._connection.patience.waiting_for,
             **self._policy_source.report,
         }

@@ -100,7 +100,9 @@ class _Run:
         self, state: TrainState, clients: Sequence[reverb.Client], checkpoint: Path | None
     ) -> RemoteReplay:
         return RemoteReplay(
-            windows=self._training.make_windows(self._spec),
+            windows=self._training.make_windows(
+                self._spec, self._training.environment_factory.goals()
+            ),
             generator=state.generator,
             expected_steps=self._training.total_steps,
             restore_from=None if checkpoint is None else checkpoint / folder.REPLAY,

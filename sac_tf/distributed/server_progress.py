@@ -57,6 +57,7 @@ class ServerProgress:
                         length=heartbeat["last_length"],
                         copy=0,
                         info=heartbeat.get("last_info", {}),
+                        largest=heartbeat.get("last_largest", {}),
                     )
                 )
         return episodes

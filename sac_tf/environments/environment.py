@@ -4,6 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
+from sac_tf.environments.goals import Goals
 from sac_tf.types import EnvironmentSpec, Nest, Step
 
 
@@ -21,6 +22,10 @@ class Environment(Protocol):
     @property
     def max_episode_steps(self) -> int | None:
         """The time limit of an episode; None if the task has none."""
+
+    @property
+    def goals(self) -> Goals:
+        """What the task says about other goals than its own."""
 
     @property
     def frames_per_second(self) -> float:

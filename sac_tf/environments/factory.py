@@ -13,6 +13,7 @@ import numpy as np
 
 from sac_tf.environments.conversion import short
 from sac_tf.environments.frames import stack_frames
+from sac_tf.environments.goals import Goals
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
 from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.types import EnvironmentSpec
@@ -113,6 +114,10 @@ class EnvironmentFactory:
         environment = self.make()
         environment.close()
         return environment.spec
+
+    def goals(self) -> Goals:
+        """Returns the goals of the task, of an environment of their own."""
+        return Goals(self.title, lambda: self._make_one(dict(self.arguments or {})))
 
     def as_json(self) -> dict[str, Any]:
         """Returns how the environments are made, as JSON."""

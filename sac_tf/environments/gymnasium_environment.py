@@ -10,6 +10,7 @@ import tree
 from sac_tf.environments import border
 from sac_tf.environments.border import Border, Result
 from sac_tf.environments.conversion import ActionWriter, ObservationReader
+from sac_tf.environments.goals import Goals
 from sac_tf.environments.spaces import action_leaves, observation_leaves
 from sac_tf.errors import RunError
 from sac_tf.types import EnvironmentSpec, Nest, Step
@@ -74,6 +75,11 @@ class GymnasiumEnvironment:
                 return environment._max_episode_steps
             environment = environment.env
         return None
+
+    @property
+    def goals(self) -> Goals:
+        """Of the first environment."""
+        return Goals(self._title, lambda: self._environments[0])
 
     @property
     def frames_per_second(self) -> float:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from sac_tf.errors import require_counts
 from sac_tf.networks.heads import Heads, state_dependent_std
-from sac_tf.networks.inputs import Normalization, join_leaves, observation_inputs
+from sac_tf.networks.inputs import Inputs, Normalization, join_leaves, observation_inputs
 from sac_tf.networks.layers import Layer, Members
 from sac_tf.networks.torsos import Torso, mlp_torso
 from sac_tf.seeds import initializer_seeds
@@ -23,6 +23,7 @@ def make_actor(
     torso: Torso = mlp_torso,
     heads: Heads = state_dependent_std,
     normalization: Normalization | None = None,
+    inputs: Inputs = observation_inputs,
 ) -> tf.keras.Model:
     """Returns a functional model: [observation] (nest of [B, ...]) -> (loc, log_std), each [B, A],
     before squashing.
@@ -38,15 +39,16 @@ def make_actor(
       torso: builds the hidden layers.
       heads: builds the output layers for loc and log std.
       normalization: makes the layer that normalizes the observation, or None.
+      inputs: makes the inputs for an observation.
 
     Raises:
       ConfigurationError: `hidden_units` are not positive integers, or the torso rejects a setting.
     """
     require_counts("actor.hidden_units", hidden_units)
     stream = initializer_seeds(seed)
-    observation, leaves = observation_inputs(spec, normalization)
-    inputs = [join_leaves(leaves)]
-    (features,) = torso(inputs, _dense, hidden_units, activation=activation, stream=stream)
+    observation, leaves = inputs(spec, normalization)
+    joined = [join_leaves(leaves)]
+    (features,) = torso(joined, _dense, hidden_units, activation=activation, stream=stream)
     loc, log_std = heads(features, spec.action_dimensions, next(stream))
     return tf.keras.Model([observation], [loc, log_std], name="actor")
 

@@ -7,7 +7,7 @@ import gin
 import tensorflow as tf
 
 from sac_tf.errors import require_count, require_counts
-from sac_tf.networks.inputs import Normalization, join_leaves, observation_inputs
+from sac_tf.networks.inputs import Inputs, Normalization, join_leaves, observation_inputs
 from sac_tf.networks.layers import EnsembleDense, Members, evaluated
 from sac_tf.networks.torsos import Torso, mlp_torso
 from sac_tf.seeds import initializer_seeds
@@ -23,6 +23,7 @@ def make_critic(
     activation: str = "relu",
     torso: Torso = mlp_torso,
     normalization: Normalization | None = None,
+    inputs: Inputs = observation_inputs,
 ) -> tf.keras.Model:
     """Returns a functional model: [observation (nest of [B, ...]), action [B, A]] -> Q values
     [N, B].
@@ -36,6 +37,7 @@ def make_critic(
       torso: builds the hidden layers.
       normalization: makes the layer that normalizes the observation, or None. Actions are in
         [-1, 1] and are not normalized.
+      inputs: makes the inputs for an observation.
 
     Raises:
       ConfigurationError: `ensemble_size` or `hidden_units` are not positive integers, or the torso
@@ -44,7 +46,7 @@ def make_critic(
     require_count("critic.ensemble_size", ensemble_size)
     require_counts("critic.hidden_units", hidden_units)
     stream = initializer_seeds(seed)
-    observation, leaves = observation_inputs(spec, normalization)
+    observation, leaves = inputs(spec, normalization)
     action = tf.keras.Input(spec.action.shape, name="action")
     dense = functools.partial(EnsembleDense, ensemble_size)
     members: Members = [join_leaves([*leaves, action])] * ensemble_size

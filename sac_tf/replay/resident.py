@@ -9,7 +9,7 @@ import tensorflow as tf
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.memory import require_memory
 from sac_tf.replay.protocols import Feed
-from sac_tf.replay.ring import RING_BYTES, Ring
+from sac_tf.replay.ring import Ring, ring_bytes
 from sac_tf.replay.tables import (
     LINKS,
     QUEUE_TABLE,
@@ -60,7 +60,8 @@ class ResidentSampler:
                 "BatchReader.sampler=@ResidentSampler keeps a copy of every step, which a "
                 "distributed learner never receives; use @ReverbSampler there."
             )
-        require_memory(capacity, expected_steps, 2 * windows.columns.row_bytes + RING_BYTES)
+        step_bytes = windows.columns.row_bytes + ring_bytes(windows)
+        require_memory(capacity, expected_steps, step_bytes)
         segments = segments_kept(capacity)
         # At most every second row is a final observation.
         rows = min(segments * rows_of_segment(capacity), 2 * expected_steps)
@@ -98,7 +99,7 @@ class ResidentSampler:
 
     def sample(self, number: int) -> Transition:
         """Returns `number` transitions, drawn with replacement."""
-        return self._windows.transition(self._ring.sample(number, self._generator))
+        return self._windows.transition(self._ring.sample(number, self._generator), self._generator)
 
     def update_priorities(self, batch: Transition, td_error: tf.Tensor) -> None:
         """Nothing to do: uniform draws do not depend on TD errors."""

@@ -9,8 +9,14 @@ from sac_tf.pinned.kernels import uninitialized
 from sac_tf.replay.columns import NUMBERS, Columns
 from sac_tf.replay.windows import Windows
 
-RING_BYTES = 20
-"""Bytes of a row besides its columns."""
+_LINK_BYTES = 20
+_EPISODE_BYTES = 12
+
+
+def ring_bytes(windows: Windows) -> int:
+    """Returns the bytes of a row."""
+    links = _LINK_BYTES if windows.hindsight is None else _LINK_BYTES + _EPISODE_BYTES
+    return windows.columns.row_bytes + links
 
 
 class Ring(tf.Module):
@@ -47,6 +53,7 @@ class Ring(tf.Module):
             # 1 + number of the last window that has this row as its oldest; 0 if none has.
             self._oldest_of = _vector([rows], "int64")
             self._segment_rows = tf.Variable(tf.zeros([segments], tf.int64), trainable=False)
+            self._episodes = None if windows.hindsight is None else _Episodes(windows, rows)
             self._segment = _count()
             self._row = _count()
             self._oldest_row = _count()
@@ -86,13 +93,16 @@ class Ring(tf.Module):
         _put(self._ahead, positions, tf.zeros_like(back))
         _put(self._oldest_of, positions, tf.zeros_like(new))
         self._link(new, tf.cast(back, tf.int64))
+        if self._episodes is not None:
+            self._episodes.receive(positions, age)
         is_final = rows[NUMBERS][:, -1] > 0
         self._add_windows(new, tf.cast(age, tf.int64), is_final)
         self._row.assign_add(number)
 
     def sample(self, number: int, generator: tf.random.Generator) -> Mapping[str, tf.Tensor]:
-        """Returns {dtype: tensor [number, K, width]}, windows drawn with replacement; called inside
-        a `tf.function`."""
+        """Returns {dtype: tensor [number, K, width]}, windows drawn with replacement; with
+        hindsight [number, K + 1, width], the last of which gives the goal. Called inside a
+        `tf.function`."""
         size = self._window - self._oldest_window
         drawn = generator.uniform([number], maxval=size, dtype=tf.int64)
         start = tf.gather(self._starts, (self._oldest_window + drawn) % self._size)
@@ -101,6 +111,10 @@ class Ring(tf.Module):
             positions.insert(0, self._move(positions[0], -tf.gather(self._back, positions[0])))
         for _ in range(self._windows.n):
             positions.append(self._move(positions[-1], tf.gather(self._ahead, positions[-1])))
+        if self._episodes is not None:
+            older = tf.cast(start - tf.cast(self._oldest_row % self._size, tf.int32), tf.int32)
+            ahead = self._episodes.draw(start, older % self._size, generator)
+            positions.append(self._move(start, ahead))
         steps = tf.stack(positions, axis=1)
         return {dtype: tf.gather(column, steps) for dtype, column in self._columns.items()}
 
@@ -158,6 +172,53 @@ class Ring(tf.Module):
             is_there = (row >= self._oldest_row) & (row - back >= self._oldest_row)
             rows.append(tf.where(is_there & (step < age), row - back, -tf.ones_like(row)))
         return tf.stack(rows, axis=1)
+
+
+class _Episodes(tf.Module):
+    """Which steps the episodes in a ring have, whose rows follow one another."""
+
+    def __init__(self, windows: Windows, rows: int):
+        """Takes the windows, and the rows of the ring."""
+        super().__init__()
+        assert windows.hindsight is not None
+        self._hindsight = windows.hindsight
+        self._size = rows
+        self._step = _vector([rows], "int32")
+        # Number of the episode of each row, and the newest step of each episode, by its number
+        # modulo the size.
+        self._episode = _vector([rows], "int32")
+        self._last = _vector([rows], "int32")
+        self._number = _count()
+
+    def receive(self, positions: tf.Tensor, age: tf.Tensor) -> None:
+        """Adds rows at `positions`, with their `Links.age`."""
+        is_first = age == 0
+        numbers = self._number + tf.cumsum(tf.cast(is_first, tf.int64))
+        episodes = numbers % self._size
+        _put(self._step, positions, age)
+        _put(self._episode, positions, tf.cast(episodes, tf.int32))
+        is_newest = tf.concat([is_first[1:], [True]], 0)
+        _put(self._last, episodes[is_newest], age[is_newest])
+        self._number.assign(numbers[-1])
+
+    def draw(
+        self, positions: tf.Tensor, older: tf.Tensor, generator: tf.random.Generator
+    ) -> tf.Tensor:
+        """Draws a step that gives a goal to each of some steps.
+
+        Args:
+          positions: int32 [B] of these steps.
+          older: int32 [B], how many rows before each one the ring has.
+          generator: of the draws.
+
+        Returns: int32 [B], by how many rows it is newer, or older if that is negative.
+        """
+        step = tf.gather(self._step, positions)
+        last = tf.gather(self._last, tf.gather(self._episode, positions))
+        first = tf.maximum(self._hindsight.first(step, last), step - older)
+        choices = tf.cast(last - first + 1, tf.float32)
+        drawn = tf.cast(generator.uniform(tf.shape(step)) * choices, tf.int32)
+        return tf.minimum(first + drawn, last) - step
 
 
 def _vector(shape: list[int], dtype: str) -> tf.Variable:

@@ -9,7 +9,14 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.replay.protocols import Feed
-from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S, column_of_step, items_of, window_signature
+from sac_tf.replay.tables import (
+    REPLAY_TABLE,
+    TIMEOUT_S,
+    column_of_step,
+    items_of,
+    rows_of_item,
+    window_signature,
+)
 from sac_tf.replay.windows import Windows
 from sac_tf.types import Transition
 
@@ -40,9 +47,11 @@ class ReverbSampler:
         generator: tf.random.Generator,
         feed: Feed,
     ):
-        """Connects to the servers; Reverb has its own capacity and its own generator."""
-        del capacity, expected_steps, generator
+        """Connects to the servers. Reverb has its own capacity, and draws by its own generator;
+        `generator` is for hindsight."""
+        del capacity, expected_steps
         self._windows = windows
+        self._generator = generator
         self._feed = feed
         self._sources = [self._connect(address) for address in addresses]
 
@@ -67,14 +76,15 @@ class ReverbSampler:
         with tf.init_scope():
             batches = self._feed(self._batches(number))
         drawn = next(batches)
+        item_rows = rows_of_item(self._windows)
         rows = {
             dtype: tf.stack(
-                [drawn.data[column_of_step(dtype, step)] for step in range(self._windows.length)],
+                [drawn.data[column_of_step(dtype, step)] for step in range(item_rows)],
                 axis=1,
             )
             for dtype in self._windows.columns.widths
         }
-        return self._windows.transition(rows), drawn.info
+        return self._windows.transition(rows, self._generator), drawn.info
 
     def _batches(self, number: int) -> tf.data.Dataset:
         """Returns batches of `number` rows, an even share of each from every server."""

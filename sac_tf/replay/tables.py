@@ -156,11 +156,17 @@ def items_of(
     )
 
 
+def rows_of_item(windows: Windows) -> int:
+    """Returns the rows of an item of the replay table: those of a window, and with hindsight k
+    others, which give goals."""
+    return windows.length + (0 if windows.hindsight is None else windows.hindsight.k)
+
+
 def window_signature(windows: Windows) -> dict[str, tf.TensorSpec]:
     """Returns the columns of an item of the replay table."""
     return {
         column_of_step(dtype, step): tf.TensorSpec([width], dtype)
-        for step in range(windows.length)
+        for step in range(rows_of_item(windows))
         for dtype, width in windows.columns.widths.items()
     }
 

@@ -1,13 +1,16 @@
 """Windows: the consecutive steps of an episode that become one transition."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gin
 import tensorflow as tf
 import tree
 
-from sac_tf.errors import require_count
+from sac_tf.environments.goals import Goals
+from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.replay.columns import ColumnPacker, Columns, StoredSteps
+from sac_tf.replay.hindsight import Hindsight
 from sac_tf.types import RETURN_TO_GO, EnvironmentSpec, Nest, Transition
 
 
@@ -30,6 +33,7 @@ class Windows:
       columns: packs the steps of the task.
       discount: gamma, of one environment step.
       with_return_to_go: see the argument.
+      hindsight: replaces goals; None if no goal is replaced.
       n: maximum number of steps in a return.
       steps_before: F - 1, steps before the start, for stacks of F frames.
       length: K = F + n, steps of a window.
@@ -39,34 +43,57 @@ class Windows:
         self,
         spec: EnvironmentSpec,
         discount: float,
+        goals: Goals | None = None,
         n: int = 1,
         with_return_to_go: bool = False,
+        hindsight: Callable[..., Hindsight] | None = None,
     ):
         """Takes the settings.
 
         Args:
           spec: of the task.
           discount: gamma, of one environment step.
+          goals: of the task, for `hindsight`; None in a process that only stores steps.
           n: maximum number of steps in a return.
           with_return_to_go: whether `Transition.extras` has `RETURN_TO_GO`, the discounted return
             from the step to the end of its episode. Steps are then stored when their episode has
             ended.
+          hindsight: f(spec, goals), replaces goals of transitions; None for none.
 
         Raises:
-          ConfigurationError: `n` is not a count.
+          ConfigurationError: `n` is not a count, or a setting that hindsight cannot have.
         """
         self.n = require_count("Windows.n", n)
         self.with_return_to_go = with_return_to_go
+        made = None if hindsight is None else hindsight(spec, goals)
+        self.hindsight = made if made is not None and made.k else None
+        if with_return_to_go and self.hindsight is not None:
+            raise ConfigurationError(
+                "Windows.with_return_to_go=True and Windows.hindsight=@Hindsight exclude each "
+                "other: the returns are those of the task's own goals."
+            )
         self.columns = ColumnPacker(spec, with_return_to_go)
         self._frames = [leaf.frames for leaf in spec.observation_leaves]
         self.discount = discount
         self.steps_before = max(self._frames) - 1
         self.length = self.steps_before + 1 + n
 
-    def transition(self, rows: Columns) -> Transition:
-        """Returns the transitions of windows, {dtype: tensor [B, K, width]}."""
-        steps = self.columns.unpack(rows)
+    def transition(self, rows: Columns, generator: tf.random.Generator) -> Transition:
+        """Returns the transitions of windows; called inside a `tf.function`.
+
+        Args:
+          rows: {dtype: tensor [B, K, width]}; with hindsight [B, K + G, width], the last G of which
+            are steps of the same episode that give goals.
+          generator: for the draws of goals.
+        """
+        steps = self.columns.unpack(
+            {name: column[:, : self.length] for name, column in rows.items()}
+        )
         start = self.steps_before
+        if self.hindsight is not None:
+            others = {name: column[:, self.length :] for name, column in rows.items()}
+            given = self.columns.unpack(others)
+            steps = self.hindsight.relabel(steps, given, start, generator)
         reward, discount, length = self._fold(steps)
         extras = {}
         if self.with_return_to_go:

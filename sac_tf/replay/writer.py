@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 import tree
 
+from sac_tf.environments.goals import ACHIEVED, DESIRED
 from sac_tf.errors import RunError
 from sac_tf.replay.columns import NUMBERS, Columns, part
 from sac_tf.replay.streams import BLOCK_ROWS, Links, Stream
@@ -47,8 +48,11 @@ class StepWriter:
         """
         self._n = windows.n
         self._columns = windows.columns
+        self._with_return_to_go = windows.with_return_to_go
+        self._hindsight = windows.hindsight
         self._held: list[list[Columns]] | None = None
-        if windows.with_return_to_go:
+        # Hindsight finds the steps of an episode in consecutive rows.
+        if windows.with_return_to_go or (windows.hindsight is not None and num_environments > 1):
             self._held = [[] for _ in range(num_environments)]
         self._discount = windows.discount
         self._streams = streams
@@ -87,10 +91,12 @@ class StepWriter:
           priority: of the windows that it completes.
 
         Raises:
+          ConfigurationError: hindsight would compute other rewards.
           RunError: a value is not finite, and nothing is added; or as `Wait`.
         """
         rows = self._columns.pack(transition)
         self._columns.check_finite(rows, transition, step)
+        self._check_reward(transition)
         self._successor = transition.next_observation
         if self._held is None:
             self._linked.append(rows, self._environments, priority)
@@ -125,6 +131,13 @@ class StepWriter:
         for stream in self._streams:
             stream.close()
 
+    def _check_reward(self, transition: Transition) -> None:
+        """Checks the rewards of the first transitions, if hindsight will compute others."""
+        if self._hindsight is not None:
+            reached = transition.next_observation
+            self._hindsight.check(transition.reward, reached[ACHIEVED], reached[DESIRED])
+            self._hindsight = None
+
     def _end(self, environments: np.ndarray, priority: float) -> None:
         observation = tree.map_structure(lambda leaf: leaf[environments], self._successor)
         rows = self._columns.pack_final(observation)
@@ -146,13 +159,14 @@ class StepWriter:
             self._held[environment].append(row)
 
     def _release(self, environments: np.ndarray, priority: float) -> None:
-        """Writes the rows of episodes that have ended, with their returns."""
+        """Writes the rows of episodes that have ended, with their returns if these are stored."""
         assert self._held is not None
         for environment in environments:
             held = self._held[environment]
             self._held[environment] = []
             episode = {dtype: np.concatenate([row[dtype] for row in held]) for dtype in held[0]}
-            self._columns.put_returns(episode, self._discount)
+            if self._with_return_to_go:
+                self._columns.put_returns(episode, self._discount)
             for step in range(len(held)):
                 row = part(episode, step, step + 1)
                 self._linked.append(row, np.array([environment]), priority)
@@ -189,7 +203,7 @@ class _Track:
 
 class _Turns:
     """Rows on several streams: each environment writes to one of them for some steps, and then to
-    the next.
+    the next. With hindsight it changes only between two episodes.
 
     The windows that start on a stream are completed there, and the stacks of the first ones find
     their frames there: the steps around each change are written to both.
@@ -198,6 +212,7 @@ class _Turns:
     def __init__(self, tracks: Sequence[_Track], num_environments: int, windows: Windows):
         self._tracks = tracks
         self._steps = max(BLOCK_ROWS, windows.n)
+        self._keeps_episodes = windows.hindsight is not None
         self._n = windows.n
         self._places = [
             _Place(environment % len(tracks), deque(maxlen=windows.steps_before))
@@ -210,7 +225,8 @@ class _Turns:
             row = part(rows, number, number + 1)
             self._append_one(row, environments[number : number + 1], priority)
             place = self._places[environment]
-            if place.steps >= self._steps and not row[NUMBERS][0, -1]:
+            is_over = place.steps >= self._steps and not row[NUMBERS][0, -1]
+            if is_over and not self._keeps_episodes:
                 self._change(place, environments[number : number + 1], priority)
 
     def _append_one(self, row: Columns, environment: np.ndarray, priority: float) -> None:
@@ -238,8 +254,11 @@ class _Turns:
         for track in self._tracks:
             track.end(environments)
         for environment in environments:
-            self._places[environment].completing.clear()
-            self._places[environment].recent.clear()
+            place = self._places[environment]
+            place.completing.clear()
+            place.recent.clear()
+            if self._keeps_episodes:
+                place.track = (place.track + 1) % len(self._tracks)
 
 
 @dataclasses.dataclass

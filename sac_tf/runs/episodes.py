@@ -39,8 +39,16 @@ class EpisodeInfo:
         return tuple(f"info_{key}" for key in self.keys)
 
     def success(self, episode: Episode) -> float | None:
-        """Returns the success of an episode, most often 0 or 1; None if it was not reported."""
-        found = [episode.info[key] for key in self._success_keys if key in episode.info]
+        """Returns the success at the last step of an episode, most often 0 or 1; None if it was not
+        reported."""
+        return self._first(episode.info)
+
+    def success_once(self, episode: Episode) -> float | None:
+        """Returns the largest success at any step of an episode; None if it was not reported."""
+        return self._first(episode.largest)
+
+    def _first(self, numbers: Numbers) -> float | None:
+        found = [numbers[key] for key in self._success_keys if key in numbers]
         return found[0] if found else None
 
     def success_rate(self, episodes: Sequence[Episode]) -> float | None:
@@ -48,10 +56,11 @@ class EpisodeInfo:
 
         Where some reported it, the others count as failures: tasks exist that report only success.
         """
-        reported = [self.success(episode) for episode in episodes]
-        if all(success is None for success in reported):
-            return None
-        return float(np.mean([success or 0.0 for success in reported]))
+        return _rate([self.success(episode) for episode in episodes])
+
+    def success_once_rate(self, episodes: Sequence[Episode]) -> float | None:
+        """As `success_rate`, of `success_once`."""
+        return _rate([self.success_once(episode) for episode in episodes])
 
     def means(self, episodes: Sequence[Episode]) -> Numbers:
         """Returns {column: mean} of `keys`, each over the episodes that reported it."""
@@ -70,8 +79,16 @@ class EpisodeInfo:
             return_std=float(np.std(returns)),
             episodes=len(returns),
             success_rate=self.success_rate(episodes),
+            success_once=self.success_once_rate(episodes),
             info=self.means(episodes),
         )
+
+
+def _rate(reported: Sequence[float | None]) -> float | None:
+    """Returns the mean of what some episodes reported, 0 for the others; None if all are None."""
+    if all(success is None for success in reported):
+        return None
+    return float(np.mean([success or 0.0 for success in reported]))
 
 
 def _require_names(name: str, values: Sequence[str]) -> tuple[str, ...]:

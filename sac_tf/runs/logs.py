@@ -28,8 +28,10 @@ _EVALUATION_COLUMNS = (
     "return_std",
     "episodes",
     "success_rate",
+    "success_once",
 )
-_FIRST_COLUMNS = ("step", "wall_time", "episode_return", "episode_length", "episode_success")
+_SUCCESS_COLUMNS = ("episode_success", "episode_success_once")
+_FIRST_COLUMNS = ("step", "wall_time", "episode_return", "episode_length", *_SUCCESS_COLUMNS)
 _LAST_COLUMNS = ("replay_size", "steps_per_second", "updates_per_second")
 """Columns of metrics.csv before and after the learner's metrics."""
 _RECENT_EPISODES = 20
@@ -109,6 +111,8 @@ class EvaluationLog:
         scalars = {"return_mean": result.return_mean, "return_std": result.return_std}
         if result.success_rate is not None:
             scalars["success_rate"] = result.success_rate
+        if result.success_once is not None:
+            scalars["success_once"] = result.success_once
         scalars |= result.info
         self._csv.write(step=step, wall_time=wall_time, episodes=result.episodes, **scalars)
         self._tensorboard.scalars(step, scalars, group="evaluation")
@@ -203,6 +207,9 @@ class RunLog:
         rate = self._info.success_rate(self._recent)
         if rate is not None:
             text += f", success {rate:.2f}"
+        once = self._info.success_once_rate(self._recent)
+        if once is not None:
+            text += f" (once {once:.2f})"
         self._bar.set_postfix_str(text, refresh=False)
 
     def evaluating(self, done: int, episodes: int) -> None:
@@ -238,9 +245,11 @@ class RunLog:
             lengths = [episode.length for episode in self._episodes]
             row["episode_return"] = float(np.mean(returns))
             row["episode_length"] = float(np.mean(lengths))
-            success = self._info.success_rate(self._episodes)
-            if success is not None:
-                row["episode_success"] = success
+            last = self._info.success_rate(self._episodes)
+            once = self._info.success_once_rate(self._episodes)
+            for name, success in zip(_SUCCESS_COLUMNS, (last, once), strict=True):
+                if success is not None:
+                    row[name] = success
             row |= self._info.means(self._episodes)
         self._say_duration(now)
         self._last = now

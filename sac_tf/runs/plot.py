@@ -24,7 +24,11 @@ _TASK = "train.environment"
 
 RETURN = "return_mean"
 """The column of evaluations.csv that is drawn by default."""
-_AXES = {RETURN: "evaluation return (mean action)", "success_rate": "success rate (mean action)"}
+_AXES = {
+    RETURN: "evaluation return (mean action)",
+    "success_rate": "success at the last step (mean action)",
+    "success_once": "success at any step (mean action)",
+}
 
 
 def has_evaluations(root_dir: Path) -> bool:

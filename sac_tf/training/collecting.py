@@ -51,14 +51,17 @@ class EpisodeTally:
         """Starts with new episodes."""
         self._total_reward = np.zeros(num_environments)
         self._length = np.zeros(num_environments, int)
-        self._info: list[dict[str, Any]] = [{} for _ in range(num_environments)]
+        self._info: list[dict[str, float]] = [{} for _ in range(num_environments)]
+        self._largest: list[dict[str, float]] = [{} for _ in range(num_environments)]
 
     def add(self, step: Step) -> list[Episode]:
         """Adds a joint step, and returns the episodes that ended with it."""
         self._total_reward += step.reward
         self._length += 1
-        for latest, info in zip(self._info, step.info, strict=True):
-            latest.update(info)
+        for latest, largest, info in zip(self._info, self._largest, step.info, strict=True):
+            for key, number in _numbers(info).items():
+                latest[key] = number
+                largest[key] = max(number, largest.get(key, number))
         ended = np.flatnonzero(step.terminated | step.truncated)
         return [self.end(int(copy)) for copy in ended]
 
@@ -68,11 +71,13 @@ class EpisodeTally:
             total_reward=float(self._total_reward[copy]),
             length=int(self._length[copy]),
             copy=copy,
-            info=_numbers(self._info[copy]),
+            info=self._info[copy],
+            largest=self._largest[copy],
         )
         self._total_reward[copy] = 0
         self._length[copy] = 0
         self._info[copy] = {}
+        self._largest[copy] = {}
         return episode
 
 
@@ -80,6 +85,9 @@ def _numbers(info: Mapping[str, Any]) -> Numbers:
     """Returns the entries that are one number: Python's, NumPy's, or an array that holds one."""
     numbers = {}
     for key, value in info.items():
+        if isinstance(value, float | int | np.bool_):  # the common case, without an array
+            numbers[key] = float(value)
+            continue
         try:
             array = np.asarray(value)
         except ValueError:  # nested lists of different lengths

@@ -94,7 +94,7 @@ class Run:
         if initialization is not None:
             expected_steps += initialization.expected_steps
         return settings.replay(
-            windows=settings.make_windows(self._environment.spec),
+            windows=settings.make_windows(self._environment.spec, self._environment.goals),
             num_environments=settings.num_environments,
             generator=state.generator,
             staging=self._root_dir / folder.CHECKPOINTS / ".reverb",

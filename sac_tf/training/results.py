@@ -28,7 +28,7 @@ def lines(episodes: Sequence[Episode], info: EpisodeInfo, seed: int) -> list[str
     for row in _rows(episodes, info, seed):
         parts = [f"return {row['return']:.1f}", f"{row['length']:,} steps"]
         if row.get("success") is not None:
-            parts.append(f"success {row['success']:g}")
+            parts.append(f"success {row['success']:g} (once {row['success_once']:g})")
         parts += [f"{name} {row[name]:g}" for name in info.columns if row[name] is not None]
         text.append(f"episode {row['episode']}: {', '.join(parts)}")
     evaluation = info.summarize(episodes)
@@ -75,6 +75,7 @@ def write(
         "return_interval": None if math.isnan(low) else [low, high],
         "length_mean": float(np.mean([episode.length for episode in episodes])),
         "success_rate": evaluation.success_rate,
+        "success_once": evaluation.success_once,
         **evaluation.info,
         "episodes": rows,
     }
@@ -91,6 +92,7 @@ def _rows(
             "return": episode.total_reward,
             "length": episode.length,
             "success": info.success(episode),
+            "success_once": info.success_once(episode),
             **{
                 column: episode.info.get(key)
                 for key, column in zip(info.keys, info.columns, strict=True)

@@ -16,6 +16,7 @@ from sac_tf.agents.policy import Policy
 from sac_tf.agents.update import Update, make_update
 from sac_tf.environments.environment import Environment
 from sac_tf.environments.factory import EnvironmentFactory, Task
+from sac_tf.environments.goals import Goals
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.files import absolute
 from sac_tf.replay.protocols import RewardScale, Source, Transform
@@ -67,7 +68,7 @@ class Training:
       transforms: f(train state, batch) -> batch, each applied to every batch, in this order.
       rewards: f(discount) builds the scale of rewards, which is applied last: `FixedRewardScale` or
         `RunningRewardScale`.
-      windows: f(spec, discount), which steps become a transition.
+      windows: f(spec, discount, goals), which steps become a transition.
       replay: builds the replay of one process.
       evaluator: builds what evaluates the policy.
       log: builds the CSV files, TensorBoard and the progress bar.
@@ -174,9 +175,10 @@ class Training:
         with self.devices():
             return self.agent().make_state(spec, self.seed, self.discount)
 
-    def make_windows(self, spec: EnvironmentSpec) -> Windows:
-        """Returns what makes transitions of the steps of a task."""
-        return self.windows(spec, self.discount)
+    def make_windows(self, spec: EnvironmentSpec, goals: Goals | None = None) -> Windows:
+        """Returns what makes transitions of the steps of a task; `goals` are None in a process that
+        only stores steps."""
+        return self.windows(spec, self.discount, goals)
 
     def make_policy(self, spec: EnvironmentSpec) -> Policy:
         """Returns the policy alone, on one device, for all that acts and does not learn."""

@@ -3,10 +3,13 @@
 Nothing here averages, samples or updates; the steps in `steps.py` do. Papers by arXiv number.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import gin
 import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError
 
 
 class Value(Protocol):
@@ -61,6 +64,34 @@ def td_target(
     """y = r + gamma * discount * V(s') [B]; `discount` is 0 where the episode terminated
     (1812.05905, eq. 2)."""
     return tf.stop_gradient(reward + gamma * discount * next_value)
+
+
+def clipped_target(target: tf.Tensor, reward_range: Sequence[float], gamma: float) -> tf.Tensor:
+    """Returns targets y [B] within [least / (1 - gamma), largest / (1 - gamma)], the discounted
+    returns of endless episodes with the least and the largest reward; an episode may also terminate
+    at once, with the return of one reward (1802.09464).
+
+    Args:
+      target: y [B].
+      reward_range: (least, largest) reward of a step.
+      gamma: discount of a step.
+
+    Raises:
+      ConfigurationError: `reward_range` is not a range, or `gamma` is 1.
+    """
+    numbers = isinstance(reward_range, list | tuple) and len(reward_range) == 2
+    if not numbers or not reward_range[0] < reward_range[1]:
+        raise ConfigurationError(
+            f"critic_step.reward_range must be (least, largest), got {reward_range!r}."
+        )
+    if gamma == 1:
+        raise ConfigurationError(
+            "critic_step.reward_range bounds no return with train.discount=1; leave it out."
+        )
+    least, largest = reward_range
+    low = min(least, least / (1 - gamma))
+    high = max(largest, largest / (1 - gamma))
+    return tf.clip_by_value(target, low, high)
 
 
 def critic_loss(q: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

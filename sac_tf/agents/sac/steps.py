@@ -48,6 +48,7 @@ def critic_step(
     target_period: int = 1,
     pool: Pool = pools.minimum_q,
     value: losses.Value = losses.soft_value,
+    reward_range: Sequence[float] | None = None,
     loss: losses.CriticLoss = losses.critic_loss,
     minimize: Minimize = optimizers.minimize,
 ) -> tuple[Metrics, tf.Tensor]:
@@ -60,6 +61,8 @@ def critic_step(
       target_period: calls between two updates of the target critics.
       pool: from the Q values of the target critics to those of the TD target.
       value: `losses.soft_value` or `hard_value`.
+      reward_range: (least, largest) reward of a step, after scaling: the TD target is clipped to
+        the returns that are possible with them (1802.09464); None clips nothing.
       loss: of the Q values.
       minimize: takes the gradient step.
 
@@ -69,6 +72,8 @@ def critic_step(
     require_number("critic_step.tau", tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
     require_count("critic_step.target_period", target_period)
     target = td_target(state, batch, state.discount, pool=pool, value=value)
+    if reward_range is not None:
+        target = losses.clipped_target(target, reward_range, state.discount)
     critics = state.critics
 
     def row_losses() -> tuple[tf.Tensor, tf.Tensor]:
