@@ -22,8 +22,10 @@ class Moments(NamedTuple):
         count = self.count + other.count
         difference = other.mean - self.mean
         mean = self.mean + difference * (other.count / count)
-        between = difference**2 * (self.count * other.count / count)
-        return Moments(count, mean, self.squares + other.squares + between)
+        # Sums of two terms only: of three, TensorFlow's graph optimizer makes one operation, which
+        # adds them in another order in each process.
+        added = other.squares / other.count + difference**2 * (self.count / count)
+        return Moments(count, mean, self.squares + other.count * added)
 
     @property
     def variance(self) -> Any:

@@ -15,8 +15,8 @@ def _reward(achieved, desired):
 
 
 class WithoutReward(gymnasium.Env):
-    """A point on a line that has to reach a goal; -1 until it is there. Ten steps. It has no
-    function for the rewards of other goals."""
+    """A point on a line that has to reach a goal, which random steps hardly ever do; -1 until it is
+    there. Ten steps. It has no function for the rewards of other goals."""
 
     observation_space = spaces.Dict(
         observation=spaces.Box(-10, 10, (2,), np.float64), achieved_goal=_GOAL, desired_goal=_GOAL
@@ -27,7 +27,7 @@ class WithoutReward(gymnasium.Env):
         super().reset(seed=seed)
         self._steps = 0
         self._position = np.zeros(1)
-        self._goal = self.np_random.uniform(-3, 3, 1)
+        self._goal = self.np_random.choice([-1, 1]) * self.np_random.uniform(4, 7, 1)
         return self._observation(), {}
 
     def step(self, action):

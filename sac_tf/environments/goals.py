@@ -6,7 +6,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from sac_tf.environments.conversion import short
 from sac_tf.errors import ConfigurationError
 
 ACHIEVED = "achieved_goal"
@@ -95,7 +94,8 @@ class Goals:
         except Exception as error:  # a task may raise anything
             raise ConfigurationError(
                 f"{name} of train.environment={self._title!r} raised {type(error).__name__} "
-                f"({short(str(error))}); hindsight calls it with arrays of goals and without info."
+                f"({' '.join(str(error).split())}); hindsight calls it with arrays of goals and "
+                "without info."
             ) from error
 
 

@@ -10,6 +10,7 @@ from sac_tf.agents.agent import TrainState
 from sac_tf.environments.environment import Environment
 from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.replay import Replay
+from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
@@ -55,8 +56,9 @@ class Run:
         task_spec.refuse_other(root_dir, settings.environment_factory.title, spec)
         self._periods = CheckpointPeriods(settings.checkpoint_period, self._environment, say)
         initialization = self._initialization(checkpoint)
+        windows = settings.make_windows(spec, self._environment.goals)
         state = settings.make_state(spec)
-        self._replay = opened.open(self._make_replay(state, initialization, checkpoint))
+        self._replay = opened.open(self._make_replay(windows, state, initialization, checkpoint))
         self._updater = settings.make_updater(state, self._replay)
         self._observe = make_observer(state)
         if initialization is not None:
@@ -85,7 +87,11 @@ class Run:
         return settings.initialization(settings.initialize_from)
 
     def _make_replay(
-        self, state: TrainState, initialization: Initialization | None, checkpoint: Path | None
+        self,
+        windows: Windows,
+        state: TrainState,
+        initialization: Initialization | None,
+        checkpoint: Path | None,
     ) -> Replay:
         settings = self._settings
         # The last joint step may exceed total_steps.
@@ -94,7 +100,7 @@ class Run:
         if initialization is not None:
             expected_steps += initialization.expected_steps
         return settings.replay(
-            windows=settings.make_windows(self._environment.spec, self._environment.goals),
+            windows=windows,
             num_environments=settings.num_environments,
             generator=state.generator,
             staging=self._root_dir / folder.CHECKPOINTS / ".reverb",

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.agents.sac import losses
+from sac_tf.errors import ConfigurationError
 
 
 def test_soft_value_includes_entropy_and_hard_value_does_not():
@@ -27,6 +28,26 @@ def test_td_target_passes_no_gradient():
     with tf.GradientTape() as tape:
         target = losses.td_target(tf.constant([1.0]), tf.constant([1.0]), 0.9, value)
     assert tape.gradient(target, value) is None
+
+
+def test_target_is_clipped_to_the_possible_returns():
+    """Of endless episodes with discount 0.9: 10 times a reward; of one step: the reward itself."""
+    target = tf.constant([-30.0, -5.0, 5.0, 30.0])
+    clipped = losses.clipped_target(target, (-1, 0), 0.9)
+    np.testing.assert_allclose(clipped, [-10, -5, 0, 0], rtol=1e-6)
+    clipped = losses.clipped_target(target, (1, 2), 0.9)
+    np.testing.assert_allclose(clipped, [1, 1, 5, 20], rtol=1e-6)
+
+
+@pytest.mark.parametrize("reward_range", [(0, 0), (1, 0), (1,), 3])
+def test_reward_range_that_is_none_is_refused(reward_range):
+    with pytest.raises(ConfigurationError, match="must be .least, largest., got"):
+        losses.clipped_target(tf.zeros([1]), reward_range, 0.9)
+
+
+def test_reward_range_without_a_discount_is_refused():
+    with pytest.raises(ConfigurationError, match="bounds no return with train.discount=1"):
+        losses.clipped_target(tf.zeros([1]), (0, 1), 1.0)
 
 
 def test_critic_loss_is_half_the_squares_summed_over_critics():

@@ -76,6 +76,7 @@ def test_every_episode_is_printed_and_written(reaching, tmp_path):
     assert returns == [episode["return"] for episode in written["episodes"]]
     assert [row["seed"] for row in rows] == [str(seed) for seed in range(10)]
     assert written["return_mean"] == pytest.approx(np.mean(returns))
+    assert written["success_once"] == np.mean([float(row["success_once"]) for row in rows])
     assert written["success_rate"] == np.mean([float(row["success"]) for row in rows])
     assert written["info_x_position"] == np.mean([float(row["info_x_position"]) for row in rows])
     low, high = written["return_interval"]

@@ -95,9 +95,15 @@ def test_the_newest_episode_of_each_collector_has_its_success(servers):
     progress = make()
     beat = {"kind": "collector", "steps": 10, "last_return": 3.0, "last_length": 5}
     progress._processes = {
-        "collector a": {**beat, "last_info": {"is_success": 1.0}},
+        "collector a": {
+            **beat,
+            "last_info": {"is_success": 0.0},
+            "last_largest": {"is_success": 1.0},
+        },
         "collector b": {**beat, "last_return": None},
         "learner": {"kind": "learner"},
     }
-    assert progress.finished_episodes() == [Episode(3.0, 5, 0, {"is_success": 1.0})]
+    assert progress.finished_episodes() == [
+        Episode(3.0, 5, 0, {"is_success": 0.0}, {"is_success": 1.0})
+    ]
     assert progress.finished_episodes() == []

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -6,7 +8,9 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.heads import state_independent_std
+from sac_tf.networks.inputs import observation_inputs
 from sac_tf.networks.layers import EnsembleDense
+from sac_tf.networks.running_normalization import RunningNormalization
 
 
 def test_ensemble_dense_is_separate_dense_layers():
@@ -52,6 +56,29 @@ def test_each_leaf_of_a_nested_observation_affects_the_actor(nested_spec):
         leaves[changed] += 1.0
         loc = actor([tf.nest.pack_sequence_as(zero, leaves)])[0]
         assert np.abs(loc - actor([zero])[0]).max() > 1e-4
+
+
+@pytest.mark.parametrize("normalization", [None, RunningNormalization])
+def test_unused_arrays_of_an_observation_affect_nothing(nested_spec, normalization):
+    """They remain inputs, so that a policy takes what the task returns."""
+    names = [leaf.name for leaf in nested_spec.observation_leaves]
+    inputs = functools.partial(observation_inputs, unused=(names[1],))
+    actor = make_actor(nested_spec, seed=0, normalization=normalization, inputs=inputs)
+    zero = tf.nest.map_structure(lambda leaf: tf.zeros([1, *leaf.shape]), nested_spec.observation)
+    changes = []
+    for changed in range(3):
+        leaves = tf.nest.flatten(zero)
+        leaves[changed] += 1.0
+        loc = actor([tf.nest.pack_sequence_as(zero, leaves)])[0]
+        changes.append(np.abs(loc - actor([zero])[0]).max() > 1e-4)
+    assert changes == [True, False, True]
+
+
+@pytest.mark.parametrize("unused", [("goal",), "all"])
+def test_unused_arrays_must_exist_and_leave_one(nested_spec, unused):
+    names = tuple(leaf.name for leaf in nested_spec.observation_leaves)
+    with pytest.raises(ConfigurationError, match="observation_inputs.unused=.*must name some of"):
+        observation_inputs(nested_spec, None, unused=names if unused == "all" else unused)
 
 
 def test_same_seed_same_weights(spec):

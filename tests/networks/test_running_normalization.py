@@ -39,6 +39,27 @@ def test_running_statistics_by_hand():
     np.testing.assert_allclose(layer([tf.constant([[10.0]])])[0], [[6 / np.sqrt(6)]], rtol=1e-6)
 
 
+def test_the_statistics_of_all_networks_are_equal_in_every_bit():
+    """TensorFlow's graph optimizer once summed three terms in an order that differed between
+    networks, and between processes."""
+    generator = np.random.default_rng(0)
+    sizes = (1, 1, 2)
+    rows = [np.float32(generator.normal(0, 10, [300, 3, size])) for size in sizes]
+    statistics = set()
+    for _ in range(3):
+        module = tf.Module()
+        module.layers = [RunningNormalization() for _ in range(3)]
+        for layer in module.layers:
+            layer([tf.zeros([1, size]) for size in sizes])
+        observe = make_observer(module)
+        for batch in zip(*rows, strict=True):
+            observe(list(batch))
+        for layer in module.layers:
+            leaves = layer.moments.leaves
+            statistics.add(tuple(leaf.squares.numpy().tobytes() for leaf in leaves))
+    assert len(statistics) == 1
+
+
 def test_each_leaf_of_an_observation_has_its_own_statistics(nested_spec):
     actor = make_actor(nested_spec, seed=0, **SMALL)
     observe = make_observer(actor)

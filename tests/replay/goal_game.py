@@ -4,10 +4,15 @@ may give. Each step achieves its own number, and each episode desires a number b
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from sac_tf.leaves import ActionLeaf, ObservationLeaf
 from sac_tf.types import EnvironmentSpec, Transition
 from tests.replay.game import DISCOUNT, stack
+from tests.sources import sample_rows
+
+DRAWS = 6000
+"""Of a replay, to see what it gives."""
 
 
 def goal_spec(frames: int = 1) -> EnvironmentSpec:
@@ -118,3 +123,39 @@ class GoalGame:
             for played in self.episodes
             if achieved in played.achieved
         )
+
+
+def drawn_goals(replay, game, n, terminates=False):
+    """Checks transitions that a replay samples, and returns {first step: {goal: times}}."""
+    batch = tf.nest.map_structure(np.asarray, sample_rows(replay, DRAWS))
+    found = {}
+    for row in range(DRAWS):
+        first = int(batch.observation["achieved_goal"][row, -1])
+        goals = set(batch.observation["desired_goal"][row].tolist())
+        goals |= set(batch.next_observation["desired_goal"][row].tolist())
+        (goal,) = map(int, goals)  # the same in both observations, and in all frames
+        given = (
+            float(batch.reward[row]),
+            float(batch.discount[row]),
+            int(batch.next_observation["achieved_goal"][row, -1]),
+        )
+        assert given == game.transition(first, goal, n, terminates)
+        if goal < 0:
+            assert goal == game.find(first)[0].desired
+        found.setdefault(first, {}).setdefault(goal, 0)
+        found[first][goal] += 1
+    return found
+
+
+def reachable_goals(game, first, strategy):
+    """Returns the goals that a step may get besides that of its episode. The newest step of an
+    episode that has not ended is not stored yet."""
+    played, start = game.find(first)
+    achieved = played.achieved
+    if any(played is one for one in game.open):
+        achieved = achieved[:-1]
+    return {
+        "future": set(achieved[start + 1 :]),
+        "final": {achieved[-1]},
+        "episode": set(achieved[1:]),
+    }[strategy]

@@ -18,11 +18,15 @@ from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import make_tables
 from sac_tf.replay.windows import Windows
 from tests.replay.game import DISCOUNT, game_spec
-from tests.replay.goal_game import GameGoals, GoalGame, goal_spec
+from tests.replay.goal_game import (
+    DRAWS,
+    GameGoals,
+    GoalGame,
+    drawn_goals,
+    goal_spec,
+    reachable_goals,
+)
 from tests.replay.test_windows import SAMPLERS
-from tests.sources import sample_rows
-
-DRAWS = 6000
 
 
 @pytest.fixture
@@ -65,42 +69,6 @@ def make_replay(tmp_path):
         replay.close()
 
 
-def _drawn(replay, game, n, terminates=False):
-    """Checks transitions that a replay samples, and returns {first step: {goal: times}}."""
-    batch = tf.nest.map_structure(np.asarray, sample_rows(replay, DRAWS))
-    found = {}
-    for row in range(DRAWS):
-        first = int(batch.observation["achieved_goal"][row, -1])
-        goals = set(batch.observation["desired_goal"][row].tolist())
-        goals |= set(batch.next_observation["desired_goal"][row].tolist())
-        (goal,) = map(int, goals)  # the same in both observations, and in all frames
-        given = (
-            float(batch.reward[row]),
-            float(batch.discount[row]),
-            int(batch.next_observation["achieved_goal"][row, -1]),
-        )
-        assert given == game.transition(first, goal, n, terminates)
-        if goal < 0:
-            assert goal == game.find(first)[0].desired
-        found.setdefault(first, {}).setdefault(goal, 0)
-        found[first][goal] += 1
-    return found
-
-
-def _reachable(game, first, strategy, stored):
-    """Returns the goals that a step may get besides its own, of an episode of which `stored` steps
-    of an open one are known."""
-    played, start = game.find(first)
-    achieved = played.achieved
-    if any(played is one for one in game.open):
-        achieved = achieved[:stored]
-    return {
-        "future": set(achieved[start + 1 :]),
-        "final": {achieved[-1]},
-        "episode": set(achieved[1:]),
-    }[strategy]
-
-
 @pytest.mark.parametrize(
     ("environments", "n", "frames", "terminates", "strategy"),
     [
@@ -125,10 +93,10 @@ def test_fresh_goals_are_those_of_the_oracle(
     for steps in (40, 1, 20):
         game.play(replay, steps)
     replay.publish()
-    found = _drawn(replay, game, n, terminates)
+    found = drawn_goals(replay, game, n, terminates)
     for first, goals in found.items():
         own = game.find(first)[0].desired
-        reachable = _reachable(game, first, strategy, stored=-1)
+        reachable = reachable_goals(game, first, strategy)
         assert goals.keys() <= reachable | {own}
         if sum(goals.values()) > 20 * len(reachable):
             assert goals.keys() == reachable | {own}
@@ -141,12 +109,12 @@ def test_share_of_replaced_goals_and_their_distribution(make_replay):
     game = GoalGame(3, 1, 1)
     game.play(replay, 60)
     replay.publish()
-    found = _drawn(replay, game, 1)
+    found = drawn_goals(replay, game, 1)
     own = sum(times for goals in found.values() for goal, times in goals.items() if goal < 0)
     assert abs(own / DRAWS - 0.2) < 5 * np.sqrt(0.2 * 0.8 / DRAWS)
     first, goals = max(found.items(), key=lambda item: len(item[1]))
     others = [times for goal, times in goals.items() if goal > 0]
-    assert len(others) == len(_reachable(game, first, "future", stored=-1)) > 5
+    assert len(others) == len(reachable_goals(game, first, "future")) > 5
     assert stats.chisquare(others).pvalue > 1e-4
 
 
@@ -158,7 +126,7 @@ def test_stored_goals_are_those_of_the_oracle(make_replay, sampler, environments
     game = GoalGame(n, environments, frames)
     game.play(replay, 150 // environments)
     replay.publish()
-    found = _drawn(replay, game, n, terminates=True)
+    found = drawn_goals(replay, game, n, terminates=True)
     ended = {
         achieved
         for played in game.episodes
@@ -169,7 +137,7 @@ def test_stored_goals_are_those_of_the_oracle(make_replay, sampler, environments
     for first, goals in found.items():
         own = game.find(first)[0].desired
         others = goals.keys() - {own}
-        assert len(others) <= 2 and others <= _reachable(game, first, "future", stored=-1)
+        assert len(others) <= 2 and others <= reachable_goals(game, first, "future")
         assert own in goals or sum(goals.values()) < 30
 
 
@@ -184,12 +152,12 @@ def test_full_ring_has_no_goal_of_a_dropped_step(make_replay, tmp_path):
     replay.save(tmp_path / "saved")
     game.end([0])
     restored = make_replay(restore_from=tmp_path / "saved", **settings)
-    found = _drawn(replay, game, 1)
-    assert _drawn(restored, game, 1) == found
+    found = drawn_goals(replay, game, 1)
+    assert drawn_goals(restored, game, 1) == found
     oldest = min(found)
     assert oldest > 80
     for first, goals in found.items():
-        reachable = _reachable(game, first, "episode", stored=-1)
+        reachable = reachable_goals(game, first, "episode")
         assert {goal for goal in goals if goal > 0} <= {
             goal for goal in reachable if goal >= oldest
         }
@@ -200,7 +168,7 @@ def test_without_k_no_goal_is_replaced(make_replay):
     game = GoalGame(3, 1, 1)
     game.play(replay, 40)
     replay.publish()
-    assert all(goal < 0 for goals in _drawn(replay, game, 1).values() for goal in goals)
+    assert all(goal < 0 for goals in drawn_goals(replay, game, 1).values() for goal in goals)
 
 
 def test_too_long_episode_for_stored_goals_is_one_sentence(make_replay, monkeypatch):

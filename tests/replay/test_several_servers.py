@@ -1,11 +1,14 @@
 """Replay on several servers: steps are written to them, and batches sampled from them, evenly."""
 
+import functools
+
 import numpy as np
 import pytest
 import reverb
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
+from sac_tf.replay.hindsight import Hindsight
 from sac_tf.replay.items import ItemStream
 from sac_tf.replay.prioritized import PrioritizedSampler
 from sac_tf.replay.reader import BatchReader
@@ -18,6 +21,13 @@ from sac_tf.replay.windows import Windows
 from sac_tf.replay.writer import StepWriter, wait_once
 from sac_tf.types import Transition
 from tests.replay.game import DISCOUNT, Game, drawn, game_spec
+from tests.replay.goal_game import (
+    GameGoals,
+    GoalGame,
+    drawn_goals,
+    goal_spec,
+    reachable_goals,
+)
 from tests.replay.numbered import add_numbered, numbered
 
 CAPACITY = 1000
@@ -81,7 +91,7 @@ def _reader(windows, servers):
         [server.address for server in servers],
         capacity=CAPACITY * len(servers),
         expected_steps=96,
-        generator=None,
+        generator=tf.random.Generator.from_seed(0),
         feed=fetched_ahead,
         default=ReverbSampler,
     )
@@ -305,6 +315,26 @@ def test_every_window_of_every_server_is_sampled(serve, make_writer, n, frames):
     game.play(writer, 3 * BLOCK_ROWS)
     writer.publish()
     assert drawn(_reader(windows, servers)) == game.transitions(n)
+
+
+@pytest.mark.parametrize("environments", [1, 3])
+def test_every_server_gives_goals_of_whole_episodes(serve, make_writer, environments):
+    """With hindsight, an environment goes to the next server when an episode has ended."""
+    hindsight = functools.partial(Hindsight, k=3)
+    windows = Windows(goal_spec(), DISCOUNT, GameGoals(True), n=2, hindsight=hindsight)
+    servers = serve(windows)
+    writer, _ = make_writer(windows, servers, num_environments=environments)
+    game = GoalGame(2, environments, 1)
+    game.play(writer, 6 * BLOCK_ROWS)
+    writer.end_episodes()
+    game.end(range(environments))
+    writer.publish()
+    assert all(server.size(REPLAY_TABLE) > 1 for server in servers)
+    found = drawn_goals(_reader(windows, servers), game, 2, terminates=True)
+    assert len(found) == sum(len(played.discounts) for played in game.episodes)
+    for first, goals in found.items():
+        others = {goal for goal in goals if goal > 0}
+        assert others and others <= reachable_goals(game, first, "future")
 
 
 @pytest.mark.parametrize(

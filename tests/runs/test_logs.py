@@ -86,18 +86,23 @@ def test_evaluated_steps_are_found(tmp_path):
 
 def test_success_and_numbers_of_episodes_have_columns(tmp_path):
     log = _open(tmp_path, keys=("x", "y"))
-    successes = [Episode(1.0, 10, 0, {"success": 1.0, "x": 3.0}), Episode(1.0, 10, 0, {"x": 5.0})]
+    successes = [
+        Episode(1.0, 10, 0, {"success": 1.0, "x": 3.0}, {"success": 1.0}),
+        Episode(1.0, 10, 0, {"success": 0.0, "x": 5.0}, {"success": 1.0}),
+    ]
     log.advance(1000, successes)
-    assert "success 0.50" in log._bar.postfix
+    assert "success 0.50 (once 1.00)" in log._bar.postfix
     log.metrics(1000, {}, replay_size=1, updates=0)
-    log.evaluation(1000, Evaluation(1.0, 0.0, 2, 0.25, {"info_x": 7.0}))
+    log.evaluation(1000, Evaluation(1.0, 0.0, 2, 0.25, 0.75, {"info_x": 7.0}))
     log.evaluation(2000, Evaluation(1.0, 0.0, 2))
     log.close()
     (row,) = _rows(tmp_path / "metrics.csv")
-    assert (row["episode_success"], row["info_x"], row["info_y"]) == ("0.5", "4", "")
+    assert (row["episode_success"], row["episode_success_once"]) == ("0.5", "1")
+    assert (row["info_x"], row["info_y"]) == ("4", "")
     first, second = _rows(tmp_path / "evaluations.csv")
-    assert (first["success_rate"], first["info_x"], first["info_y"]) == ("0.25", "7", "")
-    assert (second["success_rate"], second["info_x"]) == ("", "")
+    assert (first["success_rate"], first["success_once"]) == ("0.25", "0.75")
+    assert (first["info_x"], first["info_y"]) == ("7", "")
+    assert (second["success_rate"], second["success_once"], second["info_x"]) == ("", "", "")
     curves, _ = shown_curves(tmp_path)
     assert curves["evaluation/success_rate"] == [(1000, 0.25)]
     assert curves["episodes/info_x"] == [(1000, 4)]

@@ -37,7 +37,7 @@ def test_evaluation_counts_the_first_episode_of_each_copy():
     assert [(episode.copy, episode.length) for episode in episodes] == [(0, 5), (1, 5), (2, 5)]
     np.testing.assert_allclose([e.total_reward for e in episodes], [2.5, -10.0, -2.5], rtol=1e-5)
     assert EpisodeInfo().summarize(episodes) == Evaluation(
-        pytest.approx(-10 / 3), pytest.approx(np.std([2.5, -10, -2.5])), 3, success_rate=1.0
+        pytest.approx(-10 / 3), pytest.approx(np.std([2.5, -10, -2.5])), 3, 1.0, 1.0
     )
 
 
@@ -90,7 +90,9 @@ def test_success_and_numbers_by_name_are_means_of_last_values():
     evaluation = evaluator.evaluate(0)
     assert evaluation.success_rate == np.mean(np.abs(starts) < 0.5)
     assert evaluation.info == {"info_x_position": pytest.approx(np.mean(starts)), "info_zero_d": 2}
-    assert str(evaluation).endswith(f"10 episodes, success rate {evaluation.success_rate:.2f}")
+    rates = f"success rate {evaluation.success_rate:.2f} (once {evaluation.success_once:.2f})"
+    assert str(evaluation).endswith(f"10 episodes, {rates}")
+    assert evaluation.success_once >= evaluation.success_rate
 
 
 def test_success_that_is_reported_only_where_there_is_one():
