@@ -30,24 +30,28 @@ def test_td_target_passes_no_gradient():
     assert tape.gradient(target, value) is None
 
 
-def test_target_is_clipped_to_the_possible_returns():
+@pytest.mark.parametrize(
+    ("reward_range", "expected"), [((-1, 0), [-10, -5, 0, 0]), ((1, 2), [1, 1, 5, 20])]
+)
+def test_target_is_clipped_to_the_possible_returns(reward_range, expected):
     """Of endless episodes with discount 0.9: 10 times a reward; of one step: the reward itself."""
-    target = tf.constant([-30.0, -5.0, 5.0, 30.0])
-    clipped = losses.clipped_target(target, (-1, 0), 0.9)
-    np.testing.assert_allclose(clipped, [-10, -5, 0, 0], rtol=1e-6)
-    clipped = losses.clipped_target(target, (1, 2), 0.9)
-    np.testing.assert_allclose(clipped, [1, 1, 5, 20], rtol=1e-6)
+    reward = tf.constant([-30.0, -5.0, 5.0, 30.0])
+    zero = tf.zeros([4])
+    target = losses.td_target(reward, zero, 0.9, zero, reward_range=reward_range)
+    np.testing.assert_allclose(target, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("reward_range", [(0, 0), (1, 0), (1,), 3])
-def test_reward_range_that_is_none_is_refused(reward_range):
-    with pytest.raises(ConfigurationError, match="must be .least, largest., got"):
-        losses.clipped_target(tf.zeros([1]), reward_range, 0.9)
-
-
-def test_reward_range_without_a_discount_is_refused():
-    with pytest.raises(ConfigurationError, match="bounds no return with train.discount=1"):
-        losses.clipped_target(tf.zeros([1]), (0, 1), 1.0)
+@pytest.mark.parametrize(
+    ("reward_range", "gamma", "message"),
+    [
+        *((given, 0.9, "must be .least, largest., got") for given in ((0, 0), (1, 0), (1,), 3)),
+        ((0, 1), 1.0, "bounds no return with train.discount=1"),
+    ],
+)
+def test_range_of_rewards_that_bounds_nothing_is_refused(reward_range, gamma, message):
+    zero = tf.zeros([1])
+    with pytest.raises(ConfigurationError, match=message):
+        losses.td_target(zero, zero, gamma, zero, reward_range=reward_range)
 
 
 def test_critic_loss_is_half_the_squares_summed_over_critics():

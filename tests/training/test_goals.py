@@ -22,7 +22,7 @@ LEARNING = [
     "adam.learning_rate = 3e-3",
     "Temperature.initial_alpha = 0.05",
     "Evaluator.episodes = 20",
-    "critic_step.reward_range = (-1, 0)",
+    "td_target.reward_range = (-1, 0)",
 ]
 
 

@@ -20,6 +20,7 @@ def crossq_step(
     batch: Transition,
     pool: Pool = pools.minimum_q,
     value: losses.Value = losses.soft_value,
+    target: losses.Target = losses.td_target,
     loss: losses.CriticLoss = losses.critic_loss,
     minimize: Minimize = optimizers.minimize,
 ) -> tuple[Metrics, tf.Tensor]:
@@ -31,6 +32,7 @@ def crossq_step(
     Args: as for `steps.critic_step`, and so is the result.
       pool: from the Q values of the critics to those of the TD target.
       value: `losses.soft_value` or `hard_value`.
+      target: `losses.td_target`.
 
     Raises:
       ConfigurationError: the state has target critics.
@@ -48,10 +50,10 @@ def crossq_step(
     def row_losses() -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
         q, next_q = tf.split(state.critics.model(list(both), training=True), 2, axis=1)
         next_value = value(pool(ComputedQ(next_q), state.generator), next_log_prob, state.alpha)
-        target = losses.td_target(batch.reward, batch.discount, state.discount, next_value)
-        return weigh(batch, loss(q, target)), (q, target)
+        y = target(batch.reward, batch.discount, state.discount, next_value)
+        return weigh(batch, loss(q, y)), (q, y)
 
-    metrics, (q, target) = minimize(
+    metrics, (q, y) = minimize(
         row_losses, state.critics.optimizer, state.critics.model.trainable_variables
     )
-    return steps.critic_metrics(metrics, q, target)
+    return steps.critic_metrics(metrics, q, y)

@@ -20,6 +20,14 @@ class Value(Protocol):
     ) -> tf.Tensor: ...
 
 
+class Target(Protocol):
+    """Rewards [B], discounts [B], gamma (scalar) and V(s') [B] -> TD target [B]."""
+
+    def __call__(
+        self, reward: tf.Tensor, discount: tf.Tensor, gamma: float, next_value: tf.Tensor
+    ) -> tf.Tensor: ...
+
+
 class CriticLoss(Protocol):
     """Q values [N, B] and their target [B] -> loss of each row [B]."""
 
@@ -58,40 +66,49 @@ def hard_value(next_q: tf.Tensor, next_log_prob: tf.Tensor, alpha: tf.Tensor) ->
     return next_q
 
 
+@gin.configurable
 def td_target(
-    reward: tf.Tensor, discount: tf.Tensor, gamma: float, next_value: tf.Tensor
+    reward: tf.Tensor,
+    discount: tf.Tensor,
+    gamma: float,
+    next_value: tf.Tensor,
+    reward_range: Sequence[float] | None = None,
 ) -> tf.Tensor:
-    """y = r + gamma * discount * V(s') [B]; `discount` is 0 where the episode terminated
-    (1812.05905, eq. 2)."""
-    return tf.stop_gradient(reward + gamma * discount * next_value)
-
-
-def clipped_target(target: tf.Tensor, reward_range: Sequence[float], gamma: float) -> tf.Tensor:
-    """Returns targets y [B] within [least / (1 - gamma), largest / (1 - gamma)], the discounted
-    returns of endless episodes with the least and the largest reward; an episode may also terminate
-    at once, with the return of one reward (1802.09464).
+    """y = r + gamma * discount * V(s'), without a gradient (1812.05905, eq. 2).
 
     Args:
-      target: y [B].
-      reward_range: (least, largest) reward of a step.
-      gamma: discount of a step.
+      reward: [B].
+      discount: [B], 0 where the episode terminated.
+      gamma: of a step, scalar.
+      next_value: V(s') [B].
+      reward_range: (least, largest) reward of a step, after scaling: y is clipped to the returns
+        that are possible with them (1802.09464); None clips nothing.
+
+    Returns: [B].
 
     Raises:
-      ConfigurationError: `reward_range` is not a range, or `gamma` is 1.
+      ConfigurationError: `reward_range` is not a range, or gamma is 1.
     """
-    numbers = isinstance(reward_range, list | tuple) and len(reward_range) == 2
-    if not numbers or not reward_range[0] < reward_range[1]:
+    target = reward + gamma * discount * next_value
+    if reward_range is not None:
+        target = tf.clip_by_value(target, *_possible_returns(reward_range, gamma))
+    return tf.stop_gradient(target)
+
+
+def _possible_returns(reward_range: Sequence[float], gamma: float) -> tuple[float, float]:
+    """Returns the least and the largest discounted return of an episode that may end at any step,
+    or never."""
+    is_pair = isinstance(reward_range, list | tuple) and len(reward_range) == 2
+    if not is_pair or not reward_range[0] < reward_range[1]:
         raise ConfigurationError(
-            f"critic_step.reward_range must be (least, largest), got {reward_range!r}."
+            f"td_target.reward_range must be (least, largest), got {reward_range!r}."
         )
     if gamma == 1:
         raise ConfigurationError(
-            "critic_step.reward_range bounds no return with train.discount=1; leave it out."
+            "td_target.reward_range bounds no return with train.discount=1; leave it out."
         )
     least, largest = reward_range
-    low = min(least, least / (1 - gamma))
-    high = max(largest, largest / (1 - gamma))
-    return tf.clip_by_value(target, low, high)
+    return min(least, least / (1 - gamma)), max(largest, largest / (1 - gamma))
 
 
 def critic_loss(q: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

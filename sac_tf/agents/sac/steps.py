@@ -48,7 +48,7 @@ def critic_step(
     target_period: int = 1,
     pool: Pool = pools.minimum_q,
     value: losses.Value = losses.soft_value,
-    reward_range: Sequence[float] | None = None,
+    target: losses.Target = losses.td_target,
     loss: losses.CriticLoss = losses.critic_loss,
     minimize: Minimize = optimizers.minimize,
 ) -> tuple[Metrics, tf.Tensor]:
@@ -61,8 +61,7 @@ def critic_step(
       target_period: calls between two updates of the target critics.
       pool: from the Q values of the target critics to those of the TD target.
       value: `losses.soft_value` or `hard_value`.
-      reward_range: (least, largest) reward of a step, after scaling: the TD target is clipped to
-        the returns that are possible with them (1802.09464); None clips nothing.
+      target: `losses.td_target`.
       loss: of the Q values.
       minimize: takes the gradient step.
 
@@ -71,20 +70,18 @@ def critic_step(
     """
     require_number("critic_step.tau", tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
     require_count("critic_step.target_period", target_period)
-    target = td_target(state, batch, state.discount, pool=pool, value=value)
-    if reward_range is not None:
-        target = losses.clipped_target(target, reward_range, state.discount)
+    y = td_target(state, batch, state.discount, pool=pool, value=value, target=target)
     critics = state.critics
 
     def row_losses() -> tuple[tf.Tensor, tf.Tensor]:
         q = critics.model([batch.observation, batch.action], training=True)
-        return weigh(batch, loss(q, target)), q
+        return weigh(batch, loss(q, y)), q
 
     metrics, q = minimize(row_losses, critics.optimizer, critics.model.trainable_variables)
     if target_period > 1:
         tau = tf.where(critics.optimizer.iterations % target_period == 0, tau, 0.0)
     targets.update_targets(critics.target, critics.model, tau)
-    return critic_metrics(metrics, q, target)
+    return critic_metrics(metrics, q, y)
 
 
 def td_target(
@@ -93,6 +90,7 @@ def td_target(
     discount: float,
     pool: Pool = pools.minimum_q,
     value: losses.Value = losses.soft_value,
+    target: losses.Target = losses.td_target,
 ) -> tf.Tensor:
     """Returns the TD target [B], with a' freshly drawn from the policy."""
     if state.critics.target is None:
@@ -104,7 +102,7 @@ def td_target(
     target_q = DeferredQ(state.critics.target, [batch.next_observation, next_action])
     next_q = pool(target_q, state.generator)
     next_value = value(next_q, next_log_prob, state.alpha)
-    return losses.td_target(batch.reward, batch.discount, discount, next_value)
+    return target(batch.reward, batch.discount, discount, next_value)
 
 
 def critic_metrics(metrics: Metrics, q: tf.Tensor, target: tf.Tensor) -> tuple[Metrics, tf.Tensor]:
