@@ -93,7 +93,7 @@ def _rows(root_dir: Path, checkpoint: Path) -> list[bytes]:
 
     spec = task_spec.load(root_dir)
     assert spec is not None
-    episodes = saved_episodes(checkpoint / "replay", Windows(spec, discount=0.99))
+    episodes = saved_episodes(checkpoint / "replay", Windows(spec, 0.99, None))
     return [array.tobytes() for episode in episodes for array in episode.values()]
 
 

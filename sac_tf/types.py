@@ -108,7 +108,7 @@ class Evaluation(NamedTuple):
       episodes: their number.
       success_rate: share of the episodes that succeeded at their last step, 0 to 1; None if the
         task does not report success.
-      success_once: share of the episodes that succeeded at some step, 0 to 1; None likewise.
+      success_once: share of the episodes that succeeded at some step; None as above.
       info: means over the episodes of the other numbers that were asked for.
     """
 

@@ -257,7 +257,8 @@ def _wrapped(environment: gymnasium.Env, wrapper: Wrapper) -> gymnasium.Env:
             ) from error
     title = name_of(name)
     try:
-        function = name if callable(name) else _named_wrapper(name)
+        path = name if ":" in str(name) else f"gymnasium.wrappers:{name}"
+        function = name if callable(name) else resolve(path)
         wrapped = function(environment, **arguments)
     except Exception as error:  # a wrapper may raise anything
         raise ConfigurationError(
@@ -271,10 +272,6 @@ def _wrapped(environment: gymnasium.Env, wrapper: Wrapper) -> gymnasium.Env:
             "gymnasium.Env."
         )
     return wrapped
-
-
-def _named_wrapper(name: str) -> Callable[..., gymnasium.Env]:
-    return resolve(name if ":" in name else f"gymnasium.wrappers:{name}")
 
 
 def _described(wrapper: Wrapper) -> Any:

@@ -43,7 +43,7 @@ class Windows:
         self,
         spec: EnvironmentSpec,
         discount: float,
-        goals: Goals | None = None,
+        goals: Goals | None,
         n: int = 1,
         with_return_to_go: bool = False,
         hindsight: Callable[..., Hindsight] | None = None,

@@ -15,7 +15,7 @@ def make_windows(observations: int = 3, n: int = 1) -> Windows:
     """Returns the windows of the task of the fixture `spec`, or of one with other observations."""
     bound = np.ones(2, np.float32)
     spec = EnvironmentSpec.of_arrays(tf.TensorSpec([observations]), -bound, bound)
-    return Windows(spec, discount=0.99, n=n)
+    return Windows(spec, 0.99, None, n=n)
 
 
 WINDOWS = make_windows()

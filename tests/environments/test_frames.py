@@ -66,7 +66,7 @@ def test_each_frame_is_stored_once_and_stacked_again(tmp_path, num_environments,
     """A nested observation of two numbers, three frames, from environments with episodes of 5."""
     factory = EnvironmentFactory("tests.toy:Nested-v0", frame_stack=3)
     environment = factory.make(num_environments)
-    windows = Windows(environment.spec, 0.5, n=n)
+    windows = Windows(environment.spec, 0.5, None, n=n)
     assert windows.columns.widths == {"float32": 2 + 1 + 3}
     replay = Replay(
         windows,

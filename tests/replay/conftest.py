@@ -27,7 +27,7 @@ def make_replay(spec, tmp_path):
         **settings,
     ):
         replay = Replay(
-            Windows(spec, DISCOUNT),
+            Windows(spec, DISCOUNT, None),
             1,
             tf.random.Generator.from_seed(1),
             tmp_path / f"staging{len(made)}",

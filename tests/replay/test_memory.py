@@ -49,7 +49,9 @@ def test_steps_that_cannot_fit_are_refused(machine, capacity, expected_steps, st
 
 def test_the_ring_takes_memory_as_rows_arrive():
     """When it is full, 100,000 rows of 1,004 numbers take 402 MB, and 2,000 of them 8 MB."""
-    windows = Windows(EnvironmentSpec.of_arrays(np.zeros(1000), -np.ones(1), np.ones(1)), 0.99)
+    windows = Windows(
+        EnvironmentSpec.of_arrays(np.zeros(1000), -np.ones(1), np.ones(1)), 0.99, None
+    )
     before = psutil.Process().memory_info().rss
     ring = Ring(windows, rows=100_000, segments=100)
     rows = np.full([2_000, 1004], 3, np.float32)
@@ -117,6 +119,8 @@ def test_each_sampler_is_checked(machine, tmp_path, sampler):
 def test_a_replay_server_is_checked(machine):
     from sac_tf.distributed.replay_server import make_run_tables
 
-    windows = Windows(EnvironmentSpec.of_arrays(np.zeros(40_000), -np.ones(1), np.ones(1)), 0.99)
+    windows = Windows(
+        EnvironmentSpec.of_arrays(np.zeros(40_000), -np.ones(1), np.ones(1)), 0.99, None
+    )
     with pytest.raises(ConfigurationError, match="160,716 bytes.* at most 89000"):
         make_run_tables(windows, small_training(total_steps=10**6))

@@ -167,24 +167,26 @@ def test_a_port_in_use_raises(spec, tmp_path):
     with socket.create_server(("localhost", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"Port {port} is in use"):
-            ReplayServer(make_tables(Windows(spec, 0.99)), tmp_path / "staging", None, port=port)
+            ReplayServer(
+                make_tables(Windows(spec, 0.99, None)), tmp_path / "staging", None, port=port
+            )
 
 
 @pytest.mark.parametrize("port", [0, -1, 70_000, "80"])
 def test_an_invalid_port_raises(spec, tmp_path, port):
     with pytest.raises(ConfigurationError, match="ReplayServer.port must be"):
-        ReplayServer(make_tables(Windows(spec, 0.99)), tmp_path / "staging", None, port=port)
+        ReplayServer(make_tables(Windows(spec, 0.99, None)), tmp_path / "staging", None, port=port)
 
 
 @pytest.mark.parametrize("settings", [{"capacity": -1}, {"capacity": 1e6}, {"minimum_size": 0}])
 def test_a_table_size_that_is_not_a_count_raises(spec, settings):
     words = f"tables.{next(iter(settings))} must be an integer"
     with pytest.raises(ConfigurationError, match=words):
-        make_tables(Windows(spec, 0.99), **settings)
+        make_tables(Windows(spec, 0.99, None), **settings)
 
 
 def test_selectors_of_the_replay_table(spec):
-    windows = Windows(spec, 0.99)
+    windows = Windows(spec, 0.99, None)
     table = make_tables(windows, sampler=tables.Lifo, remover=tables.Lifo)[0]
     assert table.info.sampler_options.lifo
     assert table.info.remover_options.lifo

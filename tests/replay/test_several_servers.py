@@ -37,7 +37,7 @@ CAPACITY = 1000
 @pytest.fixture
 def windows(spec):
     """One-step windows of numbered transitions."""
-    return Windows(spec, DISCOUNT)
+    return Windows(spec, DISCOUNT, None)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def _turn(number: int, steps: int = BLOCK_ROWS) -> list[int]:
 @pytest.mark.parametrize("frames", [1, 3])
 def test_each_window_is_on_one_server(serve, make_writer, servers, environments, n, frames):
     """As the oracle has it, also while episodes are open."""
-    windows = Windows(game_spec(frames), DISCOUNT, n=n)
+    windows = Windows(game_spec(frames), DISCOUNT, None, n=n)
     started = serve(windows, servers)
     writer, _ = make_writer(windows, started, environments)
     game = Game(n, environments, frames)
@@ -172,7 +172,7 @@ def test_steps_are_written_to_the_servers_in_turns(windows, serve, make_writer):
 
 def test_steps_around_a_change_are_written_to_both_servers(serve, make_writer):
     """Stacks of 3 frames need 2 steps before, and returns of 5 need 5 steps after."""
-    windows = Windows(game_spec(3), DISCOUNT, n=5)
+    windows = Windows(game_spec(3), DISCOUNT, None, n=5)
     writer, streams = make_writer(windows, serve(windows, 2))
     stack = np.arange(3, dtype=np.float32)
     for number in range(2 * BLOCK_ROWS):
@@ -187,7 +187,7 @@ def test_steps_around_a_change_are_written_to_both_servers(serve, make_writer):
 
 def test_a_long_return_makes_turns_longer(spec, serve, make_writer):
     """Windows of 20 steps are completed on their server before its next turn."""
-    windows = Windows(spec, DISCOUNT, n=20)
+    windows = Windows(spec, DISCOUNT, None, n=20)
     servers = serve(windows, 2)
     writer, _ = make_writer(windows, servers)
     add_numbered(writer, 0, 60)
@@ -308,7 +308,7 @@ def test_each_server_has_an_even_share_of_every_batch(windows, serve, make_write
 @pytest.mark.parametrize("frames", [1, 3])
 def test_every_window_of_every_server_is_sampled(serve, make_writer, n, frames):
     """Here from all servers at once."""
-    windows = Windows(game_spec(frames), DISCOUNT, n=n)
+    windows = Windows(game_spec(frames), DISCOUNT, None, n=n)
     servers = serve(windows)
     writer, _ = make_writer(windows, servers, num_environments=2)
     game = Game(n, 2, frames)

@@ -34,7 +34,7 @@ def make_replay(tmp_path):
 
     def make(sampler, environments, n, frames, capacity=10_000, restore_from=None, returns=False):
         replay = Replay(
-            Windows(game_spec(frames), DISCOUNT, n=n, with_return_to_go=returns),
+            Windows(game_spec(frames), DISCOUNT, None, n=n, with_return_to_go=returns),
             environments,
             tf.random.Generator.from_seed(len(made)),
             tmp_path / f"staging{len(made)}",
@@ -194,4 +194,4 @@ def test_a_capacity_that_is_too_small_raises(make_replay):
 
 def test_a_number_out_of_range_raises():
     with pytest.raises(ConfigurationError, match="Windows.n must be an integer of at least 1"):
-        Windows(game_spec(1), 0.99, n=0)
+        Windows(game_spec(1), 0.99, None, n=0)

@@ -49,7 +49,7 @@ def saved_rows(checkpoint):
     """Returns the rows of numbers of each episode in a checkpoint, [T + 1, W]: observation, action,
     reward, discount, and 1 in the last one, which has only an observation."""
     spec = task_spec.load(Path(checkpoint).parent.parent)
-    episodes = saved_episodes(Path(checkpoint) / "replay", Windows(spec, 0.99))
+    episodes = saved_episodes(Path(checkpoint) / "replay", Windows(spec, 0.99, None))
     return [rows[NUMBERS] for rows in episodes]
 
 

@@ -102,7 +102,7 @@ def make_run(spec, tmp_path):
     ):
         state = _make_state(of, seed, units, critics, rate)
         replay = Replay(
-            Windows(of, 0.99),
+            Windows(of, 0.99, None),
             1,
             state.generator,
             staging=tmp_path / f"staging{len(made)}",

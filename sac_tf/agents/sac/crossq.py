@@ -31,8 +31,7 @@ def crossq_step(
 
     Args: as for `steps.critic_step`, and so is the result.
       pool: from the Q values of the critics to those of the TD target.
-      value: `losses.soft_value` or `hard_value`.
-      target: `losses.td_target`.
+      value, target: as there.
 
     Raises:
       ConfigurationError: the state has target critics.

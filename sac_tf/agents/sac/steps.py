@@ -61,8 +61,7 @@ def critic_step(
       target_period: calls between two updates of the target critics.
       pool: from the Q values of the target critics to those of the TD target.
       value: `losses.soft_value` or `hard_value`.
-      target: `losses.td_target`.
-      loss: of the Q values.
+      target, loss: of the Q values.
       minimize: takes the gradient step.
 
     Raises:
