@@ -18,6 +18,7 @@ _OUTPUT_DIR = launch.DEFINE_path(
     "output_dir", "benchmarks/results", "Folder for NAME.csv and NAME.png."
 )
 _NAME = flags.DEFINE_string("name", "learning", "Name of both files.")
+_Y = flags.DEFINE_string("y", plot.RETURN, "Column of evaluations.csv to draw.")
 _COLUMNS = (
     "environment",
     "run",
@@ -28,6 +29,8 @@ _COLUMNS = (
     "episodes",
     "wall_time",
 )
+_SUCCESSES = ("success_rate", "success_once")
+"""Columns of tasks that report success."""
 
 
 def main(arguments: list[str]) -> None:
@@ -35,12 +38,14 @@ def main(arguments: list[str]) -> None:
         raise ConfigurationError("Name the folder of at least one run (see --help).")
     root_dirs = [Path(argument) for argument in arguments]
     output = _OUTPUT_DIR.value / _NAME.value
-    plot.draw(root_dirs, output.with_suffix(".png"))
+    plot.draw(root_dirs, output.with_suffix(".png"), _Y.value)
+    rows = [row for root_dir in root_dirs for row in _rows(root_dir)]
+    successes = [name for name in _SUCCESSES if any(row.get(name) for row in rows)]
     with output.with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+        columns = [*_COLUMNS, *successes]
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        for root_dir in root_dirs:
-            writer.writerows(_rows(root_dir))
+        writer.writerows(rows)
     print(f"{output}.csv and {output}.png")
 
 

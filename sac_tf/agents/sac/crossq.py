@@ -30,8 +30,7 @@ def crossq_step(
     the statistics of both halves. No gradient flows through (s', a'); its policy uses moving ones.
 
     Args: as for `steps.critic_step`, and so is the result.
-      pool: from the Q values of the critics to those of the TD target.
-      value, target: as there.
+      pool, value, target: of the TD target, `pool` of the Q values of the critics.
 
     Raises:
       ConfigurationError: the state has target critics.
