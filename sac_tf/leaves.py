@@ -10,6 +10,8 @@ Nest = Any
 SEED = "seed"
 """Name of the input that an exported policy's `sample` signature takes besides the observation."""
 
+_IMAGE_RANK = 3
+
 
 class ObservationLeaf(NamedTuple):
     """One array of the observation of a task, as the task returns it.
@@ -40,6 +42,16 @@ class ObservationLeaf(NamedTuple):
     def encoded_shape(self) -> tuple[int, ...]:
         """The shape for the networks, which take categories one-hot, one after the other."""
         return (sum(self.categories),) if self.categories else self.shape
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image of bytes, [height, width, channels]."""
+        return self.dtype == "uint8" and len(self.shape) == _IMAGE_RANK and not self.categories
+
+    @property
+    def encoded_dtype(self) -> str:
+        """The dtype for the networks: images stay bytes, all else is float32."""
+        return "uint8" if self.is_image else "float32"
 
     def __str__(self) -> str:
         kind = f" categories {list(self.categories)}" if self.categories else ""

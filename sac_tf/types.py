@@ -3,7 +3,8 @@
 Letters in shapes: B rows of a batch, A action dimensions, N critics of an ensemble,
 E environments stepped together, W columns of a packed row.
 
-An observation is one float32 array, or a nested dict of them ("nest"). Actions are in [-1, 1]
+An observation is one array, or a nested dict of them ("nest"): float32, and uint8 [H, W, C] for
+images. Actions are in [-1, 1]
 inside the library; only environments and exported policies know the bounds of a task.
 """
 
@@ -209,11 +210,12 @@ class EnvironmentSpec:
 
     @functools.cached_property
     def observation(self) -> Nest:
-        """Nest of `tf.TensorSpec`, float32, without a batch dimension, in the task's structure."""
+        """Nest of `tf.TensorSpec`, uint8 of images and else float32, without a batch dimension, in
+        the task's structure."""
         return nest_of(
             [leaf.path for leaf in self.observation_leaves],
             [
-                tf.TensorSpec(leaf.encoded_shape, tf.float32, leaf.name)
+                tf.TensorSpec(leaf.encoded_shape, leaf.encoded_dtype, leaf.name)
                 for leaf in self.observation_leaves
             ],
         )

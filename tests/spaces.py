@@ -154,7 +154,11 @@ task(
 # What is refused when the task is made.
 task("Text", spaces.Text(5), see=lambda x: "far")
 task("Sequence", spaces.Sequence(BOX), see=lambda x: (x, x))
-task("Image", spaces.Box(0, 255, (8, 8, 3), np.uint8), see=lambda x: np.zeros((8, 8, 3), np.uint8))
+task(
+    "ChannelsFirst",
+    spaces.Box(0, 255, (3, 8, 8), np.uint8),
+    see=lambda x: np.zeros((3, 8, 8), np.uint8),
+)
 task("Empty", spaces.Dict({}), see=lambda x: {})
 task("DiscreteAction", action=spaces.Discrete(3))
 task("IntegerAction", action=spaces.Box(-3, 3, (2,), np.int32))
@@ -267,6 +271,14 @@ def make_point(gain=1.0):
 
 def not_an_environment():
     return "point"
+
+
+def channels_last(environment):
+    """Moves the channels of images to the end."""
+    space = spaces.Box(0, 255, (8, 8, 3), np.uint8)
+    return gymnasium.wrappers.TransformObservation(
+        environment, lambda image: np.moveaxis(image, 0, -1), space
+    )
 
 
 def bounded(environment):

@@ -1,7 +1,7 @@
 """Policies: a network and the distribution over actions that its outputs describe. All that acts,
 evaluates, records or exports holds a policy and nothing else of an algorithm."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import gin
@@ -55,7 +55,11 @@ class Policy(tf.Module):
           observation: nest of [B, ...].
           training: whether the network is being trained on them.
         """
-        return self._distribution(*self.network([observation], training=training))
+        return self.describe(self.network([observation], training=training))
+
+    def describe(self, outputs: Sequence[tf.Tensor]) -> ActionDistribution:
+        """Returns the distribution that outputs of the network describe."""
+        return self._distribution(*outputs)
 
     __call__ = distribution
 

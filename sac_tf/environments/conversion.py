@@ -1,7 +1,7 @@
 """Conversion between the arrays of a task and those of the library, with checks at the border.
 
-Observations become float32 with categories one-hot; actions [-1, 1] become the task's own
-structure, bounds and dtypes.
+Observations become float32 with categories one-hot, and images stay uint8; actions [-1, 1] become
+the task's own structure, bounds and dtypes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ class ObservationReader:
 
     def _read_leaf(self, leaf: ObservationLeaf, value: Any) -> np.ndarray:
         try:
-            array = np.array(value, np.float32 if self._encode else leaf.dtype)
+            array = np.array(value, leaf.encoded_dtype if self._encode else leaf.dtype)
         except (TypeError, ValueError) as error:
             raise RunError(
                 f"{self._title} returned {short(value)} as {leaf.name}, where numbers of "

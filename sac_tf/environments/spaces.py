@@ -13,6 +13,8 @@ from sac_tf.leaves import ActionLeaf, ObservationLeaf, action_names, observation
 UNBOUNDED = 1e38
 """Bounds from here on stand for no bound: float32 ends at 3.4e38."""
 _IMAGE_RANK = 3
+_MOST_CHANNELS = 4
+"""Of one image."""
 
 Path = tuple[str | int, ...]
 
@@ -26,7 +28,8 @@ def observation_leaves(title: str, space: gymnasium.Space) -> tuple[ObservationL
       space: the observation space.
 
     Raises:
-      ConfigurationError: the space has another part, an image, or no part at all.
+      ConfigurationError: the space has another part, an image with another order of axes, or no
+        part at all.
     """
     paths, parts = _parts(title, "observation", space)
     named = zip(observation_names(paths), paths, parts, strict=True)
@@ -80,14 +83,21 @@ def _observation_leaf(title: str, name: str, path: Path, space: gymnasium.Space)
             "a Box."
         )
     if space.dtype == np.uint8 and len(space.shape) >= _IMAGE_RANK:
-        raise ConfigurationError(
-            f"{title} has an image at {where} ({space}), and the networks here take vectors; wrap "
-            "the environment in gymnasium.wrappers.FlattenObservation, or in a wrapper that "
-            "returns features of the image."
-        )
+        _require_channels_last(title, where, space)
     dtype = np.dtype(space.dtype)
     name_of_dtype = "float32" if np.issubdtype(dtype, np.floating) else dtype.name
     return ObservationLeaf(name, path, tuple(space.shape), name_of_dtype)
+
+
+def _require_channels_last(title: str, where: str, space: gymnasium.Space) -> None:
+    """Raises ConfigurationError if an image is not [height, width, channels]."""
+    *size, channels = space.shape
+    if len(size) != 2 or (size[0] <= _MOST_CHANNELS < channels):
+        raise ConfigurationError(
+            f"{title} has an image at {where} of the shape {list(space.shape)}, which is not "
+            "[height, width, channels]; wrap the environment in a "
+            "gymnasium.wrappers.TransformObservation that moves the channels to the end."
+        )
 
 
 def _categories(

@@ -46,7 +46,7 @@ def make_actor(
     """
     require_counts("actor.hidden_units", hidden_units)
     stream = initializer_seeds(seed)
-    observation, leaves = inputs(spec, normalization)
+    observation, leaves = inputs(spec, normalization, stream)
     joined = [join_leaves(leaves)]
     (features,) = torso(joined, _dense, hidden_units, activation=activation, stream=stream)
     loc, log_std = heads(features, spec.action_dimensions, next(stream))

@@ -46,7 +46,7 @@ def make_critic(
     require_count("critic.ensemble_size", ensemble_size)
     require_counts("critic.hidden_units", hidden_units)
     stream = initializer_seeds(seed)
-    observation, leaves = inputs(spec, normalization)
+    observation, leaves = inputs(spec, normalization, stream)
     action = tf.keras.Input(spec.action.shape, name="action")
     dense = functools.partial(EnsembleDense, ensemble_size)
     members: Members = [join_leaves([*leaves, action])] * ensemble_size

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Sequence
 
 import gin
+import numpy as np
 import tensorflow as tf
 
 from sac_tf.errors import require_number
@@ -104,7 +105,7 @@ def make_observer(state: tf.Module) -> Callable[[Nest], None]:
     networks in a train state.
 
     Each network has separate statistics of the same observations. They are equal, so a Polyak
-    average of networks does not change them.
+    average of networks does not change them. Images have none.
     """
     layers = [module for module in state.submodules if isinstance(module, RunningNormalization)]
 
@@ -115,6 +116,6 @@ def make_observer(state: tf.Module) -> Callable[[Nest], None]:
 
     def observe(observation: Nest) -> None:
         if layers:
-            update(tf.nest.flatten(observation))
+            update([x for x in tf.nest.flatten(observation) if x.dtype != np.uint8])
 
     return observe

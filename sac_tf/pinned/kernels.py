@@ -17,6 +17,13 @@ def move_towards(variable: tf.Variable, value: tf.Tensor, rate: float | tf.Tenso
     tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=rate, delta=variable - value)
 
 
+def copy_value(variable: tf.Variable, value: tf.Tensor) -> None:
+    """Gives a variable a value, on the replica that calls it, where `assign` of a mirrored variable
+    is refused."""
+    require_tested(tf)
+    tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
+
+
 def uninitialized(shape: Sequence[int], dtype: str) -> tf.Tensor:
     """Returns a tensor whose values are not set.
 

@@ -73,9 +73,9 @@ class Windows:
                 "other: the returns are those of the task's own goals."
             )
         self.columns = ColumnPacker(spec, with_return_to_go)
-        self._frames = [leaf.frames for leaf in spec.observation_leaves]
+        self._leaves = spec.observation_leaves
         self.discount = discount
-        self.steps_before = max(self._frames) - 1
+        self.steps_before = max(leaf.frames for leaf in self._leaves) - 1
         self.length = self.steps_before + 1 + n
 
     def transition(self, rows: Columns, generator: tf.random.Generator) -> Transition:
@@ -128,19 +128,18 @@ class Windows:
         """Returns the observation, with its stacks of frames, at position `newest` of each window:
         an integer, or int32 [B]."""
         stacked = [
-            _stack(leaf, newest, frames)
-            for leaf, frames in zip(tree.flatten(observation), self._frames, strict=True)
+            tf.cast(_stack(array, newest, leaf.frames), leaf.encoded_dtype)
+            for array, leaf in zip(tree.flatten(observation), self._leaves, strict=True)
         ]
         return tree.unflatten_as(observation, stacked)
 
 
 def _stack(leaf: tf.Tensor, newest: Any, frames: int) -> tf.Tensor:
-    """Returns float32 [B, ...] of an array [B, K, ...]: the frames up to `newest`, oldest first,
+    """Returns [B, ...] of an array [B, K, ...]: the frames up to `newest`, oldest first,
     joined along the last axis."""
     positions = [newest - back for back in reversed(range(frames))]
     if isinstance(newest, int):
         parts = [leaf[:, position] for position in positions]
     else:
         parts = [tf.gather(leaf, position, axis=1, batch_dims=1) for position in positions]
-    whole = parts[0] if frames == 1 else tf.concat(parts, axis=-1)
-    return tf.cast(whole, tf.float32)
+    return parts[0] if frames == 1 else tf.concat(parts, axis=-1)

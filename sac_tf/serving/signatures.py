@@ -65,7 +65,7 @@ def encode(leaves: Sequence[tf.Tensor], spec: EnvironmentSpec) -> Nest:
 
 def _encode_leaf(array: tf.Tensor, leaf: ObservationLeaf) -> tf.Tensor:
     if not leaf.categories:
-        return tf.cast(array, tf.float32)
+        return tf.cast(array, leaf.encoded_dtype)
     columns = tf.reshape(tf.cast(array, tf.int32), [-1, len(leaf.categories)]) - leaf.start
     one_hot = [tf.one_hot(columns[:, i], size) for i, size in enumerate(leaf.categories)]
     return tf.concat(one_hot, axis=-1)

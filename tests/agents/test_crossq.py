@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.agents.encoding import NoEncoder
 from sac_tf.agents.policy import make_policy
 from sac_tf.agents.sac import steps
 from sac_tf.agents.sac.crossq import crossq_step
@@ -77,6 +78,7 @@ def test_one_step_by_hand():
     state = SimpleNamespace(
         critics=Trainable(toy, tf.keras.optimizers.legacy.SGD(0.1)),
         policy=moving_policy,
+        shared=NoEncoder(moving_policy, toy),
         alpha=tf.constant(0.5),
         discount=0.5,
         generator=tf.random.Generator.from_seed(0),

@@ -49,6 +49,9 @@ def _composed(*files) -> dict[str, str]:
     settings = dict(_defaults())
     for file in files:
         changed, absent = _changes(file)
+        # A setting of a part that another file has brought in too keeps the value it has there.
+        kept = (changed.keys() & settings.keys()) - _defaults().keys() - _bound(file).keys()
+        changed = {name: value for name, value in changed.items() if name not in kept}
         settings = {name: settings[name] for name in settings.keys() - absent} | changed
     return settings
 

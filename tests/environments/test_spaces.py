@@ -91,7 +91,7 @@ def test_actions_in_task_units_keep_their_values():
     [
         ("Text", r"Text.* at /, which is not an array", "tests.spaces:numbers"),
         ("Sequence", "Sequence.*TransformObservation", "tests.spaces:numbers"),
-        ("Image", r"has an image at /.*FlattenObservation", "FlattenObservation"),
+        ("ChannelsFirst", r"at / of the shape \[3, 8, 8\], .*moves", "tests.spaces:channels_last"),
         ("Empty", "the empty observation space", None),
         ("DiscreteAction", "needs continuous actions", None),
         ("IntegerAction", "needs continuous actions", None),

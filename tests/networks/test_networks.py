@@ -8,7 +8,7 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.heads import state_independent_std
-from sac_tf.networks.inputs import observation_inputs
+from sac_tf.networks.inputs import observation_inputs, used_leaves
 from sac_tf.networks.layers import EnsembleDense
 from sac_tf.networks.running_normalization import RunningNormalization
 
@@ -62,7 +62,9 @@ def test_each_leaf_of_a_nested_observation_affects_the_actor(nested_spec):
 def test_unused_arrays_of_an_observation_affect_nothing(nested_spec, normalization):
     """They remain inputs, so that a policy takes what the task returns."""
     names = [leaf.name for leaf in nested_spec.observation_leaves]
-    inputs = functools.partial(observation_inputs, unused=(names[1],))
+    inputs = functools.partial(
+        observation_inputs, leaves=functools.partial(used_leaves, without=(names[1],))
+    )
     actor = make_actor(nested_spec, seed=0, normalization=normalization, inputs=inputs)
     zero = tf.nest.map_structure(lambda leaf: tf.zeros([1, *leaf.shape]), nested_spec.observation)
     changes = []
@@ -77,8 +79,8 @@ def test_unused_arrays_of_an_observation_affect_nothing(nested_spec, normalizati
 @pytest.mark.parametrize("unused", [("goal",), "all"])
 def test_unused_arrays_must_exist_and_leave_one(nested_spec, unused):
     names = tuple(leaf.name for leaf in nested_spec.observation_leaves)
-    with pytest.raises(ConfigurationError, match="observation_inputs.unused=.*must name some of"):
-        observation_inputs(nested_spec, None, unused=names if unused == "all" else unused)
+    with pytest.raises(ConfigurationError, match="used_leaves.without=.*must name some of"):
+        used_leaves(nested_spec, names if unused == "all" else unused)
 
 
 def test_same_seed_same_weights(spec):

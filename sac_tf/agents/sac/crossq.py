@@ -25,7 +25,6 @@ def crossq_step(
     minimize: Minimize = optimizers.minimize,
 ) -> tuple[Metrics, tf.Tensor]:
     """Moves every critic towards a TD target of the critics themselves (1902.05605, figure 2).
-
     Q values and target come from one pass over 2B rows in training mode: batch normalization uses
     the statistics of both halves. No gradient flows through (s', a'); its policy uses moving ones.
 
@@ -54,4 +53,5 @@ def crossq_step(
     metrics, (q, y) = minimize(
         row_losses, state.critics.optimizer, state.critics.model.trainable_variables
     )
+    state.shared.copy()
     return steps.critic_metrics(metrics, q, y)

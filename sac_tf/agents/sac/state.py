@@ -6,6 +6,7 @@ import gin
 import tensorflow as tf
 
 from sac_tf import devices
+from sac_tf.agents.encoding import share_encoder
 from sac_tf.agents.optimizers import Optimizer, adam
 from sac_tf.agents.policy import MakeNetwork, MakePolicy
 from sac_tf.agents.targets import copy_of_critic
@@ -44,6 +45,7 @@ class SacState(tf.Module):
       actor: trains the policy.
       critics: trains the critics, [observation, action] -> Q values [N, B]. The target critics
         equal them at the start, and are their Polyak average afterwards.
+      shared: the encoder of the critics, which the policy shares.
       temperature: trains alpha.
       generator, exploration_generator, updates, strategy: see `TrainState`.
       discount: of one environment step.
@@ -74,6 +76,7 @@ class SacState(tf.Module):
         if target_critic is not None:
             targets = target_critic(critics, critic, spec, next(seeds))
         settings = temperature()
+        self.shared = share_encoder(self.policy, critics)
         self.actor = Trainable(self.policy, actor_optimizer())
         self.critics = Trainable(critics, critic_optimizer(), targets)
         self.temperature = Trainable(

@@ -61,8 +61,7 @@ def critic_step(
       target_period: calls between two updates of the target critics.
       pool: from the Q values of the target critics to those of the TD target.
       value: `losses.soft_value` or `hard_value`.
-      target, loss: of the Q values.
-      minimize: takes the gradient step.
+      target, loss, minimize: of the Q values; the last takes the gradient step.
 
     Raises:
       ConfigurationError: a number out of range, or a state without target critics.
@@ -80,6 +79,7 @@ def critic_step(
     if target_period > 1:
         tau = tf.where(critics.optimizer.iterations % target_period == 0, tau, 0.0)
     targets.update_targets(critics.target, critics.model, tau)
+    state.shared.copy()
     return critic_metrics(metrics, q, y)
 
 
@@ -148,8 +148,9 @@ def policy_loss(
     training: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the actor loss [B], and log pi [B], of actions drawn with `seed`."""
-    action, log_prob = state.policy(observation, training=training).sample_action(seed)
-    q = pool(DeferredQ(state.critics.model, [observation, action]), state.generator)
+    encoding = state.shared.encode(observation)
+    action, log_prob = state.shared.policy(encoding, training=training).sample_action(seed)
+    q = pool(DeferredQ(state.shared.critics, [encoding, action]), state.generator)
     return losses.actor_loss(log_prob, q, state.alpha), log_prob
 
 

@@ -1,0 +1,52 @@
+"""Augmentation: changes of images that do not change what a policy should do."""
+
+import gin
+import tensorflow as tf
+
+from sac_tf.errors import require_count
+from sac_tf.types import Nest, Transition
+
+
+@gin.configurable
+def random_shift(state: tf.Module, batch: Transition, pixels: int = 4) -> Transition:
+    """A `Transform` that shifts images by up to `pixels` in each direction, and repeats their edges
+    (DrQ, 2004.13649).
+
+    All frames of a stack, and all cameras, of an observation are shifted alike; an observation and
+    its successor are not.
+
+    Args:
+      state: its generator draws the shifts.
+      batch: with uint8 images [B, H, W, C] in its observations.
+      pixels: largest shift, the same in each direction.
+
+    Raises:
+      ConfigurationError: `pixels` is not a number of pixels.
+    """
+    require_count("random_shift.pixels", pixels, minimum=0)
+    generator = state.generator  # type: ignore[attr-defined]
+
+    def shifted(observation: Nest) -> Nest:
+        shifts = generator.uniform(
+            [2, tf.shape(batch.reward)[0]], -pixels, pixels + 1, dtype=tf.int32
+        )
+        return tf.nest.map_structure(
+            lambda array: shift(array, *tf.unstack(shifts)) if array.dtype == tf.uint8 else array,
+            observation,
+        )
+
+    return batch._replace(
+        observation=shifted(batch.observation), next_observation=shifted(batch.next_observation)
+    )
+
+
+def shift(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Returns images [B, H, W, C] whose contents are moved up by `down` and left by `right` pixels,
+    int32 [B], with repeated edges."""
+    moved = tf.gather(images, _positions(images.shape[1], down), axis=1, batch_dims=1)
+    return tf.gather(moved, _positions(images.shape[2], right), axis=2, batch_dims=1)
+
+
+def _positions(size: int, offset: tf.Tensor) -> tf.Tensor:
+    """Returns the positions [B, size] to read, moved by `offset` [B] and kept inside."""
+    return tf.clip_by_value(tf.range(size)[tf.newaxis] + offset[:, tf.newaxis], 0, size - 1)

@@ -1,0 +1,99 @@
+"""Whole runs on images, configured by the shipped gin file."""
+
+import numpy as np
+import pytest
+
+import sac_tf
+from sac_tf.environments.factory import EnvironmentFactory
+from sac_tf.errors import ConfigurationError
+from sac_tf.replay.columns import ColumnPacker
+from tests.binaries.running import call_program
+from tests.training.left_behind import final_state, last_metrics, read_rows
+from tests.training.small_runs import small_training
+from tests.training.test_repeatability import _killed
+
+DRQ = "gin_configs/drq.gin"
+SMALL_ENCODER = [
+    "drq_convolutions.filters = (16, 32, 32)",
+    "drq_convolutions.strides = (2, 2, 2)",
+    "random_shift.pixels = 2",
+]
+
+
+def _train(root, *bindings, task="Reacher", files=(DRQ,), **settings):
+    training = small_training(
+        *SMALL_ENCODER,
+        *bindings,
+        files=files,
+        environment=f"tests.pixel_tasks:{task}",
+        **settings,
+    )
+    return training.run(str(root))
+
+
+def test_the_reacher_is_learned_from_images(tmp_path, without_export):
+    """A random policy gets -21.3, the best one -2.37."""
+    outcome = _train(
+        tmp_path,
+        "actor.hidden_units = (64, 64)",
+        "critic.hidden_units = (64, 64)",
+        "Evaluator.episodes = 20",
+        total_steps=2500,
+        random_steps=300,
+        evaluation_period=2500,
+        checkpoint_period=2500,
+        batch_size=64,
+        discount=0.9,
+    )
+    assert outcome.evaluation.return_mean >= -10
+
+
+def test_two_cameras_and_a_vector_train_resume_and_serve(tmp_path):
+    """A run resumes bit for bit, and both export formats take what the task returns."""
+    files = (DRQ, "gin_configs/normalized.gin", "gin_configs/n_step.gin")
+    settings = {"task": "TwoCameras", "files": files, "num_environments": 2, "total_steps": 200}
+    _train(tmp_path / "whole", checkpoint_period=100, **settings)
+    resumed = _killed(tmp_path / "whole", tmp_path / "resumed")
+    _train(resumed, checkpoint_period=100, **settings)
+    assert read_rows(tmp_path / "whole") == read_rows(resumed)
+    assert final_state(tmp_path / "whole") == final_state(resumed)
+    lite = tmp_path / "lite"
+    code, _, err = call_program(
+        "export_policy", f"--root_dir={resumed}", f"--export_dir={lite}", "--format=tflite"
+    )
+    assert code == 0, err
+    policies = [sac_tf.load_policy(path) for path in (resumed / "policy", lite)]
+    environment = EnvironmentFactory("tests.pixel_tasks:TwoCameras")._make_one({})
+    observation, _ = environment.reset(seed=0)
+    first, second = (policy(observation) for policy in policies)
+    np.testing.assert_allclose(first, second, atol=1e-5)
+    for key, array in observation.items():
+        other = policies[0]({**observation, key: np.zeros_like(array)})
+        assert np.abs(other - first).max() > 1e-6
+
+
+def test_prioritized_replay_has_images(tmp_path, without_export):
+    _train(tmp_path, files=(DRQ, "gin_configs/per.gin"), total_steps=200, random_steps=100)
+    assert float(last_metrics(tmp_path)["critic_loss"]) > 0
+
+
+def test_a_frame_is_stored_once_in_bytes():
+    """32 x 32 x 3 bytes and five numbers: two actions, reward, discount, end."""
+    factory = EnvironmentFactory("tests.pixel_tasks:Reacher", frame_stack=3)
+    spec = factory.spec()
+    assert spec.observation.shape == (32, 32, 9) and spec.observation.dtype == "uint8"
+    assert ColumnPacker(spec).row_bytes == 32 * 32 * 3 + 5 * 4
+
+
+@pytest.mark.parametrize(
+    ("task", "files", "message"),
+    [
+        ("ChannelsFirst", (DRQ,), r"of the shape \[3, 32, 32\], which is not \[height, width"),
+        ("FloatImages", (DRQ,), r"encoded_inputs needs an image, uint8 .*observation has observ"),
+        ("Reacher", (), "has an image .*, which needs an encoder; use gin_configs/drq.gin, or"),
+    ],
+)
+def test_images_that_cannot_be_learned_from_are_one_sentence(tmp_path, task, files, message):
+    training = small_training(files=files, environment=f"tests.pixel_tasks:{task}")
+    with pytest.raises(ConfigurationError, match=message):
+        training.run(str(tmp_path))
