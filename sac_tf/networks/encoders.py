@@ -116,8 +116,7 @@ def encoded_inputs(
       convolutions: of each image.
       image_features, vector_features: units of the dense layer after the convolutions, and of the
         one of the vectors.
-      shares_features: whether the dense layers of images are in the encoder that policy and critics
-        share (SERL), or each network has its own (DrQ).
+      shares_features: whether policy and critics share the dense layers of images too (SERL).
 
     Raises:
       ConfigurationError: no image, or a setting out of range.
