@@ -1,4 +1,4 @@
-"""A small replay for the tests of this folder."""
+"""Small replays for the tests of this folder."""
 
 import functools
 
@@ -14,9 +14,42 @@ from tests.replay.numbered import CAPACITY, DISCOUNT, EXPECTED_STEPS
 
 
 @pytest.fixture
-def make_replay(spec, tmp_path):
-    """Returns a function that makes a small replay of one environment, closed after the test."""
+def open_replay(tmp_path):
+    """Returns a function that makes a replay of windows, closed after the test; `seed` is of the
+    draws, None for another one each time, and `tables` are settings of the tables."""
     made = []
+
+    def make(
+        windows,
+        environments,
+        sampler,
+        selector,
+        expected_steps=10_000,
+        restore_from=None,
+        seed=None,
+        **tables,
+    ):
+        replay = Replay(
+            windows,
+            environments,
+            tf.random.Generator.from_seed(len(made) if seed is None else seed),
+            tmp_path / f"staging{len(made)}",
+            expected_steps=expected_steps,
+            restore_from=restore_from,
+            tables=functools.partial(make_tables, sampler=selector, **tables),
+            reader=functools.partial(BatchReader, sampler=sampler),
+        )
+        made.append(replay)
+        return replay
+
+    yield make
+    for replay in made:
+        replay.close()
+
+
+@pytest.fixture
+def make_replay(spec, open_replay):
+    """Returns a function that makes a small replay of one environment."""
 
     def make(
         restore_from=None,
@@ -26,19 +59,16 @@ def make_replay(spec, tmp_path):
         capacity=CAPACITY,
         **settings,
     ):
-        replay = Replay(
+        return open_replay(
             Windows(spec, DISCOUNT, None),
             1,
-            tf.random.Generator.from_seed(1),
-            tmp_path / f"staging{len(made)}",
+            sampler,
+            selector,
             expected_steps=EXPECTED_STEPS - restored,
             restore_from=restore_from,
-            tables=functools.partial(make_tables, capacity=capacity, sampler=selector, **settings),
-            reader=functools.partial(BatchReader, sampler=sampler),
+            seed=1,
+            capacity=capacity,
+            **settings,
         )
-        made.append(replay)
-        return replay
 
-    yield make
-    for replay in made:
-        replay.close()
+    return make

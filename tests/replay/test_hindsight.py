@@ -4,18 +4,14 @@ import functools
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from scipy import stats
 
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay import items
 from sac_tf.replay.hindsight import Hindsight
 from sac_tf.replay.prioritized import PrioritizedSampler
-from sac_tf.replay.reader import BatchReader
-from sac_tf.replay.replay import Replay
 from sac_tf.replay.resident import ResidentSampler
 from sac_tf.replay.samplers import ReverbSampler
-from sac_tf.replay.tables import make_tables
 from sac_tf.replay.windows import Windows
 from tests.replay.game import DISCOUNT, game_spec
 from tests.replay.goal_game import (
@@ -30,9 +26,8 @@ from tests.replay.test_windows import SAMPLERS
 
 
 @pytest.fixture
-def make_replay(tmp_path):
-    """Returns a function that makes a replay of the game, closed after the test."""
-    made = []
+def make_replay(open_replay):
+    """Returns a function that makes a replay of the game."""
 
     def make(
         sampler=ResidentSampler,
@@ -51,22 +46,17 @@ def make_replay(tmp_path):
             n=n,
             hindsight=functools.partial(Hindsight, **settings),
         )
-        replay = Replay(
+        return open_replay(
             windows,
             environments,
-            tf.random.Generator.from_seed(7),
-            tmp_path / f"staging{len(made)}",
-            expected_steps=10_000,
+            sampler,
+            SAMPLERS[sampler],
             restore_from=restore_from,
-            tables=functools.partial(make_tables, capacity=capacity, sampler=SAMPLERS[sampler]),
-            reader=functools.partial(BatchReader, sampler=sampler),
+            seed=7,
+            capacity=capacity,
         )
-        made.append(replay)
-        return replay
 
-    yield make
-    for replay in made:
-        replay.close()
+    return make
 
 
 @pytest.mark.parametrize(

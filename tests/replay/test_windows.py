@@ -6,15 +6,12 @@ import functools
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.prioritized import PrioritizedSampler
-from sac_tf.replay.reader import BatchReader
-from sac_tf.replay.replay import Replay
 from sac_tf.replay.resident import ResidentSampler
 from sac_tf.replay.samplers import ReverbSampler
-from sac_tf.replay.tables import Prioritized, Uniform, make_tables
+from sac_tf.replay.tables import Prioritized, Uniform
 from sac_tf.replay.windows import Windows
 from sac_tf.types import RETURN_TO_GO
 from tests.replay.game import DISCOUNT, Game, drawn, game_spec
@@ -28,27 +25,20 @@ SAMPLERS = {
 
 
 @pytest.fixture
-def make_replay(tmp_path):
-    """Returns a function that makes a replay of the game, closed after the test."""
-    made = []
+def make_replay(open_replay):
+    """Returns a function that makes a replay of the game."""
 
     def make(sampler, environments, n, frames, capacity=10_000, restore_from=None, returns=False):
-        replay = Replay(
+        return open_replay(
             Windows(game_spec(frames), DISCOUNT, None, n=n, with_return_to_go=returns),
             environments,
-            tf.random.Generator.from_seed(len(made)),
-            tmp_path / f"staging{len(made)}",
-            expected_steps=10_000,
+            sampler,
+            SAMPLERS[sampler],
             restore_from=restore_from,
-            tables=functools.partial(make_tables, capacity=capacity, sampler=SAMPLERS[sampler]),
-            reader=functools.partial(BatchReader, sampler=sampler),
+            capacity=capacity,
         )
-        made.append(replay)
-        return replay
 
-    yield make
-    for replay in made:
-        replay.close()
+    return make
 
 
 _ALL = [
