@@ -65,6 +65,7 @@ class GoalGame:
         self._frames = frames
         self._counted = 0
         self.episodes: list[Played] = []
+        self._places: dict[int, tuple[Played, int]] = {}
         self.open = [self._begin() for _ in range(environments)]
 
     def _count(self) -> int:
@@ -72,8 +73,14 @@ class GoalGame:
         return self._counted
 
     def _begin(self) -> Played:
-        self.episodes.append(Played(-len(self.episodes) - 1, [self._count()], []))
-        return self.episodes[-1]
+        played = Played(-len(self.episodes) - 1, [], [])
+        self.episodes.append(played)
+        self._achieve(played)
+        return played
+
+    def _achieve(self, played: Played) -> None:
+        played.achieved.append(self._count())
+        self._places[self._counted] = (played, len(played.achieved) - 1)
 
     def play(self, replay, steps: int) -> None:
         """Adds joint steps to a replay."""
@@ -81,7 +88,7 @@ class GoalGame:
             before = self._observation()
             terminated, truncated = self._generator.random((2, self._environments)) < 0.06
             for number, played in enumerate(self.open):
-                played.achieved.append(self._count())
+                self._achieve(played)
                 played.discounts.append(float(not terminated[number]))
             action = np.zeros((self._environments, 1), np.float32)
             discount = np.float32([played.discounts[-1] for played in self.open])
@@ -118,11 +125,7 @@ class GoalGame:
 
     def find(self, achieved: int) -> tuple[Played, int]:
         """Returns the episode of an achieved goal, and its step."""
-        return next(
-            (played, played.achieved.index(achieved))
-            for played in self.episodes
-            if achieved in played.achieved
-        )
+        return self._places[achieved]
 
 
 def drawn_goals(replay, game, n, terminates=False):

@@ -62,7 +62,6 @@ def make_replay(open_replay):
 @pytest.mark.parametrize(
     ("environments", "n", "frames", "terminates", "strategy"),
     [
-        (1, 1, 1, False, "future"),
         (1, 1, 1, True, "future"),
         (1, 3, 3, True, "future"),
         (3, 1, 1, True, "future"),

@@ -34,8 +34,8 @@ def _train(root, *bindings, task="Line", files=(HER,), **settings):
     return training.run(str(root))
 
 
-@pytest.mark.parametrize(("task", "k"), [("Line", 4), ("EndsAtTheGoal", 4), ("Line", 0)])
-def test_hindsight_learns_where_its_absence_does_not(tmp_path, without_export, task, k):
+@pytest.mark.parametrize("k", [4, 0])
+def test_hindsight_learns_where_its_absence_does_not(tmp_path, without_export, k):
     settings = {
         "total_steps": 2000,
         "random_steps": 200,
@@ -45,15 +45,14 @@ def test_hindsight_learns_where_its_absence_does_not(tmp_path, without_export, t
         "batch_size": 64,
     }
     bindings = [*LEARNING, f"Hindsight.k = {k}"]
-    learned = _train(tmp_path, *bindings, task=task, **settings).evaluation
+    learned = _train(tmp_path, *bindings, **settings).evaluation
     assert learned.success_rate >= 0.9 if k else learned.success_rate < 0.5
     assert learned.success_once >= learned.success_rate
 
 
-@pytest.mark.parametrize("environments", [1, 3])
-def test_a_run_with_hindsight_resumes_bit_for_bit(tmp_path, without_export, environments):
+def test_a_run_with_hindsight_resumes_bit_for_bit(tmp_path, without_export):
     files = (HER, "gin_configs/n_step.gin", "gin_configs/normalized.gin")
-    settings = {"files": files, "num_environments": environments, "total_steps": 300}
+    settings = {"files": files, "num_environments": 3, "total_steps": 300}
     run = functools.partial(_train, checkpoint_period=150, **settings)
     run(tmp_path / "whole")
     run(_killed(tmp_path / "whole", tmp_path / "resumed"))

