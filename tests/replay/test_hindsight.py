@@ -107,8 +107,10 @@ def test_share_of_replaced_goals_and_their_distribution(make_replay):
     assert stats.chisquare(others).pvalue > 1e-4
 
 
-@pytest.mark.parametrize("sampler", [ReverbSampler, PrioritizedSampler])
-@pytest.mark.parametrize(("environments", "n", "frames"), [(1, 1, 1), (3, 3, 3)])
+@pytest.mark.parametrize(
+    ("sampler", "environments", "n", "frames"),
+    [(ReverbSampler, 1, 1, 1), (PrioritizedSampler, 3, 3, 3)],
+)
 def test_stored_goals_are_those_of_the_oracle(make_replay, sampler, environments, n, frames):
     """Reverb's own samplers have k goals for each transition of an episode that has ended."""
     replay = make_replay(sampler, environments, n, frames, terminates=True, k=2)
