@@ -4,8 +4,8 @@ Letters in shapes: B rows of a batch, A action dimensions, N critics of an ensem
 E environments stepped together, W columns of a packed row.
 
 An observation is one array, or a nested dict of them ("nest"): float32, and uint8 [H, W, C] for
-images. Actions are in [-1, 1]
-inside the library; only environments and exported policies know the bounds of a task.
+images. Actions are in [-1, 1] inside the library; only environments and exported policies know the
+bounds of a task.
 """
 
 import dataclasses

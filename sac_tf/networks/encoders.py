@@ -52,14 +52,7 @@ def drq_convolutions(
             f"drq_convolutions.filters={filters!r} and drq_convolutions.strides={strides!r} must "
             "have a number for each layer."
         )
-    x = image - 0.5
-    for units, stride in zip(filters, strides, strict=True):
-        if min(x.shape[1:3]) < 3:
-            raise ConfigurationError(
-                f"An image of {image.shape[1]} x {image.shape[2]} pixels is too small for "
-                f"drq_convolutions.strides={strides!r}; make it larger, or set fewer layers."
-            )
-        x = _convolution(units, stride, next(stream))(x)
+    x = _convolved(image - 0.5, filters, strides, f"drq_convolutions.strides={strides!r}", stream)
     return tf.keras.layers.Flatten()(x)
 
 
@@ -76,15 +69,29 @@ def serl_convolutions(
       filters: of each layer.
     """
     require_counts("serl_convolutions.filters", filters)
+    strides = [2] * len(filters)
+    x = _convolved(image, filters, strides, f"serl_convolutions.filters={filters!r}", stream)
+    return tf.keras.layers.GlobalAveragePooling2D()(x)
+
+
+def _convolved(
+    image: tf.Tensor,
+    filters: Sequence[int],
+    strides: Sequence[int],
+    setting: str,
+    stream: Iterator[int],
+) -> tf.Tensor:
+    """Returns an image after convolutions of 3x3 with ReLU; raises ConfigurationError that names
+    the setting if the image is too small for them."""
     x = image
-    for units in filters:
+    for units, stride in zip(filters, strides, strict=True):
         if min(x.shape[1:3]) < 3:
             raise ConfigurationError(
                 f"An image of {image.shape[1]} x {image.shape[2]} pixels is too small for "
-                f"serl_convolutions.filters={filters!r}; make it larger, or set fewer layers."
+                f"{setting}; make it larger, or set fewer layers."
             )
-        x = _convolution(units, 2, next(stream))(x)
-    return tf.keras.layers.GlobalAveragePooling2D()(x)
+        x = _convolution(units, stride, next(stream))(x)
+    return x
 
 
 def _convolution(filters: int, stride: int, seed: int) -> tf.keras.layers.Layer:
@@ -123,15 +130,15 @@ def encoded_inputs(
     """
     require_count("encoded_inputs.image_features", image_features)
     require_count("encoded_inputs.vector_features", vector_features)
-    _require_image(leaves(spec))
+    used = leaves(spec)
+    _require_image(used)
     inputs, arrays = keras_inputs(spec)
     given = _normalized(dict(zip(spec.observation_leaves, arrays, strict=True)), normalization)
-    images = [given[leaf] for leaf in leaves(spec) if leaf.is_image]
+    images = [given[leaf] for leaf in used if leaf.is_image]
     dense = functools.partial(_dense, image_features, stream)
-    outputs = _encode(
-        images, functools.partial(convolutions, stream=stream), dense, shares_features
-    )
-    kept = [given[leaf] for leaf in leaves(spec) if not leaf.is_image]
+    convolve = functools.partial(convolutions, stream=stream)
+    outputs = _encode(images, convolve, dense, shares_features)
+    kept = [given[leaf] for leaf in used if not leaf.is_image]
     if kept:
         outputs.append(_dense(vector_features, stream)(join_leaves(kept)))
     return inputs, outputs

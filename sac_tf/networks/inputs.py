@@ -73,7 +73,8 @@ def observation_inputs(
       ConfigurationError: an array is an image.
     """
     del stream
-    images = [leaf for leaf in leaves(spec) if leaf.is_image]
+    used = leaves(spec)
+    images = [leaf for leaf in used if leaf.is_image]
     if images:
         raise ConfigurationError(
             f"The observation has an image ({images[0]}), which needs an encoder; use "
@@ -84,7 +85,7 @@ def observation_inputs(
     if normalization is not None:
         arrays = normalization()(arrays)
     given = dict(zip(spec.observation_leaves, arrays, strict=True))
-    return inputs, [given[leaf] for leaf in leaves(spec)]
+    return inputs, [given[leaf] for leaf in used]
 
 
 def keras_inputs(spec: EnvironmentSpec) -> tuple[Nest, list[tf.Tensor]]:

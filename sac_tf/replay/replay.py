@@ -181,8 +181,8 @@ class Replay:
 def _reverb_files(
     folder: Path | None, saved: Summary | None, staging: Path
 ) -> contextlib.AbstractContextManager[Path | None]:
-    """Returns Reverb's part of a saved replay, for a while with a filled queue if it has segments;
-    None if there is no saved replay."""
+    """Returns a context with Reverb's part of a saved replay, whose queue is filled if it has
+    segments, or with None for a new replay."""
     if folder is None or saved is None:
         return contextlib.nullcontext()
     if not saved.rows:  # nothing reads the queue

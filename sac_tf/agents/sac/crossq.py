@@ -25,16 +25,18 @@ def crossq_step(
     minimize: Minimize = optimizers.minimize,
 ) -> tuple[Metrics, tf.Tensor]:
     """Moves every critic towards a TD target of the critics themselves (1902.05605, figure 2).
+
     Q values and target come from one pass over 2B rows in training mode: batch normalization uses
     the statistics of both halves. No gradient flows through (s', a'); its policy uses moving ones.
 
     Args: as for `steps.critic_step`, and so is the result.
-      pool, value, target: of the TD target, `pool` of the Q values of the critics.
+      pool, value, target: of the TD target.
 
     Raises:
       ConfigurationError: the state has target critics.
     """
-    if state.critics.target is not None:
+    critics = state.critics
+    if critics.target is not None:
         raise ConfigurationError(
             "crossq_step learns without target critics: set SacState.target_critic to None."
         )
@@ -45,13 +47,11 @@ def crossq_step(
     both = tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), now, after)
 
     def row_losses() -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
-        q, next_q = tf.split(state.critics.model(list(both), training=True), 2, axis=1)
+        q, next_q = tf.split(critics.model(list(both), training=True), 2, axis=1)
         next_value = value(pool(ComputedQ(next_q), state.generator), next_log_prob, state.alpha)
         y = target(batch.reward, batch.discount, state.discount, next_value)
         return weigh(batch, loss(q, y)), (q, y)
 
-    metrics, (q, y) = minimize(
-        row_losses, state.critics.optimizer, state.critics.model.trainable_variables
-    )
+    metrics, (q, y) = minimize(row_losses, critics.optimizer, critics.model.trainable_variables)
     state.shared.copy()
     return steps.critic_metrics(metrics, q, y)

@@ -55,13 +55,13 @@ def critic_step(
     """Moves every critic towards the TD target, then the target critics towards the critics.
 
     Args:
-      state: changed in place.
-      batch: B transitions.
+      state, batch: changed in place, and B transitions.
       tau: Polyak rate of the target critics, in (0, 1].
       target_period: calls between two updates of the target critics.
       pool: from the Q values of the target critics to those of the TD target.
       value: `losses.soft_value` or `hard_value`.
-      target, loss, minimize: of the Q values; the last takes the gradient step.
+      target, loss: of the Q values.
+      minimize: takes the gradient step.
 
     Raises:
       ConfigurationError: a number out of range, or a state without target critics.
