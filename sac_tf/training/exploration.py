@@ -93,6 +93,38 @@ def noisy(
 
 
 @gin.configurable
+def partly_random(
+    policy: Policy,
+    generator: tf.random.Generator,
+    spec: EnvironmentSpec,
+    num_environments: int,
+    probability: float = 0.3,
+) -> Exploration:
+    """`MakeExploration` of actions drawn from the policy, some of which are replaced by uniform
+    ones in [-1, 1] (goals with hindsight, 1802.09464).
+
+    Args:
+      policy, generator, spec, num_environments: see `MakeExploration`.
+      probability: of a uniform action, drawn for each environment and step.
+
+    Raises:
+      ConfigurationError: `probability` is not in [0, 1].
+    """
+    require_number(
+        "partly_random.probability", probability, lambda x: 0 <= x <= 1, "a number in [0, 1]"
+    )
+
+    def act(observation: Nest) -> tf.Tensor:
+        seeds = tf.random.experimental.stateless_split(draw_seed(generator), 3)
+        drawn, _ = policy.sample(observation, seeds[0])
+        uniform = tf.random.stateless_uniform(tf.shape(drawn), seeds[1], -1.0, 1.0)
+        is_random = tf.random.stateless_uniform([num_environments, 1], seeds[2]) < probability
+        return tf.where(is_random, uniform, drawn)
+
+    return Exploration(compile_act(act, spec, num_environments))
+
+
+@gin.configurable
 def repeated_noise(
     policy: Policy,
     generator: tf.random.Generator,

@@ -62,7 +62,8 @@ class Training:
       initialization: f(initialize_from), what is copied from that run.
       environments: makes the environments of the task.
       agent: the algorithm.
-      exploration: how the policy acts in training: `sampled`, `noisy` or `repeated_noise`.
+      exploration: how the policy acts in training: `sampled`, `noisy`, `partly_random` or
+        `repeated_noise`.
       devices: where the learner computes: `one_device`, or `mirrored` for several.
       update: compiles the update.
       transforms: f(train state, batch) -> batch, each applied to every batch, in this order.

@@ -13,7 +13,7 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.distributions import SquashedGaussian
 from sac_tf.seeds import draw_seed
-from sac_tf.training.exploration import noisy, repeated_noise, sampled
+from sac_tf.training.exploration import noisy, partly_random, repeated_noise, sampled
 from tests.training.left_behind import final_state, last_checkpoint
 from tests.training.small_runs import small_training
 
@@ -67,6 +67,21 @@ def test_noisy_actions_are_the_mean_plus_noise_within_the_bounds(spec):
     assert actions.std() == pytest.approx(0.1, rel=0.05) and abs(actions.mean()) < 0.005
 
 
+def test_some_actions_are_uniform_and_others_of_the_policy(spec):
+    """Actions of the policy are within 0.1 of 0.5; so is one in a hundred uniform ones."""
+    policy = SimpleNamespace(
+        sample=lambda observation, seed: (
+            tf.random.stateless_uniform([1000, 2], seed, 0.4, 0.6),
+            {},
+        )
+    )
+    exploration = partly_random(policy, _generator(), spec, 1000, probability=0.3)
+    actions = _actions(exploration, 1000, steps=10).reshape(-1, 2)
+    uniform = actions[(np.abs(actions - 0.5) > 0.1001).any(axis=1)]
+    assert len(uniform) / len(actions) == pytest.approx(0.3 * 0.99, abs=0.02)
+    assert abs(uniform.mean()) < 0.03 and uniform.std() == pytest.approx(3**-0.5, rel=0.03)
+
+
 def test_repeated_noise_is_kept_and_the_mean_follows_the_state(spec):
     """a = tanh(loc + 2 noise), with the same noise at two states."""
     exploration = repeated_noise(GAUSSIAN, _generator(), spec, 1, exponent=0, longest=2)
@@ -108,6 +123,7 @@ def test_noise_kept_for_one_step_is_new_in_each_step(spec):
     ("make", "words"),
     [
         (functools.partial(noisy, std=-1.0), "noisy.std must be a number of at least 0"),
+        (functools.partial(partly_random, probability=1.5), "partly_random.probability must be"),
         (functools.partial(repeated_noise, longest=0), "repeated_noise.longest must be"),
         (functools.partial(repeated_noise, exponent=-1), "repeated_noise.exponent must be"),
     ],
