@@ -58,7 +58,7 @@ bazel-test: $(VENV)/.installed
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bazel test //...
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt
-	@$(call install,$(VENV),requirements.txt,800 MB,10 11)
+	@$(call install,$(VENV),requirements.txt,900 MB,10 11)
 	@touch $@
 
 $(VENV)-peers/.installed: benchmarks/requirements-peers.txt

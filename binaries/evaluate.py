@@ -73,8 +73,6 @@ class _Policy(NamedTuple):
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     _check_flags()
-    if _VIDEO.value and not os.environ.get("DISPLAY"):
-        os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported
     policy = _of_run(_ROOT_DIR.value) if _POLICY.value is None else _exported(_POLICY.value)
     from sac_tf.runs.interrupts import Interrupts
 

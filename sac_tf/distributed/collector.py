@@ -25,6 +25,7 @@ from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import CsvLog, progress_bar, say
 from sac_tf.runs.session import Session, session
+from sac_tf.runs.terminal import say_renderer
 from sac_tf.training.acting import uniform_actions
 from sac_tf.training.collecting import collect
 from sac_tf.training.train import Training
@@ -81,6 +82,7 @@ class _Collector:
         self._seed = np.random.SeedSequence(entropy)
         factory = training.environment_factory
         self._environment = opened.open(factory.make(training.num_environments))
+        say_renderer(factory.renderer())
         spec = self._environment.spec
         run = RunDescription(describe_task(factory.title, spec), configuration.settings)
         self._connection = opened.open(Connection(addresses, run, self._is_over))

@@ -11,10 +11,12 @@ import gin
 import gymnasium
 import numpy as np
 
+from sac_tf.environments import rendering
 from sac_tf.environments.conversion import short
 from sac_tf.environments.frames import stack_frames
 from sac_tf.environments.goals import Goals
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.environments.names import name_of, resolve
 from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.types import EnvironmentSpec
 
@@ -115,6 +117,12 @@ class EnvironmentFactory:
         environment.close()
         return environment.spec
 
+    def renderer(self) -> str | None:
+        """Returns what draws the images that the task observes, after one was made; None if MuJoCo
+        draws none."""
+        is_rendered = (self.arguments or {}).get("render_mode") is not None
+        return rendering.renderer() if is_rendered else None
+
     def goals(self) -> Goals:
         """Returns the goals of the task, of an environment of their own."""
         return Goals(self.title, lambda: self._make_one(dict(self.arguments or {})))
@@ -143,6 +151,8 @@ class EnvironmentFactory:
         return environment
 
     def _construct(self, arguments: dict[str, Any]) -> gymnasium.Env:
+        if arguments.get("render_mode") is not None:
+            rendering.choose_library()
         try:
             environment = self._call_constructor(arguments)
         except ConfigurationError:
@@ -174,29 +184,6 @@ class EnvironmentFactory:
         if self.max_episode_steps is None or not isinstance(environment, gymnasium.Env):
             return environment
         return gymnasium.wrappers.TimeLimit(environment, self.max_episode_steps)
-
-
-def name_of(task: Any) -> str:
-    """Returns an id as it is, `module:function` of a function that can be imported, and for other
-    functions a name in angle brackets, which only describes them."""
-    if isinstance(task, str):
-        return task
-    name = getattr(task, "__qualname__", type(task).__qualname__)
-    text = f"{getattr(task, '__module__', None)}:{name}"
-    try:
-        is_importable = resolve(text) is task
-    except (ImportError, AttributeError):
-        is_importable = False
-    return text if is_importable else f"<{text}>"
-
-
-def resolve(name: str) -> Any:
-    """Returns what `module:name` refers to; raises ImportError or AttributeError."""
-    module, _, path = name.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
-    return found
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -262,9 +249,8 @@ def _wrapped(environment: gymnasium.Env, wrapper: Wrapper) -> gymnasium.Env:
         wrapped = function(environment, **arguments)
     except Exception as error:  # a wrapper may raise anything
         raise ConfigurationError(
-            f"The wrapper {title!r} of environment.wrappers cannot be used ({_words(error)}); give "
-            "a name in gymnasium.wrappers or module:name, with arguments as [name, {argument: "
-            "value}]."
+            f"The wrapper {title!r} of environment.wrappers cannot be used ({_words(error)})"
+            f"{_hint_of_wrapper(error)}"
         ) from error
     if not isinstance(wrapped, gymnasium.Env):
         raise ConfigurationError(
@@ -287,6 +273,8 @@ def _words(error: Exception) -> str:
 
 
 def _hint(error: Exception) -> str:
+    if rendering.is_graphics_error(error):
+        return rendering.remedy()
     if isinstance(error, gymnasium.error.UnregisteredEnv | ImportError):
         return (
             "Give a registered id, module:id if importing a module registers it, or "
@@ -297,3 +285,12 @@ def _hint(error: Exception) -> str:
     if isinstance(error, TypeError):
         return "Arguments of its constructor are given by environment.arguments = {'name': value}."
     return "Its constructor raised this."
+
+
+def _hint_of_wrapper(error: Exception) -> str:
+    if rendering.is_graphics_error(error):
+        return f". {rendering.remedy()}"
+    return (
+        "; give a name in gymnasium.wrappers or module:name, with arguments as [name, {argument: "
+        "value}]."
+    )

@@ -14,6 +14,12 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def say_renderer(renderer: str | None) -> None:
+    """Prints what draws the images of a task, if anything is known of it."""
+    if renderer is not None:
+        say(f"Images are drawn by {renderer}.")
+
+
 def progress_bar(total: int | None, name: str, initial: int = 0) -> tqdm:
     """Returns a progress bar; where stderr is not a terminal, it prints a line every ten seconds.
 

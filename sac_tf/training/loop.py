@@ -17,6 +17,7 @@ from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.logs import RunLog, say
 from sac_tf.runs.periods import CheckpointPeriods, is_due
 from sac_tf.runs.session import Session
+from sac_tf.runs.terminal import say_renderer
 from sac_tf.seeds import seed_at_step
 from sac_tf.training.acting import uniform_actions
 from sac_tf.training.collecting import collect
@@ -52,6 +53,7 @@ class Run:
         self._environment: Environment = opened.open(
             settings.environment_factory.make(settings.num_environments)
         )
+        say_renderer(settings.environment_factory.renderer())
         spec = self._environment.spec
         task_spec.refuse_other(root_dir, settings.environment_factory.title, spec)
         self._periods = CheckpointPeriods(settings.checkpoint_period, self._environment, say)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import imageio
 
+from sac_tf.environments import rendering
 from sac_tf.environments.environment import Environment
 from sac_tf.errors import RunError
 from sac_tf.types import Act
@@ -57,7 +58,5 @@ def _failure(path: Path, error: Exception) -> str:
     reason = " ".join(str(error).split()) or type(error).__name__
     message = f"The video {path} cannot be recorded ({reason})."
     if "mujoco" in sys.modules:
-        message += (
-            " Without a screen, MuJoCo needs EGL or OSMesa: set MUJOCO_GL=egl or MUJOCO_GL=osmesa."
-        )
+        message += f" {rendering.remedy()}"
     return message

@@ -193,18 +193,3 @@ def test_a_task_without_pictures_is_refused_before_any_episode(pictures, tmp_pat
     code, out, err = call_program("evaluate", f"--policy={policy}", *flags)
     assert code == 2 and out == ""
     assert "A video needs a constructor that takes render_mode" in err
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [({}, "egl"), ({"DISPLAY": ":0"}, None), ({"MUJOCO_GL": "osmesa"}, "osmesa")],
-)
-def test_without_a_screen_mujoco_renders_by_egl(tmp_path, monkeypatch, before, after):
-    for name in ("DISPLAY", "MUJOCO_GL"):
-        monkeypatch.setenv(name, "")  # restored at the end
-        monkeypatch.delenv(name)
-    for name, value in before.items():
-        monkeypatch.setenv(name, value)
-    flags = ["--policy=nowhere", f"--video={tmp_path}/video.mp4"]
-    assert call_program("evaluate", *flags)[0] == 2
-    assert os.environ.get("MUJOCO_GL") == after

@@ -7,7 +7,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from sac_tf.environments.factory import EnvironmentFactory, name_of
+from sac_tf.environments.factory import EnvironmentFactory
+from sac_tf.environments.names import name_of
 from sac_tf.errors import ConfigurationError
 from tests import spaces
 

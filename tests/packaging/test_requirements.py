@@ -46,7 +46,8 @@ def _on(python, requirements):
 def _ranges():
     """Returns the requirements of the package, extras included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return _requirements([*project["dependencies"], *project["optional-dependencies"]["tf-agents"]])
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    return _requirements([*project["dependencies"], *extras])
 
 
 def _refused(requirements, python):
