@@ -18,6 +18,8 @@ from sac_tf.agents.sac import steps
 from sac_tf.agents.sac.crossq import crossq_step
 from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.schedules import linear_warmup
+from sac_tf.agents.td3.state import Td3State
+from sac_tf.agents.td3.steps import td3_critic_step, td3_steps
 from sac_tf.agents.update import make_update
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks import torsos
@@ -52,16 +54,27 @@ def _networks(torso=torsos.mlp_torso, members=2, **settings):
     }
 
 
+_sac_steps = _part(steps.sac_steps, alpha_step=steps.alpha_step)
 VARIANTS = {
     "weighted REDQ": (
         {**_networks(members=3), "alpha_optimizer": lambda: tf.keras.optimizers.legacy.SGD(0.1)},
-        {
-            "critic_step": _part(steps.critic_step, pool=pools.subset_minimum_q),
-            "actor_step": _part(steps.actor_step, pool=pools.mean_q),
-        },
+        _part(
+            _sac_steps,
+            critic_step=_part(steps.critic_step, pool=pools.subset_minimum_q),
+            actor_step=_part(steps.actor_step, pool=pools.mean_q),
+        ),
         1,
     ),
-    "CrossQ": ({**_networks(_renorm), "target_critic": None}, {"critic_step": crossq_step}, 1),
+    "CrossQ": (
+        {**_networks(_renorm), "target_critic": None},
+        _part(_sac_steps, critic_step=crossq_step),
+        1,
+    ),
+    "TD3": (
+        {**_networks(), "make_state": Td3State},
+        _part(td3_steps, critic_step=_part(td3_critic_step, noise_std=0.5)),
+        2,
+    ),
     "optimizers": (
         {
             **_networks(),
@@ -71,24 +84,25 @@ VARIANTS = {
             "actor_optimizer": lambda: tf.keras.optimizers.legacy.SGD(0.1, global_clipnorm=0.1),
             "temperature": _part(Temperature, initial_alpha=0.5, minimum=0.4999, maximum=0.5001),
         },
-        {
-            "critic_step": _part(steps.critic_step, target_period=2, tau=0.5),
-            "critic_steps_per_actor_step": 2,
-            "actor_batch": steps.whole_batch,
-        },
+        _part(
+            _sac_steps,
+            critic_step=_part(steps.critic_step, target_period=2, tau=0.5),
+            critic_steps_per_actor_step=2,
+            actor_batch=steps.whole_batch,
+        ),
         2,
     ),
 }
 """Settings of the state, steps, and updates per call."""
 
 
-def _one_device(spec, **settings):
-    return SacState(spec, 0, 0.99, **settings)
+def _one_device(spec, make_state=SacState, **settings):
+    return make_state(spec, 0, 0.99, **settings)
 
 
 def _mirrored(spec, devices=2, **settings):
     with mirrored(devices):
-        return SacState(spec, 0, 0.99, **settings)
+        return _one_device(spec, **settings)
 
 
 def _strategy(devices=None):
@@ -97,7 +111,7 @@ def _strategy(devices=None):
         return tf.distribute.get_strategy()
 
 
-def _make(state, replaced, updates):
+def _make(state, ordered, updates):
     """Returns the update of a state, and the list of the rewards and TD errors of its calls."""
 
     def sample(rows):
@@ -112,7 +126,6 @@ def _make(state, replaced, updates):
         )
 
     source = Given(sample)
-    ordered = _part(steps.sac_steps, alpha_step=steps.alpha_step, **replaced)
     update = make_update(
         state, source, batch_size=6, transforms=(), updates_per_call=updates, steps=ordered
     )
@@ -141,20 +154,20 @@ def _assert_close(one, two):
 
 def _copies(state):
     """Returns the values of each network variable on both devices."""
-    networks = [state.policy.network, state.critics.model, state.critics.target]
-    made = [network for network in networks if network is not None]
-    return [variable.values for network in made for variable in network.variables]
+    targets = [trained.target for trained in (state.actor, state.critics) if trained.target]
+    networks = [state.policy, state.critics.model, *targets]
+    return [variable.values for network in networks for variable in network.variables]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_two_devices_equal_one_device_with_the_joint_batch(spec, tmp_path, name):
     """Weights, optimizer moments, moving statistics, generators, metrics, and TD errors in the
     order of the rows."""
-    settings, steps, updates = VARIANTS[name]
+    settings, ordered, updates = VARIANTS[name]
     one = _one_device(spec, **settings)
     two = _mirrored(spec, **settings)
-    update, calls = _make(one, steps, updates)
-    update_two, calls_two = _make(two, steps, updates)
+    update, calls = _make(one, ordered, updates)
+    update_two, calls_two = _make(two, ordered, updates)
     before = _numbers(one, tmp_path)
     assert two.strategy.num_replicas_in_sync == 2
     _assert_close(before, _numbers(two, tmp_path))
@@ -208,7 +221,7 @@ def test_one_mirrored_device_equals_a_plain_device(spec, tmp_path):
     plain = _one_device(spec, **_networks())
     mirrored = _mirrored(spec, devices=1, **_networks())
     for state in (plain, mirrored):
-        update, _ = _make(state, {}, 1)
+        update, _ = _make(state, _sac_steps, 1)
         update.run()
     _assert_close(_numbers(plain, tmp_path), _numbers(mirrored, tmp_path))
 

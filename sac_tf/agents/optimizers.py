@@ -9,6 +9,7 @@ import tensorflow as tf
 from sac_tf import devices
 from sac_tf.agents.schedules import Schedule, require_learning_rate
 from sac_tf.errors import require_number
+from sac_tf.pinned.gin_registry import InScope
 from sac_tf.pinned.keras_optimizers import AdamW
 from sac_tf.types import Metrics
 
@@ -62,6 +63,11 @@ def adam(
     if weight_decay:
         return AdamW(weight_decay, learning_rate, **settings)
     return tf.keras.optimizers.legacy.Adam(learning_rate, **settings)
+
+
+actor_adam = InScope("actor", adam)
+critic_adam = InScope("critic", adam)
+alpha_adam = InScope("alpha", adam)
 
 
 def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimizer:

@@ -57,9 +57,10 @@ class Policy(tf.Module):
         """
         return self.describe(self.network([observation], training=training))
 
-    def describe(self, outputs: Sequence[tf.Tensor]) -> ActionDistribution:
-        """Returns the distribution that outputs of the network describe."""
-        return self._distribution(*outputs)
+    def describe(self, outputs: tf.Tensor | Sequence[tf.Tensor]) -> ActionDistribution:
+        """Returns the distribution that outputs of the network describe; Keras returns a single one
+        without a list."""
+        return self._distribution(*tf.nest.flatten(outputs))
 
     __call__ = distribution
 

@@ -72,6 +72,13 @@ def mean_q(q: QValues, generator: tf.random.Generator) -> tf.Tensor:
 
 
 @gin.configurable
+def first_q(q: QValues, generator: tf.random.Generator) -> tf.Tensor:
+    """Returns Q_1 [B]: TD3's actor (1802.09477). The other critics are not evaluated."""
+    del generator
+    return q(tf.constant([0]))[0]
+
+
+@gin.configurable
 def subset_minimum_q(q: QValues, generator: tf.random.Generator, size: int = 2) -> tf.Tensor:
     """Returns the minimum [B] over `size` critics, drawn without replacement, once for all rows
     (REDQ's target, 2101.05982). The other critics are not evaluated.

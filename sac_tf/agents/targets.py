@@ -1,12 +1,16 @@
 """Target networks: copies of a network that follow it as a Polyak average."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import gin
 import tensorflow as tf
 
+from sac_tf.agents.policy import Policy
 from sac_tf.pinned.kernels import move_towards
 from sac_tf.types import EnvironmentSpec
+
+Network: TypeAlias = tf.keras.Model | Policy
 
 
 @gin.configurable
@@ -18,21 +22,24 @@ def copy_of_critic(
 ) -> tf.keras.Model:
     """Returns target critics with the weights of `critic`; their dropout masks come from `seed`."""
     target = make(spec, seed)
-    for variable, source in averaged_pairs(target, critic):
-        variable.assign(source)
+    copy_values(target, critic)
     return target
 
 
-def averaged_pairs(
-    target: tf.keras.Model, network: tf.keras.Model
-) -> list[tuple[tf.Variable, tf.Variable]]:
+def copy_values(target: Network, network: Network) -> None:
+    """Gives a new target network the values of `network`."""
+    for variable, source in averaged_pairs(target, network):
+        variable.assign(source)
+
+
+def averaged_pairs(target: Network, network: Network) -> list[tuple[tf.Variable, tf.Variable]]:
     """Returns the pairs of variables that are averaged: no integer counters, no shared
     variables."""
     pairs = zip(target.variables, network.variables, strict=True)
     return [(own, other) for own, other in pairs if own.dtype.is_floating and own is not other]
 
 
-def update_targets(target: tf.keras.Model, network: tf.keras.Model, tau: float | tf.Tensor) -> None:
+def update_targets(target: Network, network: Network, tau: float | tf.Tensor) -> None:
     """Moves `target` by `tau` of the way to `network`: target <- (1 - tau) target + tau network."""
     for variable, source in averaged_pairs(target, network):
         move_towards(variable, source, tau)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from sac_tf import devices
 from sac_tf.agents.agent import Steps, TrainState
-from sac_tf.errors import require_count
+from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.replay.protocols import Source, Transform
 from sac_tf.types import Metrics, Transition
 
@@ -68,6 +68,17 @@ def make_update(
     # Traced here, so that a setting that cannot work raises before the first step.
     names = run.get_concrete_function().structured_outputs
     return Update(run, updates_per_call, batch_size, tuple(sorted(names)))
+
+
+def require_whole_turns(name: str, critic_steps_per_actor_step: int, updates: int) -> None:
+    """Raises ConfigurationError unless the updates of a call are whole turns of critic steps and an
+    actor step; `name` is that of the steps in gin."""
+    require_count(f"{name}.critic_steps_per_actor_step", critic_steps_per_actor_step)
+    if updates % critic_steps_per_actor_step:
+        raise ConfigurationError(
+            f"update.updates_per_call={updates} must be a multiple of "
+            f"{name}.critic_steps_per_actor_step={critic_steps_per_actor_step}."
+        )
 
 
 def _on_replicas(

@@ -25,8 +25,8 @@ def make_actor(
     normalization: Normalization | None = None,
     inputs: Inputs = observation_inputs,
 ) -> tf.keras.Model:
-    """Returns a functional model: [observation] (nest of [B, ...]) -> (loc, log_std), each [B, A],
-    before squashing.
+    """Returns a functional model: [observation] (nest of [B, ...]) -> the outputs of the heads, loc
+    and log_std for example, each [B, A], before squashing.
 
     The list around the observation keeps Keras from matching a dict to inputs by name, which fails
     for nested dicts.
@@ -37,7 +37,7 @@ def make_actor(
       hidden_units: widths of the hidden layers.
       activation: name of a Keras activation.
       torso: builds the hidden layers.
-      heads: builds the output layers for loc and log std.
+      heads: builds the output layers.
       normalization: makes the layer that normalizes the observation, or None.
       inputs: makes the inputs for an observation.
 
@@ -49,8 +49,8 @@ def make_actor(
     observation, leaves = inputs(spec, normalization, stream)
     joined = [join_leaves(leaves)]
     (features,) = torso(joined, _dense, hidden_units, activation=activation, stream=stream)
-    loc, log_std = heads(features, spec.action_dimensions, next(stream))
-    return tf.keras.Model([observation], [loc, log_std], name="actor")
+    outputs = heads(features, spec.action_dimensions, next(stream))
+    return tf.keras.Model([observation], list(outputs), name="actor")
 
 
 def _dense(units: int, seed: int, activation: str | None = None) -> Layer:

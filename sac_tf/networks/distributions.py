@@ -1,4 +1,5 @@
-"""The tanh-squashed Gaussian policy distribution of SAC, on TFP bijectors."""
+"""Distributions over actions: the tanh-squashed Gaussian of SAC, on TFP bijectors, and single
+actions of deterministic policies."""
 
 import math
 from collections.abc import Callable
@@ -119,6 +120,46 @@ def squashed_gaussian(
       bound: limits log_std: `clamp_log_std` or `rescale_log_std`.
     """
     return SquashedGaussian(loc, bound(log_std))
+
+
+class SingleAction:
+    """a = tanh(loc) with probability 1: the policy of TD3 (1802.09477) and DDPG (1509.02971)."""
+
+    def __init__(self, loc: tf.Tensor):
+        """Takes `loc` [B, A]."""
+        self._action = tf.tanh(loc)
+
+    def mean_action(self) -> tf.Tensor:
+        """Returns the action [B, A]."""
+        return self._action
+
+    def sample_action(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the action [B, A], and the logarithm of its probability, zeros [B]; draws nothing
+        with the seed."""
+        del seed
+        return self._action, tf.zeros(tf.shape(self._action)[:1])
+
+    def served_parameters(self) -> dict[str, tf.Tensor]:
+        """Returns {}: an exported policy has no signatures of a distribution."""
+        return {}
+
+
+@gin.configurable
+def single_action(*outputs: tf.Tensor) -> SingleAction:
+    """Returns pi(.|s) for the output of an actor with `loc_only`.
+
+    Args:
+      *outputs: loc [B, A].
+
+    Raises:
+      ConfigurationError: the actor has other outputs.
+    """
+    if len(outputs) != 1:
+        raise ConfigurationError(
+            "policy.distribution=@single_action needs actor.heads=@loc_only: a policy of single "
+            "actions has no standard deviation."
+        )
+    return SingleAction(outputs[0])
 
 
 def _require_bounds(name: str, minimum: float, maximum: float) -> None:

@@ -1,4 +1,4 @@
-"""Output heads of the actor: location and log standard deviation of its Gaussian."""
+"""Output heads of the actor: location and log standard deviation of its Gaussian, or a location."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,7 +11,8 @@ class Heads(Protocol):
     """Adds the output layers of an actor to its features."""
 
     def __call__(self, features: tf.Tensor, units: int, seed: int) -> Sequence[tf.Tensor]:
-        """Returns loc and log_std, each [B, A].
+        """Returns what the distribution of the policy takes, each [B, A]: loc and log_std of a
+        Gaussian.
 
         Args:
           features: output of the torso, [B, F].
@@ -39,6 +40,13 @@ def state_independent_std(features: tf.Tensor, units: int, seed: int) -> Sequenc
     loc = tf.keras.layers.Dense(units, kernel_initializer=initializer, name="loc")(features)
     log_std = _Constant(units, name="log_std")(features)
     return loc, log_std
+
+
+@gin.configurable
+def loc_only(features: tf.Tensor, units: int, seed: int) -> Sequence[tf.Tensor]:
+    """`Heads` of a deterministic policy: loc, linear in the features, and no log std."""
+    initializer = tf.keras.initializers.GlorotUniform(seed)
+    return [tf.keras.layers.Dense(units, kernel_initializer=initializer, name="loc")(features)]
 
 
 class _Constant(tf.keras.layers.Layer):

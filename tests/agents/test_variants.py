@@ -13,6 +13,8 @@ from sac_tf.agents.sac import steps
 from sac_tf.agents.sac.crossq import crossq_step
 from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.targets import averaged_pairs, update_targets
+from sac_tf.agents.td3.state import Td3State
+from sac_tf.agents.td3.steps import td3_steps
 from sac_tf.agents.update import make_update
 from sac_tf.networks import torsos
 from sac_tf.networks.actor import make_actor
@@ -21,25 +23,30 @@ from sac_tf.training.train import Training
 from sac_tf.types import Transition
 from tests.sources import Given
 
+_part = functools.partial
+
 
 def _networks(torso):
     return {
-        "policy": functools.partial(
-            make_policy, network=functools.partial(make_actor, hidden_units=(16,), torso=torso)
-        ),
-        "critic": functools.partial(make_critic, hidden_units=(16,), torso=torso),
+        "policy": _part(make_policy, network=_part(make_actor, hidden_units=(16,), torso=torso)),
+        "critic": _part(make_critic, hidden_units=(16,), torso=torso),
     }
 
 
+_sac_steps = _part(steps.sac_steps, alpha_step=steps.alpha_step)
 VARIANTS = {
-    "DroQ": (_networks(torsos.droq_torso), steps.critic_step),
-    "CrossQ": ({**_networks(torsos.batch_renorm_torso), "target_critic": None}, crossq_step),
+    "DroQ": (_part(SacState, **_networks(torsos.droq_torso)), _sac_steps),
+    "CrossQ": (
+        _part(SacState, target_critic=None, **_networks(torsos.batch_renorm_torso)),
+        _part(_sac_steps, critic_step=crossq_step),
+    ),
+    "TD3": (_part(Td3State, **_networks(torsos.mlp_torso)), td3_steps),
 }
 
 
 def _make(spec, name, seed):
-    networks, critic_step = VARIANTS[name]
-    state = SacState(spec, seed, 0.99, **networks)
+    make_state, ordered = VARIANTS[name]
+    state = make_state(spec, seed, 0.99)
 
     def sample(rows):
         normal = state.generator.normal
@@ -47,11 +54,8 @@ def _make(spec, name, seed):
             normal([rows, 3]), normal([rows, 2]), normal([rows]), tf.ones([rows]), normal([rows, 3])
         )
 
-    ordered = functools.partial(
-        steps.sac_steps, alpha_step=steps.alpha_step, critic_step=critic_step
-    )
     update = make_update(
-        state, Given(sample), batch_size=8, transforms=(), updates_per_call=1, steps=ordered
+        state, Given(sample), batch_size=8, transforms=(), updates_per_call=2, steps=ordered
     )
     return state, update
 
@@ -93,7 +97,7 @@ def test_targets_average_weights_and_statistics_not_counts(spec):
 
 
 def test_critics_and_targets_draw_different_dropout_masks(spec):
-    networks = _networks(functools.partial(torsos.droq_torso, rate=0.5))
+    networks = _networks(_part(torsos.droq_torso, rate=0.5))
     state = SacState(spec, 0, 0.99, **networks)
     inputs = [tf.ones([2, 3]), tf.ones([2, 2])]
     assert np.abs(state.critics.model(inputs) - state.critics.target(inputs)).max() > 1e-3
@@ -123,6 +127,7 @@ SERL = [
     "linear_warmup.warmup_steps=100",
     "critic.ensemble_size=3",
 ]
+TD3 = ["td3_actor_step.tau=0.05", "noisy.std=0.3", "train.random_steps=500"]
 SIMBA = ["actor.hidden_units=(32,)", "critic.hidden_units=(32,)", "update.updates_per_call=2"]
 
 
@@ -132,6 +137,7 @@ SIMBA = ["actor.hidden_units=(32,)", "critic.hidden_units=(32,)", "update.update
         ("droq", 1500, [*TINY, *TWO]),
         ("crossq", 3000, [*TINY, "update.updates_per_call=3"]),
         ("redq", 1500, [*SMALL, *FEWER, "critic.ensemble_size=4", "train.batch_size=32"]),
+        ("td3", 1800, [*TINY, *TD3, "train.updates_per_step=2"]),
         ("serl", 2000, [*TINY, *TWO, *SERL]),
         ("simba", 3500, [*SIMBA, "train.batch_size=64"]),
     ],
@@ -140,7 +146,7 @@ def test_it_learns_pendulum(tmp_path, monkeypatch, file, steps, bindings):
     """From below -1000 without learning; smaller networks than in the gin file.
 
     Seeds 0 to 2 return -230, -199 and -320 with DroQ, -252, -228 and -198 with CrossQ, and -445,
-    -229 and -537 with SERL. Exports have tests of their own.
+    -229 and -537 with SERL. TD3 needs more random steps. Exports have tests of their own.
     """
     monkeypatch.setattr("sac_tf.training.exporting.export", lambda *_: None)
     bindings = ["adam.learning_rate=1e-3", *bindings, f"train.total_steps={steps}"]

@@ -21,6 +21,11 @@ _REFUSAL = re.compile(
 )
 
 
+def algorithm_of(file) -> str | None:
+    """Returns the value that a file gives `train.agent`, or None if it fits all algorithms."""
+    return gin_files.bindings_in(file).get("train.agent")
+
+
 def name_of(path):
     return Path(path).stem
 

@@ -7,19 +7,14 @@ import tensorflow as tf
 
 from sac_tf import devices
 from sac_tf.agents.encoding import share_encoder
-from sac_tf.agents.optimizers import Optimizer, adam
+from sac_tf.agents.optimizers import Optimizer, actor_adam, alpha_adam, critic_adam
 from sac_tf.agents.policy import MakeNetwork, MakePolicy
 from sac_tf.agents.targets import copy_of_critic
 from sac_tf.agents.trainable import Trainable
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.temperature import Temperature
-from sac_tf.pinned.gin_registry import InScope
 from sac_tf.seeds import independent_seeds
 from sac_tf.types import EnvironmentSpec
-
-actor_adam = InScope("actor", adam)
-critic_adam = InScope("critic", adam)
-alpha_adam = InScope("alpha", adam)
 
 
 @gin.configurable

@@ -15,6 +15,7 @@ from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import DeferredQ, Pool
 from sac_tf.agents.sac import losses
 from sac_tf.agents.sac.state import SacState
+from sac_tf.agents.update import require_whole_turns
 from sac_tf.agents.weighting import weigh
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.networks.temperature import require_reachable
@@ -109,7 +110,7 @@ def critic_metrics(metrics: Metrics, q: tf.Tensor, target: tf.Tensor) -> tuple[M
     `minimize`."""
     td_error = tf.reduce_mean(tf.abs(q - target), axis=0)
     own = {"q_mean": tf.reduce_mean(q), "td_error": tf.reduce_mean(td_error)}
-    return {**_prefixed("critic", metrics), **own}, td_error
+    return {**prefixed("critic", metrics), **own}, td_error
 
 
 @gin.configurable
@@ -137,7 +138,7 @@ def actor_step(
     metrics, log_prob = minimize(
         row_losses, state.actor.optimizer, state.policy.trainable_variables
     )
-    return {**_prefixed("actor", metrics), "entropy": -tf.reduce_mean(log_prob)}, log_prob
+    return {**prefixed("actor", metrics), "entropy": -tf.reduce_mean(log_prob)}, log_prob
 
 
 def policy_loss(
@@ -186,7 +187,7 @@ def alpha_step(
         return weigh(batch, values), log_prob
 
     metrics, _ = minimize(row_losses, state.temperature.optimizer, [parameter])
-    return _prefixed("alpha", metrics)
+    return prefixed("alpha", metrics)
 
 
 @gin.configurable
@@ -221,12 +222,12 @@ def sac_steps(
       actor_steps: actor and temperature steps in a turn; set equal to
         `critic_steps_per_actor_step` to compensate for the delay, as CleanRL does.
       actor_batch: batch of the actor steps: `last_batch`, or `whole_batch` of all in the turn.
-      critic_step: `critic_step`, or `crossq_step`.
-      actor_step: the step of the policy.
+      critic_step, actor_step: `critic_step` or `crossq_step`, and the step of the policy.
 
     Returns: the last metrics of each kind, and |Q - y| [K, B] of all rows.
     """
-    _require_whole_turns(len(batches), critic_steps_per_actor_step, actor_steps)
+    require_count("sac_steps.actor_steps", actor_steps)
+    require_whole_turns("sac_steps", critic_steps_per_actor_step, len(batches))
     metrics: Metrics = {}
     td_errors: list[tf.Tensor] = []
     for number, batch in enumerate(batches, start=1):
@@ -244,15 +245,6 @@ def sac_steps(
     return {**metrics, "alpha": state.alpha}, tf.stack(td_errors)
 
 
-def _require_whole_turns(updates: int, critic_steps_per_actor_step: int, actor_steps: int) -> None:
-    require_count("sac_steps.critic_steps_per_actor_step", critic_steps_per_actor_step)
-    require_count("sac_steps.actor_steps", actor_steps)
-    if updates % critic_steps_per_actor_step:
-        raise ConfigurationError(
-            f"update.updates_per_call={updates} must be a multiple of "
-            f"sac_steps.critic_steps_per_actor_step={critic_steps_per_actor_step}."
-        )
-
-
-def _prefixed(prefix: str, metrics: Metrics) -> Metrics:
+def prefixed(prefix: str, metrics: Metrics) -> Metrics:
+    """Returns the metrics of `minimize` by names that say what was trained."""
     return {f"{prefix}_{name}": value for name, value in metrics.items()}
