@@ -65,6 +65,15 @@ class ChannelsFirst(Reacher):
         return np.moveaxis(super()._observation(), -1, 0)
 
 
+class StackFirst(ChannelsFirst):
+    """Three frames, as PyTorch has them."""
+
+    observation_space = spaces.Box(0, 255, (9, _SIZE, _SIZE), np.uint8)
+
+    def _observation(self):
+        return np.tile(super()._observation(), (3, 1, 1))
+
+
 class FloatImages(Reacher):
     """Images of numbers in [0, 1]."""
 
@@ -72,3 +81,21 @@ class FloatImages(Reacher):
 
     def _observation(self):
         return np.float32(super()._observation() / 255)
+
+
+def bytes_of(environment):
+    """A wrapper that makes bytes of numbers in [0, 1]."""
+    box = spaces.Box(0, 255, environment.observation_space.shape, np.uint8)
+    return gymnasium.wrappers.TransformObservation(
+        environment, lambda image: np.uint8(255 * image), box
+    )
+
+
+class Untrue(Reacher):
+    """Its images have other numbers than their space says."""
+
+    def __init__(self, scale=1 / 255):
+        self._scale = scale
+
+    def _observation(self):
+        return np.asarray(super()._observation(), int) * self._scale

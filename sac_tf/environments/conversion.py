@@ -82,7 +82,21 @@ class ObservationReader:
             )
         if leaf.categories and self._encode:
             return self._one_hot(leaf, array)
+        if leaf.is_image:
+            self._require_bytes(leaf, value, array)
         return array
+
+    def _require_bytes(self, leaf: ObservationLeaf, value: Any, image: np.ndarray) -> None:
+        """Raises RunError if an image has floats, which may end at 1, or if its conversion to uint8
+        has changed it."""
+        given = np.asarray(value)
+        is_float = np.issubdtype(given.dtype, np.floating)
+        if given.dtype != np.uint8 and (is_float or not np.array_equal(given, image)):
+            raise RunError(
+                f"{self._title} returned {leaf.name} with {given.dtype} numbers from "
+                f"{given.min():g} to {given.max():g}, and its observation_space says uint8; return "
+                "integers from 0 to 255."
+            )
 
     def _one_hot(self, leaf: ObservationLeaf, array: np.ndarray) -> np.ndarray:
         """Returns float32 [sum of `leaf.categories`] of an array of categories."""

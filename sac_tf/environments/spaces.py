@@ -13,8 +13,6 @@ from sac_tf.leaves import ActionLeaf, ObservationLeaf, action_names, observation
 UNBOUNDED = 1e38
 """Bounds from here on stand for no bound: float32 ends at 3.4e38."""
 _IMAGE_RANK = 3
-_MOST_CHANNELS = 4
-"""Of one image."""
 
 Path = tuple[str | int, ...]
 
@@ -91,8 +89,8 @@ def _observation_leaf(title: str, name: str, path: Path, space: gymnasium.Space)
 
 def _require_channels_last(title: str, where: str, space: gymnasium.Space) -> None:
     """Raises ConfigurationError if an image is not [height, width, channels]."""
-    *size, channels = space.shape
-    if len(size) != 2 or (size[0] <= _MOST_CHANNELS < channels):
+    first, *others = space.shape
+    if len(others) != 2 or first < min(others):  # channels are fewer than rows and columns
         raise ConfigurationError(
             f"{title} has an image at {where} of the shape {list(space.shape)}, which is not "
             "[height, width, channels]; wrap the environment in a "

@@ -126,12 +126,12 @@ def encoded_inputs(
       shares_features: whether policy and critics share the dense layers of images too (SERL).
 
     Raises:
-      ConfigurationError: no image, or a setting out of range.
+      ConfigurationError: no image, an array that is almost one, or a setting out of range.
     """
     require_count("encoded_inputs.image_features", image_features)
     require_count("encoded_inputs.vector_features", vector_features)
     used = leaves(spec)
-    _require_image(used)
+    _require_images(used)
     inputs, arrays = keras_inputs(spec)
     given = _normalized(dict(zip(spec.observation_leaves, arrays, strict=True)), normalization)
     images = [given[leaf] for leaf in used if leaf.is_image]
@@ -169,12 +169,27 @@ def _encode(
     return outputs if shares_features else [dense()(x) for x in outputs]
 
 
-def _require_image(leaves: Sequence[ObservationLeaf]) -> None:
+def _require_images(leaves: Sequence[ObservationLeaf]) -> None:
+    """Raises ConfigurationError if no array is an image, or one is almost an image."""
+    for leaf in leaves:
+        if leaf.dtype == "float32" and len(leaf.shape) == 3:
+            raise ConfigurationError(
+                f"encoded_inputs takes images of uint8, and the observation has {leaf}; convert it "
+                "with gymnasium.wrappers.TransformObservation(env, lambda image: np.uint8(255 * "
+                "image), gymnasium.spaces.Box(0, 255, shape, np.uint8)) in a function of yours, "
+                "named in environment.wrappers."
+            )
+        if leaf.dtype == "uint8" and len(leaf.shape) == 2:
+            raise ConfigurationError(
+                "encoded_inputs takes images [height, width, channels], and the observation has "
+                f"{leaf}; give it an axis for its channel, as [GrayscaleObservation, {{'keep_dim': "
+                "True}] in environment.wrappers does."
+            )
     if not any(leaf.is_image for leaf in leaves):
         raise ConfigurationError(
             "encoded_inputs needs an image, uint8 [height, width, channels], and the observation "
-            f"has {', '.join(map(str, leaves))}; leave gin_configs/drq.gin out, or convert it with "
-            "gymnasium.wrappers.TransformObservation."
+            f"has {', '.join(map(str, leaves))}; leave gin_configs/drq.gin out, or draw one with "
+            "AddRenderObservation in environment.wrappers."
         )
 
 

@@ -39,6 +39,12 @@ def _spec(*shapes, vector=0):
     return EnvironmentSpec(tuple(leaves), ACTION)
 
 
+def _with(name, shape, dtype):
+    """Returns the spec of an image and of another array."""
+    leaf = ObservationLeaf(name, (name,), shape, dtype)
+    return EnvironmentSpec((*_spec((32, 32, 3)).observation_leaves, leaf), ACTION)
+
+
 def _observation(spec, seed=0):
     generator = np.random.default_rng(seed)
     return {
@@ -173,6 +179,12 @@ def test_unused_arrays_affect_nothing(unused):
             {"convolutions": functools.partial(drq_convolutions, filters=(8,))},
             "must have a number for each layer",
         ),
+        (
+            _with("depth", (8, 8, 1), "float32"),
+            {},
+            r"takes images of uint8, .*has depth float32 \[",
+        ),
+        (_with("gray", (32, 32), "uint8"), {}, r"has gray uint8 \[32, 32\]; give it an axis"),
         (_spec(vector=3), {}, "encoded_inputs needs an image, uint8 .*, and the observation has"),
         (_spec((32, 32, 3)), {"image_features": 0}, "image_features must be an integer"),
     ],

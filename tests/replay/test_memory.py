@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
+from sac_tf.leaves import ObservationLeaf
 from sac_tf.replay import memory
-from sac_tf.replay.ring import Ring
+from sac_tf.replay.ring import Ring, ring_bytes
 from sac_tf.replay.windows import Windows
 from sac_tf.types import EnvironmentSpec
 from tests.training.left_behind import last_checkpoint
@@ -107,6 +108,19 @@ def test_a_wide_observation_trains_with_a_capacity_that_fits(machine, tmp_path, 
     settings = {"total_steps": 120, "evaluation_period": 1000, "checkpoint_period": 1000}
     _wide("tables.capacity = 100", "Evaluator.episodes = 1", **settings).run(str(tmp_path / "run"))
     assert last_checkpoint(tmp_path / "run").name == "step-000000120"
+
+
+def test_frames_are_counted_once_for_each_copy(machine):
+    """A stack of three frames of 84 x 84 x 3: one frame and four numbers a step, in Reverb and in
+    the ring, with its links."""
+    leaf = ObservationLeaf("observation", (), (84, 84, 9), "uint8", frames=3)
+    action = EnvironmentSpec.of_arrays(np.zeros(1), -np.ones(1), np.ones(1)).action_leaves
+    windows = Windows(EnvironmentSpec((leaf,), action), 0.99, None)
+    step_bytes = windows.columns.row_bytes + ring_bytes(windows)
+    assert step_bytes == 2 * (84 * 84 * 3 + 4 * 4) + 20
+    assert 100_000 * step_bytes < 4.8e9
+    with pytest.raises(ConfigurationError, match="needs 42.4 GB .* at most 330000"):
+        memory.require_memory(10**6, 10**6, step_bytes)
 
 
 @pytest.mark.parametrize("sampler", ["ResidentSampler", "ReverbSampler"])

@@ -5,7 +5,7 @@ import pytest
 
 import sac_tf
 from sac_tf.environments.factory import EnvironmentFactory
-from sac_tf.errors import ConfigurationError
+from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.columns import ColumnPacker
 from tests.binaries.running import call_program
 from tests.training.left_behind import final_state, last_metrics, read_rows
@@ -89,7 +89,8 @@ def test_a_frame_is_stored_once_in_bytes():
     ("task", "files", "message"),
     [
         ("ChannelsFirst", (DRQ,), r"of the shape \[3, 32, 32\], which is not \[height, width"),
-        ("FloatImages", (DRQ,), r"encoded_inputs needs an image, uint8 .*observation has observ"),
+        ("StackFirst", (DRQ,), r"of the shape \[9, 32, 32\], which is not \[height, width"),
+        ("FloatImages", (DRQ,), r"takes images of uint8, and the .* has observation float32 \[32"),
         ("Reacher", (), "has an image .*, which needs an encoder; use gin_configs/drq.gin, or"),
     ],
 )
@@ -97,3 +98,24 @@ def test_images_that_cannot_be_learned_from_are_one_sentence(tmp_path, task, fil
     training = small_training(files=files, environment=f"tests.pixel_tasks:{task}")
     with pytest.raises(ConfigurationError, match=message):
         training.run(str(tmp_path))
+
+
+def test_images_of_numbers_are_converted_by_a_wrapper():
+    """The remedy of the sentence that refuses them."""
+    wrappers = ["tests.pixel_tasks:bytes_of"]
+    converted = EnvironmentFactory("tests.pixel_tasks:FloatImages", wrappers=wrappers).make()
+    expected = EnvironmentFactory("tests.pixel_tasks:Reacher").make()
+    np.testing.assert_array_equal(converted.reset(seed=0), expected.reset(seed=0))
+    assert converted.spec.observation_leaves == expected.spec.observation_leaves
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [(1 / 255, "float64 numbers from 0 to 1"), (2, "int64 numbers from 0 to 510")],
+)
+def test_images_with_other_numbers_than_their_space_are_refused(scale, words):
+    factory = EnvironmentFactory("tests.pixel_tasks:Untrue", arguments={"scale": scale})
+    with pytest.raises(RunError, match=f"observation with {words}, and its .* says uint8; return"):
+        environment = factory.make()
+        environment.reset(seed=0)
+        environment.step(np.ones((1, 2), np.float32))
