@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 folder = sys.argv[1]
-spec = json.loads(Path(folder, "policy_spec.json").read_text())
+text = Path(folder, "policy_spec.json").read_text()
+spec = json.loads(text, object_hook=lambda x: tuple(x["tuple"]) if "tuple" in x else x)
 if spec["format"] == "tflite":
     interpreter = tf.lite.Interpreter(str(Path(folder, "policy.tflite")))
     policy = interpreter.get_signature_runner("serving_default")
@@ -49,13 +50,11 @@ else:
 for wrapper in task["wrappers"]:
     name, arguments = (wrapper, {}) if isinstance(wrapper, str) else wrapper
     environment = find(name, "gymnasium.wrappers")(environment, **arguments)
-frames = task.get("frame_stack", 1)
-if frames > 1:
+if (frames := task.get("frame_stack", 1)) > 1:
     environment = gymnasium.wrappers.FrameStackObservation(environment, frames)
 observation, _ = environment.reset(seed=0)
-total_reward = 0.0
-terminated = truncated = False
-while not terminated and not truncated:
+total_reward, is_over = 0.0, False
+while not is_over:
     inputs = {}
     for leaf in spec["observation"]:
         array = observation
@@ -67,4 +66,5 @@ while not terminated and not truncated:
     action = arrange(environment.action_space, policy(**inputs))
     observation, reward, terminated, truncated, _ = environment.step(action)
     total_reward += float(reward)
+    is_over = terminated or truncated
 print(f"{task['task']} return {total_reward:.4f}")

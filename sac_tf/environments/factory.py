@@ -9,14 +9,12 @@ from typing import Any
 
 import gin
 import gymnasium
-import numpy as np
 
 from sac_tf.environments import rendering
-from sac_tf.environments.conversion import short
 from sac_tf.environments.frames import stack_frames
 from sac_tf.environments.goals import Goals
 from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
-from sac_tf.environments.names import name_of, resolve
+from sac_tf.environments.names import as_json, name_of, plain, resolve
 from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.types import EnvironmentSpec
 
@@ -62,7 +60,7 @@ class EnvironmentFactory:
                     f"environment.{name} must be a dict such as {{'gravity': 9.8}}, got {value!r}."
                 )
             if value is not None:
-                object.__setattr__(self, name, _plain(f"environment.{name}", value))
+                object.__setattr__(self, name, plain(f"environment.{name}", value))
         if isinstance(self.wrappers, str) or not isinstance(self.wrappers, Sequence):
             raise ConfigurationError(
                 "environment.wrappers must be a list such as ['FlattenObservation'], got "
@@ -131,8 +129,8 @@ class EnvironmentFactory:
         """Returns how the environments are made, as JSON."""
         return {
             "task": self.title,
-            "arguments": {**(self.arguments or {})},
-            "evaluation_arguments": {**(self.evaluation_arguments or {})},
+            "arguments": as_json(self.arguments or {}),
+            "evaluation_arguments": as_json(self.evaluation_arguments or {}),
             "max_episode_steps": self.max_episode_steps,
             "wrappers": [_described(wrapper) for wrapper in self.wrappers],
             "frame_stack": self.frame_stack,
@@ -186,31 +184,10 @@ class EnvironmentFactory:
         return gymnasium.wrappers.TimeLimit(environment, self.max_episode_steps)
 
 
-def _plain(name: str, value: Any) -> Any:
-    """Returns an argument as the files of a run hold it, with Python's numbers for NumPy's.
-
-    Raises:
-      ConfigurationError: they cannot hold it.
-    """
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {key: _plain(f"{name}[{key!r}]", item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        items = [_plain(f"{name}[{i}]", item) for i, item in enumerate(value)]
-        return tuple(items) if isinstance(value, tuple) else items
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    raise ConfigurationError(
-        f"{name} is {short(value)}, which the files of a run cannot hold; set it in a function of "
-        "yours, and give its name (module:function)."
-    )
-
-
 def _plain_wrapper(wrapper: Wrapper) -> Wrapper:
     if isinstance(wrapper, list | tuple) and len(wrapper) == 2 and isinstance(wrapper[1], Mapping):
         name = name_of(wrapper[0])
-        return (wrapper[0], _plain(f"environment.wrappers, {name}:", wrapper[1]))
+        return (wrapper[0], plain(f"environment.wrappers, {name}:", wrapper[1]))
     return wrapper  # one of another form is refused where it is used
 
 
@@ -263,7 +240,7 @@ def _wrapped(environment: gymnasium.Env, wrapper: Wrapper) -> gymnasium.Env:
 def _described(wrapper: Wrapper) -> Any:
     if isinstance(wrapper, list | tuple):
         name, arguments = wrapper
-        return [name_of(name), {**arguments}]
+        return [name_of(name), as_json(arguments)]
     return name_of(wrapper)
 
 

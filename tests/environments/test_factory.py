@@ -132,9 +132,10 @@ def test_numbers_of_numpy_are_written_as_numbers():
     wrappers = [("tests.spaces:Scaled", {"gain": np.float64(2)})]
     factory = EnvironmentFactory("Base-v0", arguments, arguments, wrappers=wrappers)
     written = json.loads(json.dumps(factory.as_json()))
-    plain = {"gain": 3.0, "sizes": [2, [True, None]]}
+    plain = {"gain": 3.0, "sizes": [2, {"tuple": [True, None]}]}
     assert written["arguments"] == written["evaluation_arguments"] == plain
     assert written["wrappers"] == [["tests.spaces:Scaled", {"gain": 2.0}]]
+    assert EnvironmentFactory(**written).arguments["sizes"] == [2, (True, None)]
 
 
 @pytest.mark.parametrize(

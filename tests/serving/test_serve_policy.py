@@ -59,7 +59,11 @@ def _export(environment_id: str, folder: Path) -> float:
         (export_policy.TFLITE, {"task": "tests.spaces:Everything-v0", "max_episode_steps": 5}),
         (
             export_policy.SAVED_MODEL,
-            {"task": "tests.spaces:Base", "max_episode_steps": 9, "wrappers": ["NormalizeReward"]},
+            {
+                "task": "tests.spaces:Base",
+                "max_episode_steps": 9,
+                "wrappers": ["NormalizeReward", ("ReshapeObservation", {"shape": (3, 1)})],
+            },
         ),
         (
             export_policy.TFLITE,
