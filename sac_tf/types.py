@@ -38,6 +38,12 @@ WEIGHT = "weight"
 RETURN_TO_GO = "return_to_go"
 """Name in `Transition.extras` of discounted returns to the end of the episode, float32 [B]."""
 
+VIEWS = "views"
+"""Name in `Transition.extras` of other augmentations of the observation, a list of nests."""
+
+NEXT_VIEWS = "next_views"
+"""Name in `Transition.extras` of other augmentations of the next observation, a list of nests."""
+
 
 class Transition(NamedTuple):
     """Transitions: NumPy arrays before the replay, tensors after it.

@@ -1,16 +1,24 @@
 """Augmentation: changes of images that do not change what a policy should do."""
 
+import functools
+
 import gin
 import tensorflow as tf
 
 from sac_tf.errors import require_count
-from sac_tf.types import Nest, Transition
+from sac_tf.types import NEXT_VIEWS, VIEWS, Nest, Transition
 
 
 @gin.configurable
-def random_shift(state: tf.Module, batch: Transition, pixels: int = 4) -> Transition:
+def random_shift(
+    state: tf.Module,
+    batch: Transition,
+    pixels: int = 4,
+    target_views: int = 1,
+    loss_views: int = 1,
+) -> Transition:
     """A `Transform` that shifts images by up to `pixels` in each direction, and repeats their edges
-    (DrQ, 2004.13649).
+    (DrQ, 2004.13649, section 3).
 
     All frames of a stack, and all cameras, of an observation are shifted alike; an observation and
     its successor are not.
@@ -19,24 +27,36 @@ def random_shift(state: tf.Module, batch: Transition, pixels: int = 4) -> Transi
       state: its generator draws the shifts.
       batch: with uint8 images [B, H, W, C] in its observations.
       pixels: largest shift, the same in each direction.
+      target_views: K, shifts of the next observation over which the target is averaged.
+      loss_views: M, shifts of the observation over which the critics' loss is averaged. The actor
+        learns from the first; the others are in the extras.
 
     Raises:
-      ConfigurationError: `pixels` is not a number of pixels.
+      ConfigurationError: `pixels` is not a number of pixels, or no view is left.
     """
     require_count("random_shift.pixels", pixels, minimum=0)
+    require_count("random_shift.target_views", target_views)
+    require_count("random_shift.loss_views", loss_views)
     generator = state.generator  # type: ignore[attr-defined]
-
-    def shifted(observation: Nest) -> Nest:
-        shifts = generator.uniform(
-            [2, tf.shape(batch.reward)[0]], -pixels, pixels + 1, dtype=tf.int32
-        )
-        return tf.nest.map_structure(
-            lambda array: shift(array, *tf.unstack(shifts)) if array.dtype == tf.uint8 else array,
-            observation,
-        )
-
-    return batch._replace(
+    shifted = functools.partial(_shifted, generator, pixels)
+    first = batch._replace(
         observation=shifted(batch.observation), next_observation=shifted(batch.next_observation)
+    )
+    extras = dict(batch.extras)
+    if loss_views > 1:
+        extras[VIEWS] = [shifted(batch.observation) for _ in range(loss_views - 1)]
+    if target_views > 1:
+        extras[NEXT_VIEWS] = [shifted(batch.next_observation) for _ in range(target_views - 1)]
+    return first._replace(extras=extras)
+
+
+def _shifted(generator: tf.random.Generator, pixels: int, observation: Nest) -> Nest:
+    """Returns an observation whose images are shifted, alike in each row."""
+    rows = tf.shape(tf.nest.flatten(observation)[0])[0]
+    shifts = generator.uniform([2, rows], -pixels, pixels + 1, dtype=tf.int32)
+    return tf.nest.map_structure(
+        lambda array: shift(array, *tf.unstack(shifts)) if array.dtype == tf.uint8 else array,
+        observation,
     )
 
 

@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sac_tf.agents.policy import make_policy
 from sac_tf.agents.sac import steps
-from sac_tf.agents.sac.state import SacState
 from sac_tf.errors import ConfigurationError
-from sac_tf.leaves import ActionLeaf, ObservationLeaf
 from sac_tf.networks.actor import make_actor
-from sac_tf.networks.critic import make_critic
 from sac_tf.networks.encoders import (
     Split,
     drq_convolutions,
@@ -22,53 +18,7 @@ from sac_tf.networks.encoders import (
 )
 from sac_tf.networks.inputs import used_leaves
 from sac_tf.networks.running_normalization import RunningNormalization, make_observer
-from sac_tf.types import EnvironmentSpec, Transition
-
-ACTION = (ActionLeaf("action", (), (2,), "float32", (-1.0,) * 2, (1.0,) * 2),)
-B = 5
-
-
-def _spec(*shapes, vector=0):
-    """Returns the spec of images, "camera0" and so on, and of a vector."""
-    leaves = [
-        ObservationLeaf(f"camera{i}", (f"camera{i}",), shape, "uint8")
-        for i, shape in enumerate(shapes)
-    ]
-    if vector:
-        leaves.append(ObservationLeaf("position", ("position",), (vector,), "float32"))
-    return EnvironmentSpec(tuple(leaves), ACTION)
-
-
-def _with(name, shape, dtype):
-    """Returns the spec of an image and of another array."""
-    leaf = ObservationLeaf(name, (name,), shape, dtype)
-    return EnvironmentSpec((*_spec((32, 32, 3)).observation_leaves, leaf), ACTION)
-
-
-def _observation(spec, seed=0):
-    generator = np.random.default_rng(seed)
-    return {
-        leaf.name: tf.constant(generator.integers(0, 256, (B, *leaf.shape)).astype(leaf.dtype))
-        for leaf in spec.observation_leaves
-    }
-
-
-def _batch(spec):
-    noise = tf.random.stateless_uniform([B, 2], [0, 1], -1, 1)
-    rows = noise[:, 0], tf.ones([B])
-    return Transition(_observation(spec), noise, *rows, _observation(spec, seed=1))
-
-
-def _state(spec, normalization=None, target=True, **settings):
-    inputs = functools.partial(encoded_inputs, **settings)
-    small = {"hidden_units": (8,), "inputs": inputs, "normalization": normalization}
-    return SacState(
-        spec,
-        seed=0,
-        discount=0.9,
-        policy=functools.partial(make_policy, network=functools.partial(make_actor, **small)),
-        critic=functools.partial(make_critic, **small),
-    )
+from tests.images import B, batch_of, observation_of, spec_of, spec_with, state_of
 
 
 @pytest.mark.parametrize(
@@ -78,7 +28,7 @@ def _state(spec, normalization=None, target=True, **settings):
 def test_sizes_are_those_of_drq(strides, size, features):
     """84 -> 41, 39, 37, 35 and 35 * 35 * 32 features; 41, 20, 9, 7 and 7 * 7 * 32."""
     convolutions = functools.partial(drq_convolutions, strides=strides)
-    state = _state(_spec((size, size, 9)), convolutions=convolutions)
+    state = state_of(spec_of((size, size, 9)), convolutions=convolutions)
     encoder = encoder_of(state.policy.network)
     assert encoder.output_shape == (None, features)
     assert sum(np.prod(v.shape) for v in encoder.variables) == 9 * 9 * 32 + 3 * 9 * 32 * 32 + 4 * 32
@@ -90,10 +40,10 @@ def test_the_small_encoder_of_serl():
 
 
 def test_a_network_in_two_parts_is_the_network():
-    spec = _spec((32, 32, 3), (32, 40, 1), vector=3)
-    state = _state(spec, RunningNormalization)
+    spec = spec_of((32, 32, 3), (32, 40, 1), vector=3)
+    state = state_of(spec, RunningNormalization)
     make_observer(state)({"position": np.float32([[1.0, 2.0, 3.0]])})
-    observation = _observation(spec)
+    observation = observation_of(spec)
     action = tf.ones([B, 2])
     for network, others in ((state.policy.network, []), (state.critics.model, [action])):
         parts = Split(network)
@@ -119,31 +69,31 @@ def _without_encoder(network):
 
 @pytest.mark.parametrize("shares_features", [False, True])
 def test_the_encoder_is_trained_by_the_loss_of_the_critics_only(shares_features):
-    spec = _spec((32, 32, 3), (32, 32, 1), vector=2)
-    state = _state(spec, shares_features=shares_features)
+    spec = spec_of((32, 32, 3), (32, 32, 1), vector=2)
+    state = state_of(spec, shares_features=shares_features)
     critics, policy = encoder_of(state.critics.model), encoder_of(state.policy.network)
     assert len(policy.variables) == 2 * (8 + 4 * shares_features)
     np.testing.assert_equal(_values(critics), _values(policy))
     first = _values(critics)
     heads = [v.numpy().copy() for v in _without_encoder(state.policy.network)]
-    steps.actor_step(state, _batch(spec))
+    steps.actor_step(state, batch_of(spec))
     assert not any(_changed(first, critics)) and not any(_changed(first, policy))
     moved = [
         not np.array_equal(before, v)
         for before, v in zip(heads, _without_encoder(state.policy.network), strict=True)
     ]
     assert all(moved)  # among them the dense layer of the vector
-    steps.critic_step(state, _batch(spec))
+    steps.critic_step(state, batch_of(spec))
     assert all(_changed(first, critics))
     np.testing.assert_equal(_values(critics), _values(policy))
 
 
 def test_the_target_has_an_encoder_of_its_own():
-    spec = _spec((32, 32, 3))
-    state = _state(spec)
+    spec = spec_of((32, 32, 3))
+    state = state_of(spec)
     first = _values(encoder_of(state.critics.target))
     np.testing.assert_equal(first, _values(encoder_of(state.critics.model)))
-    steps.critic_step(state, _batch(spec), tau=0.5)
+    steps.critic_step(state, batch_of(spec), tau=0.5)
     for before, target, now in zip(
         first,
         _values(encoder_of(state.critics.target)),
@@ -155,9 +105,9 @@ def test_the_target_has_an_encoder_of_its_own():
 
 @pytest.mark.parametrize("unused", ["camera1", "position"])
 def test_unused_arrays_affect_nothing(unused):
-    spec = _spec((32, 32, 1), (32, 32, 1), vector=2)
-    policy = _state(spec, leaves=functools.partial(used_leaves, without=(unused,))).policy
-    observation = _observation(spec)
+    spec = spec_of((32, 32, 1), (32, 32, 1), vector=2)
+    policy = state_of(spec, leaves=functools.partial(used_leaves, without=(unused,))).policy
+    observation = observation_of(spec)
     action = policy.mean_action(observation)
     for leaf in spec.observation_leaves:
         changed = {**observation, leaf.name: tf.ones_like(observation[leaf.name])}
@@ -168,25 +118,25 @@ def test_unused_arrays_affect_nothing(unused):
 @pytest.mark.parametrize(
     ("spec", "settings", "message"),
     [
-        (_spec((16, 16, 3)), {}, "An image of 16 x 16 pixels is too small for drq_convolutions"),
+        (spec_of((16, 16, 3)), {}, "An image of 16 x 16 pixels is too small for drq_convolutions"),
         (
-            _spec((16, 16, 3)),
+            spec_of((16, 16, 3)),
             {"convolutions": serl_convolutions},
             "An image of 16 x 16 pixels is too small for serl_convolutions.filters",
         ),
         (
-            _spec((32, 32, 3)),
+            spec_of((32, 32, 3)),
             {"convolutions": functools.partial(drq_convolutions, filters=(8,))},
             "must have a number for each layer",
         ),
         (
-            _with("depth", (8, 8, 1), "float32"),
+            spec_with("depth", (8, 8, 1), "float32"),
             {},
             r"takes images of uint8, .*has depth float32 \[",
         ),
-        (_with("gray", (32, 32), "uint8"), {}, r"has gray uint8 \[32, 32\]; give it an axis"),
-        (_spec(vector=3), {}, "encoded_inputs needs an image, uint8 .*, and the observation has"),
-        (_spec((32, 32, 3)), {"image_features": 0}, "image_features must be an integer"),
+        (spec_with("gray", (32, 32), "uint8"), {}, r"has gray uint8 \[32, 32\]; give it an axis"),
+        (spec_of(vector=3), {}, "encoded_inputs needs an image, uint8 .*, and the observation has"),
+        (spec_of((32, 32, 3)), {"image_features": 0}, "image_features must be an integer"),
     ],
 )
 def test_what_an_encoder_cannot_take_is_one_sentence(spec, settings, message):
@@ -196,4 +146,4 @@ def test_what_an_encoder_cannot_take_is_one_sentence(spec, settings, message):
 
 def test_an_image_without_an_encoder_is_refused():
     with pytest.raises(ConfigurationError, match="has an image .*, which needs an encoder; use"):
-        make_actor(_spec((32, 32, 3)), seed=0)
+        make_actor(spec_of((32, 32, 3)), seed=0)

@@ -3,7 +3,7 @@
 import gin
 import tensorflow as tf
 
-from sac_tf.agents import optimizers, pools
+from sac_tf.agents import optimizers, pools, views
 from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import ComputedQ, Pool
 from sac_tf.agents.sac import losses, steps
@@ -29,17 +29,17 @@ def crossq_step(
     Q values and target come from one pass over 2B rows in training mode: batch normalization uses
     the statistics of both halves. No gradient flows through (s', a'); its policy uses moving ones.
 
-    Args: as for `steps.critic_step`, and so is the result.
-      pool, value, target: of the TD target.
+    Args: as for `steps.critic_step`, `pool` of the TD target; so is the result.
 
     Raises:
-      ConfigurationError: the state has target critics.
+      ConfigurationError: the state has target critics, or the batch has several views.
     """
     critics = state.critics
     if critics.target is not None:
         raise ConfigurationError(
             "crossq_step learns without target critics: set SacState.target_critic to None."
         )
+    views.require_one("crossq_step", batch)
     seed = draw_seed(state.generator)
     next_action, next_log_prob = state.policy(batch.next_observation).sample_action(seed)
     now = (batch.observation, batch.action)

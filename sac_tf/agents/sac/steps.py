@@ -4,13 +4,14 @@ A step takes the state and a batch, changes the state, and returns its metrics (
 replace a step, a network or a number; none of them copies this file.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import gin
 import tensorflow as tf
 
-from sac_tf.agents import optimizers, pools, targets
+from sac_tf.agents import optimizers, pools, targets, views
 from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import DeferredQ, Pool
 from sac_tf.agents.sac import losses
@@ -56,13 +57,12 @@ def critic_step(
     """Moves every critic towards the TD target, then the target critics towards the critics.
 
     Args:
-      state, batch: changed in place, and B transitions.
+      state, batch: changed in place, and B transitions; of several views the mean loss counts.
       tau: Polyak rate of the target critics, in (0, 1].
       target_period: calls between two updates of the target critics.
       pool: from the Q values of the target critics to those of the TD target.
       value: `losses.soft_value` or `hard_value`.
-      target, loss: of the Q values.
-      minimize: takes the gradient step.
+      target, loss, minimize: of the Q values, and what takes the gradient step.
 
     Raises:
       ConfigurationError: a number out of range, or a state without target critics.
@@ -72,11 +72,12 @@ def critic_step(
     y = td_target(state, batch, state.discount, pool=pool, value=value, target=target)
     critics = state.critics
 
-    def row_losses() -> tuple[tf.Tensor, tf.Tensor]:
-        q = critics.model([batch.observation, batch.action], training=True)
-        return weigh(batch, loss(q, y)), q
+    def view_losses(view: Transition) -> tuple[tf.Tensor, tf.Tensor]:
+        q = critics.model([view.observation, view.action], training=True)
+        return weigh(view, loss(q, y)), q
 
-    metrics, q = minimize(row_losses, critics.optimizer, critics.model.trainable_variables)
+    losses_of = functools.partial(views.mean_loss, view_losses, batch)
+    metrics, q = minimize(losses_of, critics.optimizer, critics.model.trainable_variables)
     if target_period > 1:
         tau = tf.where(critics.optimizer.iterations % target_period == 0, tau, 0.0)
     targets.update_targets(critics.target, critics.model, tau)
@@ -92,17 +93,23 @@ def td_target(
     value: losses.Value = losses.soft_value,
     target: losses.Target = losses.td_target,
 ) -> tf.Tensor:
-    """Returns the TD target [B], with a' freshly drawn from the policy."""
+    """Returns the TD target [B], with a' freshly drawn from the policy: the mean over the views of
+    the next observation."""
     if state.critics.target is None:
         raise ConfigurationError(
             "critic_step needs target critics: SacState.target_critic must not be None."
         )
-    seed = draw_seed(state.generator)
-    next_action, next_log_prob = state.policy(batch.next_observation).sample_action(seed)
-    target_q = DeferredQ(state.critics.target, [batch.next_observation, next_action])
-    next_q = pool(target_q, state.generator)
-    next_value = value(next_q, next_log_prob, state.alpha)
-    return target(batch.reward, batch.discount, discount, next_value)
+    target_critics = state.critics.target
+
+    def target_of_view(view: Transition) -> tf.Tensor:
+        seed = draw_seed(state.generator)
+        next_action, next_log_prob = state.policy(view.next_observation).sample_action(seed)
+        target_q = DeferredQ(target_critics, [view.next_observation, next_action])
+        next_q = pool(target_q, state.generator)
+        next_value = value(next_q, next_log_prob, state.alpha)
+        return target(view.reward, view.discount, discount, next_value)
+
+    return views.mean_target(target_of_view, batch)
 
 
 def critic_metrics(metrics: Metrics, q: tf.Tensor, target: tf.Tensor) -> tuple[Metrics, tf.Tensor]:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from sac_tf import devices
-from sac_tf.agents import optimizers, pools, targets
+from sac_tf.agents import optimizers, pools, targets, views
 from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import DeferredQ, Pool
 from sac_tf.agents.sac import losses as sac_losses
@@ -63,8 +63,9 @@ def td3_critic_step(
       minimize: takes the gradient step.
 
     Raises:
-      ConfigurationError: a number out of range.
+      ConfigurationError: a number out of range, or several views.
     """
+    views.require_one("td3_critic_step", batch)
     require_number("td3_critic_step.noise_std", noise_std, *_NOT_NEGATIVE)
     require_number("td3_critic_step.noise_limit", noise_limit, *_NOT_NEGATIVE)
     next_action = _target_action(state, batch.next_observation, noise_std, noise_limit)
