@@ -8,6 +8,7 @@ from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import ComputedQ, Pool
 from sac_tf.agents.sac import losses, steps
 from sac_tf.agents.sac.state import SacState
+from sac_tf.agents.trainable import Trainable
 from sac_tf.agents.weighting import weigh
 from sac_tf.errors import ConfigurationError
 from sac_tf.seeds import draw_seed
@@ -29,16 +30,14 @@ def crossq_step(
     Q values and target come from one pass over 2B rows in training mode: batch normalization uses
     the statistics of both halves. No gradient flows through (s', a'); its policy uses moving ones.
 
-    Args: as for `steps.critic_step`, `pool` of the TD target; so is the result.
+    Args: as for `steps.critic_step`, and so is the result.
+      pool, value, target: of the TD target.
 
     Raises:
       ConfigurationError: the state has target critics, or the batch has several views.
     """
     critics = state.critics
-    if critics.target is not None:
-        raise ConfigurationError(
-            "crossq_step learns without target critics: set SacState.target_critic to None."
-        )
+    _require_no_target(critics)
     views.require_one("crossq_step", batch)
     seed = draw_seed(state.generator)
     next_action, next_log_prob = state.policy(batch.next_observation).sample_action(seed)
@@ -55,3 +54,10 @@ def crossq_step(
     metrics, (q, y) = minimize(row_losses, critics.optimizer, critics.model.trainable_variables)
     state.shared.copy()
     return steps.critic_metrics(metrics, q, y)
+
+
+def _require_no_target(critics: Trainable) -> None:
+    if critics.target is not None:
+        raise ConfigurationError(
+            "crossq_step learns without target critics: set SacState.target_critic to None."
+        )
