@@ -14,7 +14,7 @@ from absl import flags
 from sac_tf.distributed.addresses import parse_addresses
 from sac_tf.runs import folder as names
 
-from . import launch
+from . import launch, listing
 
 _ROOT_DIR = launch.DEFINE_path(
     "root_dir",
@@ -33,13 +33,13 @@ _GIN_FILE = flags.DEFINE_multi_string(
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
-_PRINT_CONFIG = launch.DEFINE_listing("print_config", requires=[_ROOT_DIR, _ADDRESS])
+_PRINT_CONFIG = listing.DEFINE_listing("print_config", requires=[_ROOT_DIR, _ADDRESS])
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     if _PRINT_CONFIG.value:
-        return launch.print_config(_GIN_FILE.value, _GIN_BINDINGS.value, is_distributed=True)
+        return listing.print_config(_GIN_FILE.value, _GIN_BINDINGS.value, is_distributed=True)
     addresses = parse_addresses(_ADDRESS.value)
     collector_id = _ID.value or f"{socket.gethostname()}-{os.getpid()}"
     if not re.fullmatch(r"[\w.-]+", collector_id):

@@ -10,7 +10,7 @@ from absl import flags
 from sac_tf.distributed.addresses import parse_addresses
 from sac_tf.runs import folder
 
-from . import launch
+from . import launch, listing
 
 _ROOT_DIR = launch.DEFINE_path(
     "root_dir", None, "Folder of the run; evaluations.csv is written there."
@@ -24,13 +24,13 @@ _GIN_FILE = flags.DEFINE_multi_string(
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
-_PRINT_CONFIG = launch.DEFINE_listing("print_config", requires=[_ROOT_DIR, _ADDRESS])
+_PRINT_CONFIG = listing.DEFINE_listing("print_config", requires=[_ROOT_DIR, _ADDRESS])
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     if _PRINT_CONFIG.value:
-        return launch.print_config(_GIN_FILE.value, _GIN_BINDINGS.value, is_distributed=True)
+        return listing.print_config(_GIN_FILE.value, _GIN_BINDINGS.value, is_distributed=True)
     addresses = parse_addresses(_ADDRESS.value)
     launch.open_root_dir(_ROOT_DIR.value / folder.EVALUATOR)
     training = launch.make_distributed(_GIN_FILE.value, _GIN_BINDINGS.value)

@@ -26,13 +26,16 @@ if TYPE_CHECKING:
     import signal
 
     from sac_tf.runs.restoring import RestoredRun
+    from sac_tf.training.offline import OfflineSettings
     from sac_tf.training.train import Training
 
 _GIN_TRACE = re.compile(r"In call to configurable '(\w+)'")
 """gin adds this to errors that a configurable raises."""
 _native_logs: list[Path] = []
 """Files that take the native output of this process, the newest last."""
-_ANY_ENVIRONMENT = "train.environment = 'Pendulum-v1'"
+ENVIRONMENT = "train.environment"
+DATASET = "train_offline.dataset"
+"""Settings without a default, the second one of offline runs."""
 _COMMAND = re.compile(r"(?:python -m |(?<![\w./]))binaries\.(\w+)")
 
 flags.disclaim_key_flags()  # a flag of DEFINE_path belongs to the program that defines it
@@ -88,22 +91,6 @@ def DEFINE_path(
         serializer=flags.ArgumentSerializer(),
         required=required,
     )
-
-
-def DEFINE_listing(name: str, requires: Sequence[flags.FlagHolder] = ()) -> flags.FlagHolder[bool]:
-    """Defines a flag that lists all settings; the flags of `requires` must be given without it."""
-    listing = flags.DEFINE_bool(
-        name,
-        False,
-        "Print every setting with its value, default and description, as a gin file, and exit.",
-    )
-    for flag in requires:
-        flags.register_multi_flags_validator(
-            [flag, listing],
-            lambda values, required=flag.name: bool(values[name] or values[required]),
-            message=f"Give --{flag.name}.",
-        )
-    return listing
 
 
 def exit_code(program: Callable[[], int | None]) -> int:
@@ -166,24 +153,18 @@ def make_training(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training
     return training
 
 
-def print_config(
-    gin_file: Sequence[str], bindings: Sequence[str], *, is_distributed: bool = False
-) -> int:
-    """Prints all settings of a run, and returns the exit code; train.environment may be missing."""
-    divert_native_output(Path(os.devnull))
-    is_set = _binds_environment(gin_file, bindings)
-    filled = [*bindings, *([] if is_set else [_ANY_ENVIRONMENT])]
-    if is_distributed:
-        training = make_distributed(gin_file, filled)
-        from sac_tf.distributed.settings import configuration_of
+def make_offline(
+    gin_file: Sequence[str], bindings: Sequence[str]
+) -> tuple["Training", "OfflineSettings"]:
+    """As `make_training`, for a run that learns from a data set."""
+    if unset(gin_file, bindings, [DATASET]):
+        raise ConfigurationError(f"Give {DATASET}, by --gin_file or --gin_bindings.")
+    from sac_tf.training import offline
 
-        configuration = configuration_of(training)
-    else:
-        configuration = make_training(gin_file, filled).configuration()
-    from sac_tf.runs import descriptions
-
-    print(descriptions.describe(configuration, None if is_set else "train.environment"))
-    return 0
+    training = read_training(gin_file, bindings)
+    settings = offline.OfflineSettings()
+    offline.configuration_of(training, settings)
+    return training, settings
 
 
 def make_distributed(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training":
@@ -196,12 +177,19 @@ def make_distributed(gin_file: Sequence[str], bindings: Sequence[str]) -> "Train
 
 def read_training(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training":
     """As `make_training`, without the check for bindings that have no effect."""
-    if not _binds_environment(gin_file, bindings):
-        raise ConfigurationError("Give train.environment, by --gin_file or --gin_bindings.")
+    if unset(gin_file, bindings, [ENVIRONMENT]):
+        raise ConfigurationError(f"Give {ENVIRONMENT}, by --gin_file or --gin_bindings.")
     from sac_tf.training.train import Training
 
     gin_files.read(gin_file, bindings)
     return Training()
+
+
+def unset(gin_file: Sequence[str], bindings: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Returns which of the settings `names` are not bound; raises ConfigurationError as
+    `gin_files.check`."""
+    bound = gin_files.check(gin_file, bindings)
+    return [name for name in names if not any(f".{one}".endswith(f".{name}") for one in bound)]
 
 
 def ending(stopped_by: "signal.Signals | None", done: str) -> int:
@@ -261,12 +249,6 @@ def divert_native_output(path: Path) -> None:
     warnings.stream = sys.stderr
     warnings.setFormatter(Formatter("%(levelname)s: %(message)s"))
     logging.set_verbosity(logging.WARNING)
-
-
-def _binds_environment(gin_file: Sequence[str], bindings: Sequence[str]) -> bool:
-    """Returns whether a task is given; raises ConfigurationError as `gin_files.check`."""
-    bound = gin_files.check(gin_file, bindings)
-    return any(f".{name}".endswith(".train.environment") for name in bound)
 
 
 def _help(module: str) -> str:

@@ -8,7 +8,7 @@ from absl import flags
 
 from sac_tf.runs import folder
 
-from . import launch
+from . import launch, listing
 
 _ROOT_DIR = launch.DEFINE_path(
     "root_dir", None, "Folder of the run; its tables are in replay_server/."
@@ -22,13 +22,13 @@ _GIN_FILE = flags.DEFINE_multi_string(
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A binding, 'train.seed=1' for example"
 )
-_PRINT_CONFIG = launch.DEFINE_listing("print_config", requires=[_ROOT_DIR])
+_PRINT_CONFIG = listing.DEFINE_listing("print_config", requires=[_ROOT_DIR])
 
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     if _PRINT_CONFIG.value:
-        return launch.print_config(_GIN_FILE.value, _GIN_BINDINGS.value, is_distributed=True)
+        return listing.print_config(_GIN_FILE.value, _GIN_BINDINGS.value, is_distributed=True)
     launch.open_root_dir(_ROOT_DIR.value / folder.REPLAY_SERVER)
     training = launch.make_distributed(_GIN_FILE.value, _GIN_BINDINGS.value)
     from sac_tf.distributed import replay_server

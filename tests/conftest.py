@@ -40,6 +40,15 @@ def _few_threads():
         free_closed_runs()
 
 
+@pytest.fixture(scope="session")
+def minari_store(tmp_path_factory):
+    """The folder of the local store of Minari, which is empty at first."""
+    folder = tmp_path_factory.mktemp("minari")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(folder))
+        yield folder
+
+
 @pytest.fixture
 def spec() -> EnvironmentSpec:
     """Three observations, two actions."""

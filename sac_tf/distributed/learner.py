@@ -118,6 +118,7 @@ class _Run:
             self._updater.metric_names,
             self._progress,
             with_evaluations=False,
+            unit="step",
         )
 
     def go(self) -> None:

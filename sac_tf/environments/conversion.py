@@ -100,20 +100,31 @@ class ObservationReader:
 
     def _one_hot(self, leaf: ObservationLeaf, array: np.ndarray) -> np.ndarray:
         """Returns float32 [sum of `leaf.categories`] of an array of categories."""
-        categories = array.reshape(-1).astype(int) - leaf.start
-        if np.any((categories < 0) | (categories >= leaf.categories)):
-            raise RunError(
-                f"{self._title} returned {leaf.name} = {array.astype(int).tolist()}, outside of "
-                f"its space: {list(leaf.categories)} categories from {list(leaf.start)} on."
-            )
-        encoded = np.zeros(leaf.encoded_shape, np.float32)
-        offsets = np.cumsum([0, *leaf.categories[:-1]])
-        encoded[offsets + categories] = 1
-        return encoded
+        try:
+            return one_hot(leaf, array[np.newaxis])[0]
+        except ValueError as error:
+            raise RunError(f"{self._title} returned {error}.") from error
+
+
+def one_hot(leaf: ObservationLeaf, arrays: np.ndarray) -> np.ndarray:
+    """Returns float32 [T, sum of `leaf.categories`] of T arrays of categories, [T, *leaf.shape];
+    raises ValueError if one is outside of its space."""
+    categories = arrays.reshape(len(arrays), -1).astype(int) - leaf.start
+    is_wrong = np.any((categories < 0) | (categories >= leaf.categories), axis=1)
+    if np.any(is_wrong):
+        wrong = arrays[np.argmax(is_wrong)].astype(int).tolist()
+        raise ValueError(
+            f"{leaf.name} = {wrong}, outside of its space: {list(leaf.categories)} categories from "
+            f"{list(leaf.start)} on"
+        )
+    encoded = np.zeros((len(arrays), *leaf.encoded_shape), np.float32)
+    offsets = np.cumsum([0, *leaf.categories[:-1]])
+    np.put_along_axis(encoded, offsets + categories, 1, axis=1)
+    return encoded
 
 
 class ActionWriter:
-    """Converts actions in [-1, 1] to those of a task."""
+    """Converts actions in [-1, 1] to those of a task, and back."""
 
     def __init__(self, leaves: Sequence[ActionLeaf]):
         self._paths = [leaf.path for leaf in leaves]
@@ -135,6 +146,15 @@ class ActionWriter:
         ]
         return self._for_each(arrays, len(arrays[0]))
 
+    def read(self, actions: Nest) -> np.ndarray:
+        """Returns float32 [E, A] in [-1, 1] of a nest of [E, ...] in the task's units; what is
+        outside of the bounds is clipped."""
+        pieces = [
+            part.unscale(np.asarray(pick(actions, path)))
+            for part, path in zip(self._parts, self._paths, strict=True)
+        ]
+        return np.concatenate(pieces, axis=1)
+
     def _for_each(self, arrays: Sequence[np.ndarray], size: int) -> list[Any]:
         # The ellipsis keeps an action of the shape [] an array.
         return [nest_of(self._paths, [array[i, ...] for array in arrays]) for i in range(size)]
@@ -153,6 +173,13 @@ class _ActionPart:
     def scale(self, actions: np.ndarray) -> np.ndarray:
         """Returns [E, *shape] within the bounds from [E, elements] in [-1, 1]."""
         return self.clip(self._center + self._half_range * actions.reshape(-1, *self._shape))
+
+    def unscale(self, actions: np.ndarray) -> np.ndarray:
+        """Returns float32 [E, elements] in [-1, 1] from [E, *shape] within the bounds."""
+        centered = actions - self._center
+        is_free = np.broadcast_to(self._half_range > 0, centered.shape)
+        scaled = np.divide(centered, self._half_range, np.zeros_like(centered), where=is_free)
+        return np.clip(scaled, -1, 1).reshape(len(actions), -1).astype(np.float32)
 
     def clip(self, actions: np.ndarray) -> np.ndarray:
         """Returns actions [E, *shape] within the bounds: rounding can put the end of an uneven

@@ -50,6 +50,22 @@ class StoredSteps(NamedTuple):
     return_to_go: Any = None
 
 
+class Trajectory(NamedTuple):
+    """An episode of T steps, as a data set has it.
+
+    Attributes:
+      observation: nest of [T + 1, *shape], the final one last; of a stack of frames either the
+        stacks or only the newest of each.
+      action: float32 [T, A] in [-1, 1].
+      reward, discount: float32 [T], as in `Transition`.
+    """
+
+    observation: Nest
+    action: np.ndarray
+    reward: np.ndarray
+    discount: np.ndarray
+
+
 class ColumnPacker:
     """Packs the steps of one task into columns, and unpacks them.
 
@@ -92,6 +108,16 @@ class ColumnPacker:
         rows = self._observations(observation, len(tree.flatten(observation)[0]))
         rows[NUMBERS][:, -1] = 1
         return rows
+
+    def pack_episode(self, episode: Trajectory) -> dict[str, np.ndarray]:
+        """Returns the rows [T + 1, width] of a whole episode."""
+        before = tree.map_structure(lambda leaf: leaf[:-1], episode.observation)
+        final = tree.map_structure(lambda leaf: leaf[-1:], episode.observation)
+        steps = self.pack(
+            Transition(before, episode.action, episode.reward, episode.discount, None)
+        )
+        last = self.pack_final(final)
+        return {dtype: np.concatenate([steps[dtype], last[dtype]]) for dtype in steps}
 
     def unpack(self, rows: Columns) -> StoredSteps:
         """Returns the steps in rows, {dtype: tensor [B, K, width]} with a static K."""

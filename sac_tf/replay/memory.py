@@ -45,6 +45,17 @@ def require_memory(capacity: int, expected_steps: int, step_bytes: int) -> None:
         )
 
 
+def require_memory_of_data(name: str, rows: int, row_bytes: int) -> None:
+    """Raises ConfigurationError if the rows of a data set do not fit into memory."""
+    needed = rows * row_bytes
+    limit = memory_limit()
+    if needed > _USABLE * limit:
+        raise ConfigurationError(
+            f"The data set {name} needs {_gigabytes(needed)} of memory for {rows:,} steps of "
+            f"{row_bytes:,} bytes, and there are {_gigabytes(limit)}; use a part of it."
+        )
+
+
 def memory_limit() -> int:
     """Returns the bytes of memory of this machine, or of the control group of this process (a
     container or a job) if they are fewer."""

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import gin
+import numpy as np
 import tensorflow as tf
 import tree
 
 from sac_tf.environments.goals import Goals
 from sac_tf.errors import ConfigurationError, require_count
-from sac_tf.replay.columns import ColumnPacker, Columns, StoredSteps
+from sac_tf.replay.columns import NUMBERS, ColumnPacker, Columns, StoredSteps
 from sac_tf.replay.hindsight import Hindsight
 from sac_tf.types import RETURN_TO_GO, EnvironmentSpec, Nest, Transition
 
@@ -106,6 +107,26 @@ class Windows:
             next_observation=self._observation(steps.observation, start + length),
             extras=extras,
         )
+
+    def steps_of(self, rows: Columns) -> Transition:
+        """Returns the one-step transitions of a whole episode in order, NumPy leaves [T, ...].
+
+        Args:
+          rows: {dtype: array [T + 1, width]}, the final observation last.
+        """
+        last = len(rows[NUMBERS]) - 1
+        around = np.arange(-self.steps_before, 2)
+        places = np.clip(np.arange(last)[:, np.newaxis] + around, 0, last)
+        steps = self.columns.unpack({dtype: column[places] for dtype, column in rows.items()})
+        start = self.steps_before
+        transition = Transition(
+            observation=self._observation(steps.observation, start),
+            action=steps.action[:, start],
+            reward=steps.reward[:, start],
+            discount=steps.discount[:, start],
+            next_observation=self._observation(steps.observation, start + 1),
+        )
+        return tf.nest.map_structure(np.asarray, transition)
 
     def _fold(self, steps: StoredSteps) -> tuple[tf.Tensor, tf.Tensor, Any]:
         """Returns return [B], discount [B], and the number of steps m: 1, or int32 [B]."""

@@ -5,6 +5,7 @@ import inspect
 import itertools
 import re
 import textwrap
+from collections.abc import Collection
 
 import gin
 
@@ -17,19 +18,19 @@ _ENTRY = re.compile(r"  (\w+(?:, \w+)*): (.*)")
 _END_OF_SENTENCE = re.compile(r"(?<=[.])\s+(?=[A-Z`@])")
 
 
-def describe(configuration: Configuration, unset: str | None = None) -> str:
+def describe(configuration: Configuration, unset: Collection[str] = ()) -> str:
     """Returns the text of a gin file with every setting of a run.
 
     Args:
       configuration: of the run.
-      unset: a setting that has no value yet; it is shown as a comment.
+      unset: settings that have no value yet; they are shown as comments.
     """
     lines = [f"import {module}" for module in sorted(configuration.modules)]
     names = sorted(configuration.settings, key=_order)
     for _, group in itertools.groupby(names, key=lambda name: name.rpartition(".")[0]):
         lines.append("")
         for name in group:
-            lines += _described(name, configuration.settings[name], is_unset=name == unset)
+            lines += _described(name, configuration.settings[name], is_unset=name in unset)
     return "\n".join(lines)
 
 

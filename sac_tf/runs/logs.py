@@ -135,6 +135,7 @@ class RunLog:
     """Writes metrics.csv, evaluations.csv and tensorboard/ of a run, and its progress bar."""
 
     _refreshed = -math.inf
+    _rows_with_updates = 0
 
     def __init__(
         self,
@@ -143,6 +144,7 @@ class RunLog:
         metric_names: Sequence[str],
         progress: Progress,
         with_evaluations: bool,
+        unit: str,
         period: int = 1000,
         info: Callable[[], EpisodeInfo] = EpisodeInfo,
     ):
@@ -154,7 +156,8 @@ class RunLog:
           metric_names: of the learner's metrics.
           progress: of the run; rows after its step are dropped.
           with_evaluations: False if another process evaluates and writes evaluations.csv.
-          period: environment steps between two rows of metrics.
+          unit: what the steps of the run are: "step" of the environments, or "update".
+          period: environment steps between two rows of metrics; updates in an offline run.
           info: what is read from the episodes.
 
         Raises:
@@ -165,17 +168,15 @@ class RunLog:
         step = progress.step
         columns = (*_FIRST_COLUMNS, *self._info.columns, *metric_names, *_LAST_COLUMNS)
         self._metrics = CsvLog(root_dir / folder.METRICS, columns, step)
-        self._evaluations: EvaluationLog | None = None
-        if with_evaluations:
-            self._evaluations = EvaluationLog(root_dir, step, self._info)
+        self._evaluations = EvaluationLog(root_dir, step, self._info) if with_evaluations else None
         self._tensorboard = EventLog(root_dir, "train", step)
         self._total_steps = total_steps
-        self._bar = progress_bar(total_steps, "train", step)
+        self._unit = unit
+        self._bar = progress_bar(total_steps, "train", step, unit)
         self._started = time.monotonic() - progress.elapsed
         self._episodes: list[Episode] = []
         self._recent: deque[Episode] = deque(maxlen=_RECENT_EPISODES)
         self._last = _Count(self.elapsed, step, 0)
-        self._rows_with_updates = 0
 
     @property
     def elapsed(self) -> float:
@@ -191,7 +192,7 @@ class RunLog:
         """
         step = self._last.step
         self._last = _Count(self.elapsed, step, updates)
-        say(f"Resuming from step {step:,} ({checkpoint}).")
+        say(f"Resuming from {self._unit} {step:,} ({checkpoint}).")
 
     def advance(self, steps: int, episodes: list[Episode]) -> None:
         """Moves the progress bar by `steps` and records finished episodes."""
@@ -266,14 +267,14 @@ class RunLog:
         speed = (now.step - self._last.step) / (now.elapsed - self._last.elapsed)
         seconds = (self._total_steps - now.step) / speed
         if seconds > _SAY_DURATION_S:
-            say(f"About {duration(seconds)} left, at {speed:.0f} steps per second.")
+            say(f"About {duration(seconds)} left, at {speed:.0f} {self._unit}s per second.")
 
     def evaluation(self, step: int, result: Evaluation) -> None:
         """Writes a row of evaluations.csv and prints it."""
         assert self._evaluations is not None
         self._show_episodes()
         self._evaluations.write(step, self.elapsed, result)
-        say(f"step {step:,}: evaluation return {result}")
+        say(f"{self._unit} {step:,}: evaluation return {result}")
 
     def close(self) -> None:
         for part in (self._metrics, self._evaluations, self._tensorboard, self._bar):

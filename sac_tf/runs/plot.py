@@ -1,4 +1,5 @@
-"""Learning curves: plots of the evaluation returns of runs over environment steps."""
+"""Learning curves: plots of the evaluation returns of runs over environment steps, or over the
+updates of offline runs."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ Band: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 _NOT_DRAWN = ("step", "wall_time")
 _SEED = "train.seed"
 _TASK = "train.environment"
+_DATASET = "train_offline.dataset"
 
 
 RETURN = "return_mean"
@@ -97,6 +99,11 @@ def read_curves(root_dirs: Sequence[Path], column: str = RETURN) -> tuple[np.nda
     return np.array(steps), np.array([[curve[step] for step in steps] for curve in curves])
 
 
+def _is_offline(root_dir: Path) -> bool:
+    """Returns whether a run learned from a data set, so that its steps are updates."""
+    return _DATASET in _settings_of(root_dir)
+
+
 def task_of(root_dir: Path) -> str:
     """Returns the task of a run."""
     return _settings_of(root_dir)[_TASK].strip("'")
@@ -144,7 +151,8 @@ def draw_groups(
         for label, runs in lines.items():
             _draw_line(axes, label, *read_curves(runs, column), band)
         axes.set_title(task)
-        axes.set_xlabel("environment steps")
+        runs = [run for group in lines.values() for run in group]
+        axes.set_xlabel("updates" if all(map(_is_offline, runs)) else "environment steps")
         axes.set_ylabel(_AXES.get(column, column))
         axes.xaxis.set_major_formatter(EngFormatter())
         axes.grid(alpha=0.3)

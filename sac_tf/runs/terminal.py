@@ -20,19 +20,20 @@ def say_renderer(renderer: str | None) -> None:
         say(f"Images are drawn by {renderer}.")
 
 
-def progress_bar(total: int | None, name: str, initial: int = 0) -> tqdm:
+def progress_bar(total: int | None, name: str, initial: int = 0, unit: str = "step") -> tqdm:
     """Returns a progress bar; where stderr is not a terminal, it prints a line every ten seconds.
 
     Args:
       total: steps at the end; None if unknown.
       name: shown before the bar.
       initial: steps done before.
+      unit: what is counted.
     """
     is_terminal = sys.stderr.isatty()
     return tqdm(
         total=total,
         initial=initial,
-        unit="step",
+        unit=unit,
         desc=name,
         dynamic_ncols=is_terminal,
         mininterval=0.5 if is_terminal else 10.0,

@@ -8,10 +8,9 @@ from sac_tf.agents.policy import Policy
 from sac_tf.environments.environment import Environment
 from sac_tf.runs.checkpoints import writing
 from sac_tf.runs.logs import RunLog, has_evaluation
-from sac_tf.runs.periods import is_due
 from sac_tf.training.acting import mean_actions
 from sac_tf.training.exporting import BestPolicy
-from sac_tf.types import Evaluation
+from sac_tf.types import EnvironmentSpec, Evaluation
 
 if TYPE_CHECKING:
     from sac_tf.training.train import Training
@@ -30,7 +29,8 @@ class RunEvaluations:
         self,
         settings: "Training",
         root_dir: Path,
-        environment: Environment,
+        spec: EnvironmentSpec,
+        training_environment: Environment | None,
         policy: Policy,
         is_interrupted: Callable[[], bool],
     ):
@@ -39,18 +39,17 @@ class RunEvaluations:
         Args:
           settings: of the run.
           root_dir: its folder.
-          environment: in which it trains.
+          spec: of its task.
+          training_environment: in which it trains; None if it learns from a data set.
           policy: is evaluated.
           is_interrupted: whether an evaluation should end.
         """
-        self._settings = settings
         self._root_dir = root_dir
         self._policy = policy
-        spec = environment.spec
         self._evaluator = settings.evaluator(
             settings.make_evaluation_environment,
             lambda size: mean_actions(policy, spec, size),
-            training_environment=environment,
+            training_environment=training_environment,
             is_interrupted=is_interrupted,
         )
         self._best = BestPolicy(
@@ -76,11 +75,7 @@ class RunEvaluations:
     def is_missing(self, step: int) -> bool:
         """Returns whether the evaluation that was due at `step` has no row in evaluations.csv: it
         was interrupted, or it failed."""
-        settings = self._settings
-        is_last = step >= settings.total_steps
-        before = step - settings.num_environments
-        is_wanted = is_last or is_due(settings.evaluation_period, before, step)
-        return step > 0 and is_wanted and not has_evaluation(self._root_dir, step)
+        return step > 0 and not has_evaluation(self._root_dir, step)
 
     def close(self) -> None:
         """Exports the best policy, and closes the environments."""

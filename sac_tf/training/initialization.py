@@ -78,8 +78,8 @@ class Initialization:
         """Steps that `apply` will add at most."""
         return self._saved.rows if self._replay else 0
 
-    def apply(self, state: TrainState, replay: Replay) -> str:
-        """Copies into a new train state and a new replay.
+    def apply(self, state: TrainState, replay: Replay | None) -> str:
+        """Copies into a new train state and a new replay; an offline run has none.
 
         Returns: a sentence that says what was copied.
 
@@ -90,7 +90,7 @@ class Initialization:
         parts = self._chosen(state)
         if parts:
             self._copy_weights(state, parts)
-        if self._replay:
+        if replay is not None and self._replay:
             self._copy_steps(replay)
         copied = list(parts)
         if self._optimizers:
@@ -118,8 +118,9 @@ class Initialization:
         saved = Summary.load(self._checkpoint / folder.REPLAY)
         if not saved.rows:
             raise self._refusal(
-                "keeps its steps in Reverb only (BatchReader.sampler), which cannot list them; "
-                "leave Initialization.replay at False"
+                "has no steps in its checkpoint that can be listed: Reverb's own sampler keeps "
+                "them (BatchReader.sampler), or the run was offline; leave Initialization.replay "
+                "at False"
             )
         return saved
 

@@ -70,7 +70,7 @@ class Run:
         )
         self._evaluations = opened.open(
             RunEvaluations(
-                settings, root_dir, self._environment, state.policy, opened.is_interrupted
+                settings, root_dir, spec, self._environment, state.policy, opened.is_interrupted
             )
         )
         self._log = opened.open(self._make_log())
@@ -117,6 +117,7 @@ class Run:
             self._updater.metric_names,
             self._progress,
             with_evaluations=True,
+            unit="step",
         )
 
     def go(self) -> Outcome:
@@ -124,7 +125,8 @@ class Run:
         settings = self._settings
         progress = self._progress
         with saved_on_error(self._save):
-            if self._evaluations.is_missing(progress.step):
+            before = progress.step - settings.num_environments
+            if self._is_evaluation_due(before) and self._evaluations.is_missing(progress.step):
                 self._evaluate()
             is_over = self._is_over()
             while not is_over:
@@ -169,8 +171,7 @@ class Run:
                     self._log.metrics(
                         progress.step, metrics, self._replay.size, self._updater.updates
                     )
-            is_last = progress.step >= settings.total_steps
-            if is_last or is_due(settings.evaluation_period, before, progress.step):
+            if self._is_evaluation_due(before):
                 self._evaluate()
                 if self._evaluations.end_training_episodes:
                     return
@@ -214,6 +215,12 @@ class Run:
         for _ in range(calls):
             metrics = self._updater.update(step)
         return metrics
+
+    def _is_evaluation_due(self, before: int) -> bool:
+        """Returns whether the steps since `before` made an evaluation due."""
+        step = self._progress.step
+        is_last = step >= self._settings.total_steps
+        return is_last or is_due(self._settings.evaluation_period, before, step)
 
     def _evaluate(self) -> None:
         self._evaluations.evaluate(self._progress.step, self._seed(_EVALUATION), self._log)

@@ -22,6 +22,7 @@ def _open(root_dir, metric_names=(), keys=(), total_steps=5000, **progress):
         metric_names,
         Progress(**progress),
         with_evaluations=True,
+        unit="step",
         period=1000,
         info=lambda: EpisodeInfo(keys=keys),
     )

@@ -265,7 +265,7 @@ def test_a_folder_without_a_run_or_rows_is_refused(make_run, trained, tmp_path):
         ):
             _copy(Initialization(str(missing)), new)
     reverb = _save(new, tmp_path / "reverb")
-    with pytest.raises(ConfigurationError, match="keeps its steps in Reverb only"):
+    with pytest.raises(ConfigurationError, match="Reverb.s own sampler keeps them"):
         _copy(Initialization(str(reverb), replay=True), new)
     for manifest in reverb.rglob("manifest.json"):
         manifest.unlink()

@@ -1,0 +1,110 @@
+"""Data sets by name: a Minari data set, or the steps that another run has collected."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError, RunError
+from sac_tf.files import absolute
+from sac_tf.replay.columns import Trajectory
+from sac_tf.replay.dataset import MinariEpisodes, is_dataset
+from sac_tf.replay.prior_data import Episodes
+from sac_tf.replay.saved import Summary, saved_episodes
+from sac_tf.replay.windows import Windows
+from sac_tf.runs import folder, task_spec
+from sac_tf.runs.checkpoints import CheckpointStore
+from sac_tf.types import EnvironmentSpec
+
+
+def absolute_name(name: str) -> str:
+    """Returns the name of a data set that stays valid in another working directory: an absolute
+    path if there is such a folder, else an id of Minari."""
+    path = absolute(name)
+    return str(path) if path.exists() else name
+
+
+def open_episodes(name: str, title: str, spec: EnvironmentSpec) -> Episodes:
+    """Returns the episodes of a data set.
+
+    Args:
+      name: folder of a run, whose newest checkpoint counts, or of a Minari data set, or an id in
+        the local store of Minari.
+      title: of the task, for messages.
+      spec: of the task.
+
+    Raises:
+      ConfigurationError: there is no such data set, it cannot be read, it is empty, or it is of
+        another task.
+    """
+    path = Path(name)
+    if (path / folder.CONFIGURATION).is_file():
+        return ReplayEpisodes.open(path, title, spec)
+    if path.exists() and not is_dataset(path):
+        raise ConfigurationError(
+            f"{name} is neither the folder of a run nor of a Minari data set (data/metadata.json)."
+        )
+    return MinariEpisodes.open(path if path.exists() else name, title, spec)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayEpisodes:
+    """The steps in the newest checkpoint of a run. An `Episodes`.
+
+    Attributes:
+      name: folder of the run.
+      saved: folder of the replay in its checkpoint.
+      windows: with the columns of that replay.
+    """
+
+    name: str
+    saved: Path
+    windows: Windows
+
+    @classmethod
+    def open(cls, root_dir: Path, title: str, spec: EnvironmentSpec) -> "ReplayEpisodes":
+        """Opens the replay of the run in `root_dir`; arguments and errors as `open_episodes`."""
+        try:
+            checkpoint = CheckpointStore(root_dir / folder.CHECKPOINTS).latest()
+        except RunError as error:
+            raise ConfigurationError(f"The run in {root_dir} has no intact checkpoint.") from error
+        there = task_spec.load(root_dir)
+        if checkpoint is None or there is None:
+            raise ConfigurationError(f"The run in {root_dir} has no checkpoint yet.")
+        difference = there.difference(spec)
+        if difference is not None:
+            raise ConfigurationError(
+                f"The run in {root_dir} is not of {title}: it has {difference}."
+            )
+        saved = checkpoint / folder.REPLAY
+        summary = Summary.load(saved)
+        if not summary.rows:
+            raise ConfigurationError(
+                f"The checkpoint of the run in {root_dir} has no steps that can be listed: "
+                "Reverb's own sampler keeps them (BatchReader.sampler), or the run was offline."
+            )
+        for with_return_to_go in (False, True):
+            windows = Windows(
+                spec, 1.0, None, n=1, with_return_to_go=with_return_to_go, hindsight=None
+            )
+            if windows.columns.widths == summary.widths:
+                return cls(str(root_dir), saved, windows)
+        raise ConfigurationError(
+            f"The steps of the run in {root_dir} have {summary.widths} numbers, and those of "
+            f"{title} have others."
+        )
+
+    @property
+    def rows(self) -> int:
+        return Summary.load(self.saved).rows
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        for rows in saved_episodes(self.saved, self.windows):
+            steps = self.windows.columns.unpack(
+                {dtype: column[np.newaxis] for dtype, column in rows.items()}
+            )
+            whole = Trajectory(steps.observation, steps.action, steps.reward, steps.discount)
+            observation, *others = tf.nest.map_structure(lambda array: np.asarray(array)[0], whole)
+            yield Trajectory(observation, *(array[:-1] for array in others))

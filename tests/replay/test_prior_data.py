@@ -1,0 +1,143 @@
+"""Prior data: every window is that of the oracle, and none is dropped."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.replay.columns import Trajectory
+from sac_tf.replay.prior_data import PriorData
+from sac_tf.replay.windows import Windows
+from sac_tf.types import RETURN_TO_GO
+from tests.replay.game import DISCOUNT, Game, drawn, game_spec, stack
+from tests.sources import sample_rows
+
+
+class _Discard:
+    """A replay that keeps nothing: the game remembers all."""
+
+    def add(self, transition, step, ended):
+        pass
+
+
+class _Given:
+    """Episodes of a game."""
+
+    name = "of the game"
+
+    def __init__(self, played, stacks=1, rows=None):
+        self.episodes = [self._trajectory(one, stacks) for one in played]
+        self.rows = sum(len(one.frames) for one in played) if rows is None else rows
+
+    def __iter__(self):
+        return iter(self.episodes)
+
+    def _trajectory(self, played, stacks):
+        counts = [stack(played.frames, newest, stacks) for newest in range(len(played.frames))]
+        count = np.float32(counts)
+        observation = {"count": count, "image": (count % 256).astype(np.uint8)[:, None, None]}
+        action = np.float32(played.frames[:-1])[:, None] / np.float32(1e4)
+        reward, discount = (np.float32(values) for values in (played.rewards, played.discounts))
+        return Trajectory(observation, action, reward, discount)
+
+
+def _played(frames):
+    """Returns a game of 200 steps, all of whose episodes have ended."""
+    game = Game(seed=5, environments=2, frames=frames)
+    game.play(_Discard(), 100)
+    game.finished += [one for one in game._open if one.rewards]
+    game._open = []
+    return game
+
+
+@pytest.fixture(scope="module")
+def game():
+    return _played(frames=1)
+
+
+def _make(windows, episodes, seed=0):
+    return PriorData(windows, episodes, tf.random.Generator.from_seed(seed))
+
+
+@pytest.mark.parametrize(("n", "frames", "stacks"), [(1, 1, 1), (3, 1, 1), (1, 3, 3), (5, 3, 1)])
+def test_every_window_is_that_of_the_oracle(n, frames, stacks):
+    """Also of a data set that has whole stacks, of which only the newest frame is stored."""
+    game = _played(frames)
+    data = _make(Windows(game_spec(frames), DISCOUNT, None, n=n), _Given(game.finished, stacks))
+    data.fill()
+    assert drawn(data, 3000) == game.transitions(n) and data.size == 200
+
+
+def test_returns_to_go_end_with_the_episode(game):
+    windows = Windows(game_spec(1), DISCOUNT, None, with_return_to_go=True)
+    data = _make(windows, _Given(game.finished))
+    data.fill()
+    expected = {}
+    for played in game.finished:
+        following = 0.0
+        steps = list(zip(played.frames, played.rewards, played.discounts, strict=False))
+        for frame, reward, discount in reversed(steps):
+            following = reward + DISCOUNT * discount * following
+            expected[frame] = following
+    batch = sample_rows(data, 3000)
+    frames = batch.observation["count"].numpy()[:, 0].astype(int).tolist()
+    found = dict(zip(frames, batch.extras[RETURN_TO_GO].numpy().tolist(), strict=True))
+    assert found == expected
+
+
+def test_the_visit_has_all_transitions_in_order(game):
+    frames = 3
+    data = _make(Windows(game_spec(frames), DISCOUNT, None, n=5), _Given(game.finished))
+    visited = []
+    data.fill(visited.append)
+    for played, steps in zip(game.finished, visited, strict=True):
+        last = len(played.rewards)
+        stacks = [stack(played.frames, newest, frames) for newest in range(last + 1)]
+        np.testing.assert_array_equal(steps.observation["count"], stacks[:-1])
+        np.testing.assert_array_equal(steps.next_observation["count"], stacks[1:])
+        np.testing.assert_array_equal(steps.reward, played.rewards)
+        np.testing.assert_array_equal(steps.discount, played.discounts)
+        assert steps.observation["image"].dtype == np.uint8
+
+
+def test_the_same_seed_gives_the_same_batches(game):
+    batches = []
+    for seed in (0, 0, 1):
+        data = _make(Windows(game_spec(1), DISCOUNT, None), _Given(game.finished), seed)
+        data.fill()
+        batches.append(sample_rows(data, 50).reward.numpy().tolist())
+    assert batches[0] == batches[1] != batches[2]
+
+
+def test_it_is_compared_with_that_of_a_checkpoint(game, tmp_path):
+    windows = Windows(game_spec(1), DISCOUNT, None)
+    for number in (len(game.finished), len(game.finished) - 1):
+        data = _make(windows, _Given(game.finished[:number]))
+        data.fill()
+        if number == len(game.finished):
+            data.save(tmp_path / "replay")
+            data.refuse_other(tmp_path / "replay")
+    with pytest.raises(ConfigurationError, match=r"has \d+ steps, and had 200 when the run began"):
+        data.refuse_other(tmp_path / "replay")
+
+
+@pytest.mark.parametrize(
+    ("episodes", "words"),
+    [
+        (lambda played: _Given([]), "The data set of the game has no steps"),
+        (lambda played: _Given(played, rows=50), "has more steps than its description says"),
+        (lambda played: _with_nan(_Given(played)), "Episode 1 of the data set of the game has a"),
+        (
+            lambda played: _Given(played, rows=10**13),
+            "needs .* GB of memory for 10,000,000,000,000",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(game, episodes, words):
+    with pytest.raises(ConfigurationError, match=words):
+        _make(Windows(game_spec(1), DISCOUNT, None), episodes(game.finished)).fill()
+
+
+def _with_nan(given):
+    given.episodes[1].reward[0] = np.nan
+    return given
