@@ -1,6 +1,8 @@
 """Small Minari data sets for tests."""
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import gymnasium
 import minari
@@ -8,17 +10,20 @@ import numpy as np
 from minari.data_collector import EpisodeBuffer
 
 
-def play(environment: gymnasium.Env, number: int) -> list[EpisodeBuffer]:
-    """Returns the first episodes of an environment, with random actions."""
+def play(
+    environment: gymnasium.Env, number: int, act: Callable[[Any], Any] | None = None
+) -> list[EpisodeBuffer]:
+    """Returns the first episodes of an environment, with random actions or with those of `act`."""
     environment.action_space.seed(0)
-    return [_play_one(environment, seed) for seed in range(number)]
+    act = act or (lambda _: environment.action_space.sample())
+    return [_play_one(environment, seed, act) for seed in range(number)]
 
 
-def _play_one(environment: gymnasium.Env, seed: int) -> EpisodeBuffer:
+def _play_one(environment: gymnasium.Env, seed: int, act: Callable[[Any], Any]) -> EpisodeBuffer:
     observations = [environment.reset(seed=seed)[0]]
-    steps = []
+    steps: list[tuple] = []
     while not steps or not (steps[-1][2] or steps[-1][3]):
-        action = environment.action_space.sample()
+        action = act(observations[-1])
         observation, *result = environment.step(action)
         observations.append(observation)
         steps.append((action, *result))

@@ -29,6 +29,9 @@ class Shared(Protocol):
     def copy(self) -> None:
         """Gives the policy what the step of the critics has changed."""
 
+    def adopt(self) -> None:
+        """Gives the critics the policy's encoder, which another run has trained."""
+
 
 class NoEncoder:
     """A `Shared` of networks without an encoder: an observation is its own encoding."""
@@ -42,6 +45,8 @@ class NoEncoder:
 
     def copy(self) -> None:
         """Nothing to do: policy and critics share no variable."""
+
+    adopt = copy
 
 
 class SharedEncoder:
@@ -73,6 +78,10 @@ class SharedEncoder:
     def copy(self) -> None:
         for variable, source in self._pairs:
             copy_value(variable, source)
+
+    def adopt(self) -> None:
+        for source, variable in self._pairs:
+            variable.assign(source)
 
 
 def share_encoder(policy: Policy, critics: tf.keras.Model) -> Shared:

@@ -25,6 +25,9 @@ class ActionDistribution(Protocol):
         """Returns an action [B, A] and its log-probability [B], from a stateless seed, int32
         [2]."""
 
+    def log_prob_of_action(self, action: tf.Tensor) -> tf.Tensor:
+        """Returns log pi(action|s) [B] of actions [B, A] of others, in [-1, 1]."""
+
     def mean_action(self) -> tf.Tensor:
         """Returns the deterministic action [B, A]."""
 

@@ -139,6 +139,14 @@ class SingleAction:
         del seed
         return self._action, tf.zeros(tf.shape(self._action)[:1])
 
+    def log_prob_of_action(self, action: tf.Tensor) -> tf.Tensor:
+        """Raises ConfigurationError: there is no density."""
+        del action
+        raise ConfigurationError(
+            "policy.distribution=@single_action has no density of actions; use @squashed_gaussian, "
+            "or a loss of the mean action such as bc_steps.loss=@mean_squared_error."
+        )
+
     def served_parameters(self) -> dict[str, tf.Tensor]:
         """Returns {}: an exported policy has no signatures of a distribution."""
         return {}

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from sac_tf.agents.agent import TrainState
 from sac_tf.agents.optimizers import Optimizer
+from sac_tf.agents.targets import copy_values
 from sac_tf.agents.trainable import Trainable, trainables
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.replay import Replay
@@ -162,6 +163,8 @@ class Initialization:
         read.assert_existing_objects_matched().expect_partial()
         for optimizer, config in zip(optimizers, rates, strict=True):
             _set_rates(optimizer, config)
+        if "actor" in parts and "critics" not in parts:
+            _share_encoder(state)
 
     def _check_fit(self, state: TrainState, parts: dict[str, Trainable]) -> None:
         """Compares names and shapes of variables with those in a checkpoint of the new state."""
@@ -205,6 +208,17 @@ def _weights_of(part: Trainable) -> tf.Module:
     weights.model = part.model
     weights.target = part.target
     return weights
+
+
+def _share_encoder(state: TrainState) -> None:
+    """Gives critics that are not copied the encoder of the copied policy: with an encoder of their
+    own they would soon replace it."""
+    shared = getattr(state, "shared", None)
+    if shared is not None:
+        shared.adopt()
+        critics = trainables(state)["critics"]
+        if critics.target is not None:
+            copy_values(critics.target, critics.model)
 
 
 def _owners(state: TrainState, parts: dict[str, Trainable]) -> tuple[str, ...]:

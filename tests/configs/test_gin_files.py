@@ -12,8 +12,10 @@ from sac_tf.training.train import Training
 from tests.configs.pairs import (
     PAIRS,
     SAC,
+    SETS_CRITICS,
     TASKS,
     VARIANTS,
+    WITHOUT_CRITICS,
     algorithm_of,
     name_of,
     read,
@@ -103,6 +105,12 @@ def test_a_variant_before_or_after_the_task(variant, task):
         return
     composed = _composed(task, variant)
     assert _settings(task, variant) == _settings(variant, task) == composed
+
+
+def test_optimizers_of_critics_are_refused_without_critics():
+    for files in ((SETS_CRITICS, WITHOUT_CRITICS), (WITHOUT_CRITICS, SETS_CRITICS)):
+        with pytest.raises(ConfigurationError, match="critic/adam.learning_rate, .* no effect"):
+            _settings(*files)
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(map(name_of, pair)))

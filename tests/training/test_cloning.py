@@ -1,0 +1,60 @@
+"""Behavior cloning by the offline program: an expert is imitated, and SAC starts from it."""
+
+import gin
+import gymnasium
+import pytest
+
+from sac_tf.errors import ConfigurationError
+from sac_tf.training import offline
+from sac_tf.training.offline import OfflineSettings
+from sac_tf.training.train import Training
+from tests.minari_data import play, write
+from tests.training.small_runs import small_training
+
+BINDINGS = """
+train.environment = 'tests.toy:Delayed-v0'
+actor.hidden_units = (32,)
+train.batch_size = 32
+update.updates_per_call = 20
+train_offline.updates = 600
+train_offline.evaluation_period = 600
+Evaluator.episodes = 20
+adam.learning_rate = 3e-3
+"""
+
+
+def _clone(root, *bindings):
+    gin.clear_config()
+    dataset = "train_offline.dataset = 'delayed/expert-v0'"
+    gin.parse_config_files_and_bindings(["gin_configs/bc.gin"], [BINDINGS, dataset, *bindings])
+    return offline.run(str(root), Training(), OfflineSettings())
+
+
+@pytest.fixture(scope="module")
+def demonstrations(minari_store):
+    """Twenty episodes of an expert, whose first action is the goal."""
+    environment = gymnasium.make("tests.toy:Delayed-v0")
+    episodes = play(environment, 20, act=lambda observation: observation[:1])
+    return write("delayed/expert-v0", episodes, environment)
+
+
+@pytest.mark.usefixtures("without_export", "demonstrations")
+@pytest.mark.parametrize("loss", ["negative_log_likelihood", "mean_squared_error"])
+def test_the_expert_is_imitated(tmp_path, loss):
+    """The best return is 0; that of the action 0 is -1/3."""
+    outcome = _clone(tmp_path, f"bc_steps.loss = @{loss}")
+    assert outcome.evaluation.return_mean > -0.01
+
+
+@pytest.mark.usefixtures("without_export", "demonstrations")
+def test_sac_starts_with_the_cloned_policy(tmp_path, capsys):
+    _clone(
+        tmp_path / "cloned", "train_offline.updates = 20", "train_offline.evaluation_period = 20"
+    )
+    settings = {"environment": "tests.toy:Delayed-v0", "initialize_from": str(tmp_path / "cloned")}
+    widths = ["actor.hidden_units = (32,)", "train.total_steps = 110"]
+    with pytest.raises(ConfigurationError, match="critics/model.* absent there"):
+        small_training(*widths, **settings).run(str(tmp_path / "all"))
+    parts = "Initialization.parts = ('actor',)"
+    small_training(*widths, parts, **settings).run(str(tmp_path / "tuned"))
+    assert "Starting with actor of" in capsys.readouterr().out
