@@ -13,6 +13,7 @@ from tests.training.small_runs import small_training
 from tests.training.test_repeatability import _killed
 
 DRQ = "gin_configs/drq.gin"
+SERL = "gin_configs/serl_pixels.gin"
 SMALL_ENCODER = [
     "drq_convolutions.filters = (8, 16, 16)",
     "drq_convolutions.strides = (2, 2, 2)",
@@ -22,7 +23,7 @@ SMALL_ENCODER = [
 
 def _train(root, *bindings, task="Reacher", files=(DRQ,), **settings):
     training = small_training(
-        *SMALL_ENCODER,
+        *(SMALL_ENCODER if DRQ in files else ()),
         *bindings,
         files=files,
         environment=f"tests.pixel_tasks:{task}",
@@ -49,12 +50,17 @@ def test_the_reacher_is_learned_from_images(tmp_path, without_export):
 
 
 def test_two_cameras_and_a_vector_train_resume_and_serve(tmp_path):
-    """A run resumes bit for bit, and both export formats take what the task returns."""
-    files = (DRQ, "gin_configs/normalized.gin", "gin_configs/n_step.gin")
+    """A run of SERL resumes bit for bit, and both export formats take what the task returns."""
+    bindings = (
+        "serl_convolutions.filters = (8, 8, 16)",
+        "critic.ensemble_size = 3",
+        "sac_steps.critic_steps_per_actor_step = 1",
+    )
+    files = (SERL, "gin_configs/normalized.gin", "gin_configs/n_step.gin")
     settings = {"task": "TwoCameras", "files": files, "num_environments": 2, "total_steps": 160}
-    _train(tmp_path / "whole", checkpoint_period=120, **settings)
+    _train(tmp_path / "whole", *bindings, checkpoint_period=120, **settings)
     resumed = _killed(tmp_path / "whole", tmp_path / "resumed")
-    _train(resumed, checkpoint_period=120, **settings)
+    _train(resumed, *bindings, checkpoint_period=120, **settings)
     assert read_rows(tmp_path / "whole") == read_rows(resumed)
     assert final_state(tmp_path / "whole") == final_state(resumed)
     lite = tmp_path / "lite"
