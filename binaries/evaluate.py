@@ -5,21 +5,17 @@ python -m binaries.evaluate --policy=runs/cheetah/best_policy --output=episodes.
 """
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from . import launch
+from . import launch, policies
 
 if TYPE_CHECKING:
-    from sac_tf.environments.environment import Environment
-    from sac_tf.environments.factory import EnvironmentFactory
     from sac_tf.runs.interrupts import Interrupts
     from sac_tf.training.evaluate import Evaluator
-    from sac_tf.types import Act, EnvironmentSpec
 
 _ROOT_DIR = launch.DEFINE_path("root_dir", None, "Folder of a run.")
 _POLICY = launch.DEFINE_path("policy", None, "Folder of an exported policy, instead of --root_dir.")
@@ -35,45 +31,11 @@ _OUTPUT = launch.DEFINE_path("output", None, "Write the episodes to this .json o
 _SEED = 0  # of the first episode; the others count up
 
 
-class _Policy(NamedTuple):
-    """A policy to evaluate.
-
-    Attributes:
-      title: of the printed result.
-      factory: makes the environments of its task.
-      spec: of the task it was trained on.
-      act: f(E), how it acts in E environments.
-      in_task_units: whether it takes and returns the task's own arrays, as exported policies do.
-    """
-
-    title: str
-    factory: "EnvironmentFactory"
-    spec: "EnvironmentSpec"
-    act: "Callable[[int], Act]"
-    in_task_units: bool
-
-    def make_environment(self, size: int, render_mode: str | None = None) -> "Environment":
-        """Returns environments of the task; raises ConfigurationError if it has changed."""
-        environment = self.factory.make(
-            size,
-            is_evaluation=True,
-            render_mode=render_mode,
-            in_task_units=self.in_task_units,
-        )
-        difference = self.spec.difference(environment.spec)
-        if difference is not None:
-            environment.close()
-            raise launch.ConfigurationError(
-                f"The policy does not fit {self.factory.title} as it is now: the policy has "
-                f"{difference}."
-            )
-        return environment
-
-
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
     _check_flags()
-    policy = _of_run(_ROOT_DIR.value) if _POLICY.value is None else _exported(_POLICY.value)
+    root_dir = _ROOT_DIR.value
+    policy = policies.exported(_POLICY.value) if root_dir is None else policies.of_run(root_dir)
     from sac_tf.runs.interrupts import Interrupts
 
     with Interrupts() as interrupts:
@@ -107,7 +69,7 @@ def _check_flags() -> None:
             )
 
 
-def _make_evaluator(policy: _Policy, interrupts: "Interrupts") -> "Evaluator":
+def _make_evaluator(policy: policies.PlayedPolicy, interrupts: "Interrupts") -> "Evaluator":
     """Returns an evaluator with the settings of the run, if gin has read them."""
     from sac_tf.training.evaluate import Evaluator
 
@@ -123,7 +85,7 @@ def _make_evaluator(policy: _Policy, interrupts: "Interrupts") -> "Evaluator":
     )
 
 
-def _play(policy: _Policy, evaluator: "Evaluator") -> bool:
+def _play(policy: policies.PlayedPolicy, evaluator: "Evaluator") -> bool:
     """Plays the episodes and prints them; returns False if a signal came before their end."""
     from sac_tf.training import results
 
@@ -143,7 +105,9 @@ def _play(policy: _Policy, evaluator: "Evaluator") -> bool:
     return True
 
 
-def _film(policy: _Policy, path: Path, max_steps: int | None, interrupts: "Interrupts") -> bool:
+def _film(
+    policy: policies.PlayedPolicy, path: Path, max_steps: int | None, interrupts: "Interrupts"
+) -> bool:
     """Records a video; returns False if a signal came before its end."""
     from sac_tf.training import video
 
@@ -163,34 +127,6 @@ def _film(policy: _Policy, path: Path, max_steps: int | None, interrupts: "Inter
         return False
     print(f"Video of {frames} frames in {path}")
     return True
-
-
-def _of_run(root_dir: Path) -> _Policy:
-    run = launch.restore_run(root_dir)
-    from sac_tf.training.acting import mean_actions
-
-    return _Policy(
-        title=f"{run.factory.title}, policy of step {run.step:,} ({run.checkpoint})",
-        factory=run.factory,
-        spec=run.spec,
-        act=lambda size: mean_actions(run.policy, run.spec, size),
-        in_task_units=False,
-    )
-
-
-def _exported(folder: Path) -> _Policy:
-    launch.divert_native_output(Path(os.devnull))
-    from sac_tf.environments.factory import EnvironmentFactory
-    from sac_tf.serving import loading
-
-    policy = loading.load(folder)
-    return _Policy(
-        title=f"{policy.spec.task}, policy of step {policy.spec.step:,} ({folder})",
-        factory=EnvironmentFactory(**policy.spec.environment),
-        spec=policy.spec.spaces,
-        act=lambda _: policy.act,
-        in_task_units=True,
-    )
 
 
 def run() -> None:

@@ -1,5 +1,5 @@
-"""Minari data sets (minari.farama.org): episodes of a task, checked against it. No other module
-knows Minari."""
+"""Data sets of Minari (minari.farama.org): their episodes, checked against a task. Only this module
+and `dataset_writer` know Minari."""
 
 import contextlib
 import dataclasses
@@ -18,13 +18,13 @@ from sac_tf.leaves import ObservationLeaf, nest_of, pick
 from sac_tf.replay.columns import Trajectory
 from sac_tf.types import EnvironmentSpec
 
-_METADATA = Path("data", "metadata.json")
+METADATA = Path("data", "metadata.json")
 """Where the folder of a data set has its description."""
 
 
 def is_dataset(folder: Path) -> bool:
     """Returns whether a folder is that of a Minari data set."""
-    return (folder / _METADATA).is_file()
+    return (folder / METADATA).is_file()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +54,11 @@ class MinariEpisodes:
           ConfigurationError: there is no such data set, it cannot be read, it is empty, or it is of
             another task.
         """
-        minari = _minari()
+        minari = import_minari()
         with _reading(name):
             try:
                 if isinstance(name, Path):
-                    data = minari.MinariDataset(name / _METADATA.parent)
+                    data = minari.MinariDataset(name / METADATA.parent)
                 else:
                     data = minari.load_dataset(name)
             except FileNotFoundError as error:
@@ -152,7 +152,7 @@ def _images(space: gymnasium.Space) -> gymnasium.Space:
     return spaces.Box(space.low[0], space.high[0], dtype=np.uint8) if is_image else space
 
 
-def _minari() -> Any:
+def import_minari() -> Any:
     try:
         import minari
     except ImportError as error:

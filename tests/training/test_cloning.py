@@ -2,13 +2,18 @@
 
 import gin
 import gymnasium
+import numpy as np
 import pytest
+import tensorflow as tf
 
+from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError
 from sac_tf.training import offline
 from sac_tf.training.offline import OfflineSettings
+from sac_tf.training.recording import demonstrator, record
 from sac_tf.training.train import Training
 from tests.minari_data import play, write
+from tests.training.left_behind import last_checkpoint
 from tests.training.small_runs import small_training
 
 BINDINGS = """
@@ -58,3 +63,42 @@ def test_sac_starts_with_the_cloned_policy(tmp_path, capsys):
     parts = "Initialization.parts = ('actor',)"
     small_training(*widths, parts, **settings).run(str(tmp_path / "tuned"))
     assert "Starting with actor of" in capsys.readouterr().out
+
+
+def _encoder(root):
+    """Returns {name: value} of the convolutions of a run's policy."""
+    reader = tf.train.load_checkpoint(str(last_checkpoint(root) / "state"))
+    shapes = reader.get_variable_to_shape_map().items()
+    names = [name for name, shape in shapes if name.startswith("state/policy/") and len(shape) == 4]
+    return [reader.get_tensor(name) for name in sorted(names) if "OPTIMIZER" not in name]
+
+
+@pytest.mark.usefixtures("without_export")
+def test_sac_starts_with_the_cloned_encoder(minari_store, tmp_path):
+    """Its critics have it too: the policy gets theirs after each of their steps, which are tiny."""
+    task = "tests.pixel_tasks:Reacher"
+    player = demonstrator("tests.demonstrators:toward_goal", EnvironmentFactory(task))
+    settings = {"seed": 0, "successes_only": False, "is_interrupted": lambda: False}
+    record(player, "disc/expert-v0", 2, **settings)
+    images = [
+        "import sac_tf.networks.encoders",
+        "actor.inputs = @encoded_inputs",
+        "drq_convolutions.filters = (4, 4)",
+        "drq_convolutions.strides = (2, 2)",
+        "actor.hidden_units = (8,)",
+    ]
+    of_reacher = [f"train.environment = '{task}'", "train_offline.dataset = 'disc/expert-v0'"]
+    _clone(tmp_path / "cloned", *images, *of_reacher, "train_offline.updates = 40")
+    small_training(
+        *images,
+        "critic.inputs = @encoded_inputs",
+        "critic/adam.learning_rate = 1e-9",
+        "Initialization.parts = ('actor',)",
+        "train.total_steps = 110",
+        environment=task,
+        initialize_from=str(tmp_path / "cloned"),
+    ).run(str(tmp_path / "tuned"))
+    cloned = _encoder(tmp_path / "cloned")
+    assert len(cloned) == 2
+    for kernel, tuned in zip(cloned, _encoder(tmp_path / "tuned"), strict=True):
+        np.testing.assert_allclose(tuned, kernel, atol=1e-6)

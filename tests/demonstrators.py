@@ -1,0 +1,36 @@
+"""Demonstrators as users write them: `tests.demonstrators:toward_goal`, for example."""
+
+import numpy as np
+
+
+def toward_goal(environment):
+    """Moves the disc of `tests.pixel_tasks:Reacher` to its goal, which the simulator knows."""
+
+    def act(observation):
+        reacher = environment.unwrapped
+        return np.clip((reacher._goal - reacher._position) / 0.2, -1, 1).astype(np.float32)
+
+    return act
+
+
+def one_sided(environment):
+    """Acts with 0.5 in the first step of an episode and with -1 later."""
+    actions = iter([0.5])
+    return lambda observation: np.float32([next(actions, -1.0)])
+
+
+def failing(environment):
+    return lambda observation: 1 / 0
+
+
+def misshapen(environment):
+    return lambda observation: [0.0, 1.0, 2.0]
+
+
+def still(environment):
+    return lambda observation: np.zeros(1, np.float32)
+
+
+def away(environment):
+    """Moves the points of `tests.tasks` away from 0."""
+    return lambda observation: np.sign(observation[:1])
