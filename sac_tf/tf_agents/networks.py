@@ -20,7 +20,7 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.distributions import squashed_gaussian
-from sac_tf.tf_agents.specs import environment_spec, network_inputs, to_unit
+from sac_tf.tf_agents.specs import network_inputs, to_unit, vector_spec
 from sac_tf.types import Nest
 
 tfb = tfp.bijectors
@@ -93,7 +93,7 @@ class ActorNetwork(network.Network):
         """Takes the specs of one observation and of one action, without a batch dimension."""
         super().__init__(input_tensor_spec=input_tensor_spec, state_spec=(), name=name)
         self._action_spec = action_spec
-        self._model = make_actor(environment_spec(input_tensor_spec, action_spec), seed)
+        self._model = make_actor(vector_spec(input_tensor_spec, action_spec), seed)
 
     def call(
         self,
@@ -121,7 +121,7 @@ class CoreCritic(tf.Module):
     def __init__(self, observation_spec: Nest, action_spec: Nest, seed: int):
         super().__init__(name="core_critic")
         self._action_spec = action_spec
-        self.model = make_critic(environment_spec(observation_spec, action_spec), seed)
+        self.model = make_critic(vector_spec(observation_spec, action_spec), seed)
 
     def __call__(self, inputs: Sequence, training: bool = False) -> tf.Tensor:
         time_step, action = inputs

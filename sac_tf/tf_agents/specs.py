@@ -53,6 +53,23 @@ def environment_spec(observation_spec: Nest, action_spec: Nest) -> EnvironmentSp
     return EnvironmentSpec.of_arrays(_unwrap_single(inputs), *action_bounds(action_spec))
 
 
+def vector_spec(observation_spec: Nest, action_spec: Nest) -> EnvironmentSpec:
+    """Returns `environment_spec`, for networks without an encoder.
+
+    Raises:
+      ConfigurationError: the observation has an image, whose convolutions actor and critics would
+        not share.
+    """
+    for path, leaf in nest_utils.flatten_with_joined_paths(observation_spec):
+        if leaf.dtype == tf.uint8 and leaf.shape.rank == 3:
+            raise ConfigurationError(
+                f"time_step_spec.observation has an image ({path or 'observation'} uint8 "
+                f"{leaf.shape.as_list()}), for which SacAgent makes no networks; give it "
+                "actor_network and critic_network, or train with gin_configs/drq.gin."
+            )
+    return environment_spec(observation_spec, action_spec)
+
+
 def network_inputs(observation: Nest) -> Nest:
     """Returns an observation in the structure of `environment_spec`: a float32 tensor, or a flat
     dict of them."""
