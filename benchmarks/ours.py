@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import channel
 from benchmarks.products import bare_products, update_products
-from benchmarks.sizes import OUR_PACKAGES, RANDOM_STEPS, SIZES, UPDATES_PER_CALL, Size, gin_bindings
+from benchmarks.sizes import OUR_PACKAGES, SIZES, UPDATES_PER_CALL, Size, gin_bindings, gin_files
 from binaries import launch
 
 if TYPE_CHECKING:
@@ -35,11 +35,9 @@ class Ours:
 
     def __init__(self, size: Size, staging: Path, bindings: Sequence[str] = ()):
         """Reads the settings, `bindings` last, and sets up the runtime; builds no learner yet."""
-        from sac_tf.environments.factory import EnvironmentFactory
-
-        self._settings = launch.make_training([], [*gin_bindings(size), *bindings])
+        self._settings = launch.make_training(gin_files(size), [*gin_bindings(size), *bindings])
         self._settings.runtime()
-        self._environment = EnvironmentFactory(size.environment).make()
+        self._environment = self._settings.environment_factory.make()
         self._staging = staging
         self._size = size
         self._filled: tuple[Updater, Replay] | None = None
@@ -48,7 +46,7 @@ class Ours:
 
     def update(self, updates: int) -> float:
         """Returns updates per second: sampling from the resident rows, updates, metrics, checks."""
-        updater, replay = self._filled or self._fill(RANDOM_STEPS)
+        updater, replay = self._filled or self._fill(self._size.random_steps)
         self._step += updates // self._size.updates_per_step
         done = updater.updates
         start = time.perf_counter()

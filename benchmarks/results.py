@@ -27,6 +27,8 @@ _RATIOS: dict[str, tuple[str, ...]] = {
     "humanoid_update_vs_tf_agents": ("humanoid_update", "tf_agents"),
     "humanoid_update_bfloat16_vs_float32": ("humanoid_update", OURS, BFLOAT16),
     "humanoid_loop_vs_sbx": ("humanoid_loop", "sbx"),
+    "pixel_update_vs_sb3": ("pixels_64_update", "sb3"),
+    "pixel_84_update_vs_sb3": ("pixels_84_update", "sb3"),
 }
 """{name of a line: (quantity, denominator, numerator; by default ours in float32)}."""
 

@@ -26,6 +26,11 @@ class Size:
       critics: ensemble size.
       updates_per_step: critic updates for each environment step; also critic updates for each actor
         update.
+      image: pixels in each direction of its observation, three frames of three colors; 0 for a
+        vector.
+      batch: rows of an update.
+      random_steps: before learning.
+      updates_per_call: of our compiled update.
     """
 
     name: str
@@ -34,13 +39,33 @@ class Size:
     action: int
     critics: int = 2
     updates_per_step: int = 1
+    image: int = 0
+    batch: int = BATCH
+    random_steps: int = RANDOM_STEPS
+    updates_per_call: int = UPDATES_PER_CALL
+
+
+FRAMES = 3
+_IMAGE_NUMBERS = {"action": 6, "batch": 128, "random_steps": 1_000, "updates_per_call": 4}
+
+
+def _images(size: int) -> Size:
+    """Returns the size of a task with images."""
+    task = "benchmarks.random_images:Images"
+    return Size(f"pixels_{size}", task, size * size * 9, image=size, **_IMAGE_NUMBERS)
 
 
 HALF_CHEETAH = Size("half_cheetah", "HalfCheetah-v5", 17, 6)
 HUMANOID = Size("humanoid", "Humanoid-v5", 348, 17)
 REDQ = Size("redq", "HalfCheetah-v5", 17, 6, critics=10, updates_per_step=20)
 OUR_PACKAGES = ("tensorflow", "keras", "dm-reverb", "gymnasium", "mujoco")
-SIZES = {size.name: size for size in (HALF_CHEETAH, HUMANOID, REDQ)}
+PIXELS = (_images(64), _images(84))
+SIZES = {size.name: size for size in (HALF_CHEETAH, HUMANOID, REDQ, *PIXELS)}
+
+
+def gin_files(size: Size) -> list[str]:
+    """Returns the gin files of `size`."""
+    return ["gin_configs/drq.gin"] if size.image else []
 
 
 def gin_bindings(size: Size) -> list[str]:
@@ -53,5 +78,11 @@ def gin_bindings(size: Size) -> list[str]:
             f"train.updates_per_step = {size.updates_per_step}",
             f"update.updates_per_call = {size.updates_per_step}",
             f"sac_steps.critic_steps_per_actor_step = {size.updates_per_step}",
+        ]
+    if size.image:
+        bindings += [
+            f"environment.arguments = {{'size': {size.image}}}",
+            f"environment.frame_stack = {FRAMES}",
+            f"update.updates_per_call = {size.updates_per_call}",
         ]
     return bindings

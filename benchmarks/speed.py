@@ -15,7 +15,7 @@ from absl import flags
 from binaries import launch
 from sac_tf.errors import ConfigurationError, RunError
 
-_PARTS = ("update", "loop", "redq", "humanoid", "memory")
+_PARTS = ("update", "loop", "redq", "humanoid", "pixels", "memory")
 
 _OUTPUT_DIR = launch.DEFINE_path(
     "output_dir", "benchmarks/results", "Folder for speed.csv and speed.png."

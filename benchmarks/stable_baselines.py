@@ -5,7 +5,8 @@ python -m benchmarks.stable_baselines <sbx or sb3> <size> [n]
 Both run as their documentation shows: `SAC("MlpPolicy", environment)` with all defaults (learning
 rates, networks of 256-256, threads, a Monitor around the environment), and `verbose=1`, their
 normal log, every fourth episode. With `n` they collect n steps before n times the updates
-(train_freq, gradient_steps), unlike their defaults.
+(train_freq, gradient_steps), unlike their defaults. Tasks with images are learned by
+`CnnPolicy` with the networks and the batch of this library.
 
 Tasks:
   update: updates per second of `train`.
@@ -18,10 +19,25 @@ import time
 from typing import Any
 
 from benchmarks import channel
-from benchmarks.sizes import BATCH, RANDOM_STEPS, SIZES, Size
+from benchmarks.random_images import Images
+from benchmarks.sizes import FRAMES, SIZES, UNITS, Size
 
 _MODULES = {"sbx": "sbx", "sb3": "stable_baselines3"}
 _PACKAGES = {"sbx": ("sbx-rl", "jax", "jaxlib", "flax"), "sb3": ("stable-baselines3", "torch")}
+_BUFFER = 10_000
+"""Rows of a replay with images, which are stored twice."""
+
+
+def _image_networks() -> dict[str, Any]:
+    """Returns the networks of `gin_configs/drq.gin`: convolutions that the critics' loss trains,
+    and that the policy shares."""
+    from benchmarks.torch_encoder import Encoder
+
+    return {
+        "features_extractor_class": Encoder,
+        "share_features_extractor": True,
+        "net_arch": [UNITS, UNITS],
+    }
 
 
 class StableBaselines:
@@ -29,29 +45,35 @@ class StableBaselines:
 
     def __init__(self, library: str, size: Size, steps_per_call: int):
         """Builds the model and takes the random steps, before any update."""
-        redq: dict[str, Any] = {}
+        self._batch = size.batch
+        changes: dict[str, Any] = {}
         if size.updates_per_step > 1:
-            redq["policy_delay"] = size.updates_per_step
-            redq["policy_kwargs"] = {"n_critics": size.critics}
+            changes["policy_delay"] = size.updates_per_step
+            changes["policy_kwargs"] = {"n_critics": size.critics}
+        policy, environment = "MlpPolicy", size.environment
+        if size.image:
+            policy, environment = "CnnPolicy", Images(size.image, channels=3 * FRAMES)
+            changes["buffer_size"] = _BUFFER
+            changes["policy_kwargs"] = _image_networks()
         self._model = importlib.import_module(_MODULES[library]).SAC(
-            "MlpPolicy",
-            size.environment,
-            batch_size=BATCH,
-            learning_starts=RANDOM_STEPS,
+            policy,
+            environment,
+            batch_size=size.batch,
+            learning_starts=size.random_steps,
             train_freq=steps_per_call,
             gradient_steps=steps_per_call * size.updates_per_step,
             verbose=1,
             seed=0,
-            **redq,
+            **changes,
         )
-        self._model.learn(RANDOM_STEPS)
+        self._model.learn(size.random_steps)
 
     def update(self, updates: int, calls: int) -> float:
         """Returns updates per second of `calls` calls of `train` with `updates` updates each,
         sampling included."""
         start = time.perf_counter()
         for _ in range(calls):
-            self._model.train(gradient_steps=updates, batch_size=BATCH)
+            self._model.train(gradient_steps=updates, batch_size=self._batch)
         return calls * updates / (time.perf_counter() - start)
 
     def loop(self, steps: int) -> float:

@@ -12,7 +12,15 @@ from typing import NamedTuple
 from benchmarks import channel
 from benchmarks.channel import Worker
 from benchmarks.results import BFLOAT16, OURS, Sample, slope
-from benchmarks.sizes import HALF_CHEETAH, HUMANOID, OUR_PACKAGES, REDQ, UPDATES_PER_CALL, Size
+from benchmarks.sizes import (
+    HALF_CHEETAH,
+    HUMANOID,
+    OUR_PACKAGES,
+    PIXELS,
+    REDQ,
+    UPDATES_PER_CALL,
+    Size,
+)
 from benchmarks.train_run import train
 from sac_tf.runs.processor import multiplies_bfloat16
 
@@ -131,6 +139,17 @@ class Suite:
             million = (without_rows + 1e6 * per_row) / 1e9
             self._add(Sample(OURS, f"{size.name}_bytes_per_transition", 0, per_row, versions))
             self._add(Sample(OURS, f"{size.name}_million_gigabytes", 0, million, versions))
+
+    def pixels(self) -> None:
+        """Updates per second from images: ours, with random shifts, and Stable-Baselines3's with
+        the same networks and without shifts."""
+        for size in PIXELS:
+            with self._workers() as start:
+                contenders = [
+                    self._asking(OURS, start(OURS, size), "update", 40),
+                    self._asking("sb3", start("sb3", size), "update", 20, 1),
+                ]
+                self._rounds(f"{size.name}_update", contenders, self._repeats)
 
     def _updates(self, size: Size, repeats: int) -> None:
         with self._workers() as start:

@@ -151,6 +151,7 @@ def test_bindings_are_those_of_the_size():
 
 @pytest.mark.parametrize("size", sizes.SIZES.values(), ids=lambda size: size.name)
 def test_bindings_of_a_size_are_settings_of_a_run(size):
-    training = launch.make_training([], sizes.gin_bindings(size))
+    training = launch.make_training(sizes.gin_files(size), sizes.gin_bindings(size))
     assert training.environment == size.environment
     assert training.updates_per_step == size.updates_per_step
+    assert training.batch_size == size.batch
