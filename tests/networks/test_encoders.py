@@ -83,7 +83,10 @@ def test_the_encoder_is_trained_by_the_loss_of_the_critics_only(shares_features)
         for before, v in zip(heads, _without_encoder(state.policy.network), strict=True)
     ]
     assert all(moved)  # among them the dense layer of the vector
+    heads = [v.numpy().copy() for v in _without_encoder(state.policy.network)]
     steps.critic_step(state, batch_of(spec))
+    assert state.actor.optimizer.iterations == 1
+    np.testing.assert_equal(heads, [v.numpy() for v in _without_encoder(state.policy.network)])
     assert all(_changed(first, critics))
     np.testing.assert_equal(_values(critics), _values(policy))
 

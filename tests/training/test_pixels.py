@@ -68,11 +68,12 @@ def test_two_cameras_and_a_vector_train_resume_and_serve(tmp_path):
         "export_policy", f"--root_dir={resumed}", f"--export_dir={lite}", "--format=tflite"
     )
     assert code == 0, err
-    policies = [sac_tf.load_policy(path) for path in (resumed / "policy", lite)]
+    policies = [sac_tf.load_policy(path) for path in (resumed / "policy", lite, resumed)]
     environment = EnvironmentFactory("tests.pixel_tasks:TwoCameras")._make_one({})
     observation, _ = environment.reset(seed=0)
-    first, second = (policy(observation) for policy in policies)
+    first, second, of_checkpoint = (policy(observation) for policy in policies)
     np.testing.assert_allclose(first, second, atol=1e-5)
+    np.testing.assert_allclose(first, of_checkpoint, atol=1e-5)
     for key, array in observation.items():
         other = policies[0]({**observation, key: np.zeros_like(array)})
         assert np.abs(other - first).max() > 1e-6
