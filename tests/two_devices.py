@@ -11,10 +11,11 @@ from tf_agents.specs import BoundedTensorSpec
 from tf_agents.trajectories import time_step, trajectory
 
 from sac_tf.agents import pools
+from sac_tf.agents.cql.steps import cloning_actor_step, cql_gap, cql_step
 from sac_tf.agents.mirrored import mirrored
 from sac_tf.agents.optimizers import adam
 from sac_tf.agents.policy import make_policy
-from sac_tf.agents.sac import steps
+from sac_tf.agents.sac import losses, steps
 from sac_tf.agents.sac.crossq import crossq_step
 from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.schedules import linear_warmup
@@ -68,6 +69,17 @@ VARIANTS = {
     "CrossQ": (
         {**_networks(_renorm), "target_critic": None},
         _part(_sac_steps, critic_step=crossq_step),
+        1,
+    ),
+    "CQL": (
+        _networks(),
+        _part(
+            _sac_steps,
+            critic_step=_part(
+                cql_step, gap=_part(cql_gap, sampled_actions=2), value=losses.soft_value
+            ),
+            actor_step=_part(cloning_actor_step, cloning_updates=1),
+        ),
         1,
     ),
     "TD3": (

@@ -23,6 +23,9 @@ class Shared(Protocol):
     def encode(self, observation: Nest) -> Nest:
         """Returns the encoding of an observation, nest of [B, ...], without a gradient."""
 
+    def encode_with_gradient(self, observation: Nest) -> Nest:
+        """Returns the encoding for a loss of the critics, which trains the encoder."""
+
     def policy(self, encoding: Nest, training: bool) -> ActionDistribution:
         """Returns pi(.|s) of an encoding."""
 
@@ -43,6 +46,8 @@ class NoEncoder:
     def encode(self, observation: Nest) -> Nest:
         return observation
 
+    encode_with_gradient = encode
+
     def copy(self) -> None:
         """Nothing to do: policy and critics share no variable."""
 
@@ -62,7 +67,7 @@ class SharedEncoder:
         theirs = Split(critics)
         self._policy = policy
         self._head = own.head
-        self._encode = theirs.encode
+        self.encode_with_gradient = theirs.encode
         self.critics = theirs.head
         own.encoder.trainable = False
         self._pairs = list(zip(own.encoder.variables, theirs.encoder.variables, strict=True))
@@ -70,7 +75,7 @@ class SharedEncoder:
             variable.assign(source)
 
     def encode(self, observation: Nest) -> Nest:
-        return tf.nest.map_structure(tf.stop_gradient, self._encode(observation))
+        return tf.nest.map_structure(tf.stop_gradient, self.encode_with_gradient(observation))
 
     def policy(self, encoding: Nest, training: bool) -> ActionDistribution:
         return self._policy.describe(self._head([encoding], training=training))

@@ -1,5 +1,5 @@
-"""Distributions over actions: the tanh-squashed Gaussian of SAC, on TFP bijectors, and single
-actions of deterministic policies."""
+"""Distributions over actions: the tanh-squashed Gaussian of SAC on TFP bijectors, a clipped one,
+and single actions of deterministic policies."""
 
 import math
 from collections.abc import Callable
@@ -81,6 +81,44 @@ class SquashedGaussian(tfp.distributions.TransformedDistribution):
         return devices.own_rows(action), devices.own_rows(log_prob)
 
 
+class ClippedGaussian(tfp.distributions.MultivariateNormalDiag):
+    """a = tanh(loc) + exp(log_std) * noise, clipped to [-1, 1] where it is taken.
+
+    The density is that of the Gaussian before clipping. It is finite at the bounds, where stored
+    actions often are and where that of a squashed Gaussian is not (IQL, 2110.06169).
+    """
+
+    def __init__(self, loc: tf.Tensor, log_std: tf.Tensor, name: str = "clipped_gaussian"):
+        """Takes `loc` and `log_std` [B, A]."""
+        super().__init__(tf.tanh(loc), tf.exp(log_std), name=name)
+
+    def mean_action(self) -> tf.Tensor:
+        """Returns tanh(loc) [B, A], the deterministic action."""
+        return self.loc
+
+    def action_of_noise(self, noise: tf.Tensor) -> tf.Tensor:
+        """Returns the action [B, A] of noise [B, A] of the caller."""
+        return tf.clip_by_value(self.loc + self.stddev() * noise, -1.0, 1.0)
+
+    def served_parameters(self) -> dict[str, tf.Tensor]:
+        """Returns {"loc", "scale"}, each [B, A]: tanh(loc) and the standard deviation."""
+        return {"loc": self.loc, "scale": self.stddev()}
+
+    def log_prob_of_action(self, action: tf.Tensor) -> tf.Tensor:
+        """Returns log pi(action) [B] of actions [B, A] from any source."""
+        return self.log_prob(action)
+
+    def sample_action(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns a reparameterized action [B, A] in [-1, 1] and the log-probability [B] of what it
+        was before clipping, from a stateless seed, int32 [2].
+
+        On several devices, a replica gets its rows of the sample for the joint batch.
+        """
+        joint = tf.random.stateless_normal(tf.shape(devices.joint_rows(self.loc)), seed)
+        noise = devices.own_rows(joint)
+        return self.action_of_noise(noise), self.log_prob(self.loc + self.stddev() * noise)
+
+
 @gin.configurable
 def clamp_log_std(log_std: tf.Tensor, minimum: float = -20.0, maximum: float = 2.0) -> tf.Tensor:
     """Returns log_std clipped to its bounds, beyond which its gradient is zero (1812.05905, the
@@ -120,6 +158,19 @@ def squashed_gaussian(
       bound: limits log_std: `clamp_log_std` or `rescale_log_std`.
     """
     return SquashedGaussian(loc, bound(log_std))
+
+
+@gin.configurable
+def clipped_gaussian(
+    loc: tf.Tensor, log_std: tf.Tensor, bound: Callable[[tf.Tensor], tf.Tensor] = clamp_log_std
+) -> ClippedGaussian:
+    """Returns the Gaussian around tanh(loc) for the outputs of an actor, clipped to [-1, 1].
+
+    Args:
+      loc, log_std: [B, A].
+      bound: limits log_std: `clamp_log_std` or `rescale_log_std`.
+    """
+    return ClippedGaussian(loc, bound(log_std))
 
 
 class SingleAction:

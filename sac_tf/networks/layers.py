@@ -75,6 +75,17 @@ def filled_up(outputs: Members, number: int) -> list[tf.Tensor]:
     return [*outputs, *[outputs[0]] * (number - len(outputs))]
 
 
+def glorot_dense(units: int, seed: int, activation: str | None = None) -> Layer:
+    """`Dense` for a network that is not an ensemble, and so has one member."""
+    initializer = tf.keras.initializers.GlorotUniform(seed)
+    layer = tf.keras.layers.Dense(units, activation, kernel_initializer=initializer)
+
+    def call(members: Members) -> Members:
+        return [layer(x) for x in members]
+
+    return call
+
+
 class EnsembleDense(tf.keras.layers.Layer):
     """N dense layers with different weights, applied to N inputs.
 

@@ -16,6 +16,9 @@ import sac_tf
 from sac_tf.errors import ConfigurationError
 
 _BASE_FILE = "sac.gin"
+_AGENT = "train.agent"
+"""The only setting that one file cannot replace in another: numbers of the file are for its
+agent."""
 _TASKS_FOLDER = "tasks"
 _FOLDER = "gin_configs"
 _IMPORT = re.compile(r"\s*(import|from)\s")
@@ -38,7 +41,8 @@ def read(files: Sequence[str], bindings: Sequence[str]) -> None:
 
     Raises:
       ConfigurationError: a file is missing; gin cannot use a file or a binding, with its reason; or
-        two files bind one setting to different values and no binding decides.
+        two tasks or two others bind one setting to different values, or a task and another name two
+        agents, and no binding decides.
     """
     check(files, bindings)
     with _gin_errors():
@@ -246,16 +250,17 @@ def _refuse_contradictions(
     contents: Sequence[tuple[_File, dict[str, str]]], decided: dict[str, str]
 ) -> None:
     for (first, here), (second, there) in itertools.combinations(contents, 2):
-        if first.rank != second.rank:
-            continue
-        for mine, theirs in itertools.product(sorted(here), sorted(there)):
+        shared = itertools.product(sorted(here), sorted(there))
+        for mine, theirs in sorted(shared, key=lambda names: _AGENT not in names):
             name = _shared_name(mine, theirs)
             if name is None or name in decided or here[mine] == there[theirs]:
                 continue
+            if first.rank != second.rank and name != _AGENT:
+                continue
+            choice = "" if name == _AGENT else f", or decide with --gin_bindings='{name} = ...'"
             raise ConfigurationError(
                 f"{first.given} sets {mine} = {here[mine]} and {second.given} sets {theirs} = "
-                f"{there[theirs]}; leave out one of the files, or decide with "
-                f"--gin_bindings='{name} = ...'."
+                f"{there[theirs]}; leave out one of the files{choice}."
             )
 
 

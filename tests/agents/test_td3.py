@@ -93,6 +93,17 @@ def _toy_batch(**extras) -> Transition:
     return Transition(one, one, tf.ones([1]), tf.ones([1]), one, extras=extras)
 
 
+def test_loss_of_td3_bc_by_hand():
+    """mean |Q| = 2, so that Q is weighted by 2.5 / 2; no gradient flows through that mean."""
+    q, action = tf.Variable([1.0, -3.0]), tf.constant([[0.5, 0.0], [1.0, -1.0]])
+    with tf.GradientTape() as tape:
+        loss = losses.td3_bc_loss(q, action, tf.zeros([2, 2]))
+    np.testing.assert_allclose(loss, [-1.25 + 0.125, 3.75 + 1.0], rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(loss, q), [-1.25, -1.25], rtol=1e-6)
+    with pytest.raises(ConfigurationError, match="td3_bc_loss.alpha must be"):
+        losses.td3_bc_loss(q, action, action, alpha=-1.0)
+
+
 def test_smoothed_action_clips_the_noise_and_then_the_action():
     action = tf.constant([[0.9, -0.2], [-0.9, 0.0]])
     noise = tf.constant([[0.4, -0.9], [-0.7, 0.3]])

@@ -1,4 +1,4 @@
-"""Pairs of variant files, and the sentence that refuses a pair."""
+"""Pairs of variant files, and of a task and a variant, and the sentence that refuses a pair."""
 
 import itertools
 import re
@@ -22,9 +22,10 @@ PAIRS = [
     for pair in itertools.combinations(VARIANTS, 2)
     if set(pair) != {SETS_CRITICS, WITHOUT_CRITICS}
 ]
+TASK_PAIRS = list(itertools.product(TASKS, VARIANTS))
 _REFUSAL = re.compile(
     r"(\S+) sets (\S+) = (\S.*) and (\S+) sets (\S+) = (\S.*); "
-    r"leave out one of the files, or decide with --gin_bindings='(\S+) = \.\.\.'\."
+    r"leave out one of the files(?:, or decide with --gin_bindings='(\S+) = \.\.\.')?\."
 )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.agents.cql.steps import cloning_actor_step, cql_gap, cql_step
 from sac_tf.agents.sac import steps
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
@@ -67,8 +68,21 @@ def _without_encoder(network):
     return [variable for variable in network.variables if id(variable) not in encoder]
 
 
-@pytest.mark.parametrize("shares_features", [False, True])
-def test_the_encoder_is_trained_by_the_loss_of_the_critics_only(shares_features):
+_ONE_ACTION = functools.partial(cql_gap, sampled_actions=1)
+
+
+@pytest.mark.parametrize(
+    ("shares_features", "actor_step", "critic_step"),
+    [
+        (True, steps.actor_step, steps.critic_step),
+        (
+            False,
+            cloning_actor_step,
+            functools.partial(cql_step, gap=_ONE_ACTION),
+        ),
+    ],
+)
+def test_the_loss_of_the_critics_trains_the_encoder(shares_features, actor_step, critic_step):
     spec = spec_of((32, 32, 3), (32, 32, 1), vector=2)
     state = state_of(spec, shares_features=shares_features)
     critics, policy = encoder_of(state.critics.model), encoder_of(state.policy.network)
@@ -76,7 +90,7 @@ def test_the_encoder_is_trained_by_the_loss_of_the_critics_only(shares_features)
     np.testing.assert_equal(_values(critics), _values(policy))
     first = _values(critics)
     heads = [v.numpy().copy() for v in _without_encoder(state.policy.network)]
-    steps.actor_step(state, batch_of(spec))
+    actor_step(state, batch_of(spec))
     assert not any(_changed(first, critics)) and not any(_changed(first, policy))
     moved = [
         not np.array_equal(before, v)
@@ -84,7 +98,7 @@ def test_the_encoder_is_trained_by_the_loss_of_the_critics_only(shares_features)
     ]
     assert all(moved)  # among them the dense layer of the vector
     heads = [v.numpy().copy() for v in _without_encoder(state.policy.network)]
-    steps.critic_step(state, batch_of(spec))
+    critic_step(state, batch_of(spec))
     assert state.actor.optimizer.iterations == 1
     np.testing.assert_equal(heads, [v.numpy() for v in _without_encoder(state.policy.network)])
     assert all(_changed(first, critics))

@@ -9,6 +9,7 @@ from sac_tf.agents.agent import Agent, Steps
 from sac_tf.agents.policy import MakePolicy, make_policy
 from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.sac.steps import AlphaStep, alpha_step, sac_steps
+from sac_tf.agents.trainable import Trainable
 from sac_tf.types import EnvironmentSpec
 
 
@@ -36,7 +37,11 @@ def sac(
       alpha_step: the step of the temperature; None keeps it at `Temperature.initial_alpha`, and the
         state then has no optimizer for it.
     """
-    make_state = functools.partial(state, policy=policy)
-    if alpha_step is None:
-        make_state = functools.partial(make_state, alpha_optimizer=None)
+
+    def make_state(spec: EnvironmentSpec, seed: int, discount: float) -> SacState:
+        made = state(spec, seed, discount, policy)
+        if alpha_step is None:
+            made.temperature = Trainable(made.temperature.model, optimizer=None)
+        return made
+
     return Agent(policy, make_state, functools.partial(steps, alpha_step=alpha_step))

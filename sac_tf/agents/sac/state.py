@@ -42,10 +42,13 @@ class SacState(tf.Module):
         equal them at the start, and are their Polyak average afterwards.
       shared: the encoder of the critics, which the policy shares.
       temperature: trains alpha.
+      multiplier: trains the multiplier of a constraint on the critics (CQL); None without one.
       generator, exploration_generator, updates, strategy: see `TrainState`.
       discount: of one environment step.
       target_entropy: H_target in nats.
     """
+
+    multiplier: Trainable | None = None
 
     def __init__(
         self,

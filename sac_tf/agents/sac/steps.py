@@ -145,7 +145,12 @@ def actor_step(
     metrics, log_prob = minimize(
         row_losses, state.actor.optimizer, state.policy.trainable_variables
     )
-    return {**prefixed("actor", metrics), "entropy": -tf.reduce_mean(log_prob)}, log_prob
+    return actor_metrics(metrics, log_prob), log_prob
+
+
+def actor_metrics(metrics: Metrics, log_prob: tf.Tensor) -> Metrics:
+    """Returns the metrics of an `ActorStep`, from those of `minimize` and log pi [B]."""
+    return {**prefixed("actor", metrics), "entropy": -tf.reduce_mean(log_prob)}
 
 
 def policy_loss(

@@ -1,9 +1,14 @@
 """The losses of TD3 (1802.09477): pure functions of tensors, one value per row. The TD target and
 the loss of the critics are those of `agents.sac.losses`."""
 
+import math
 from typing import Protocol
 
+import gin
 import tensorflow as tf
+
+from sac_tf import devices
+from sac_tf.errors import require_number
 
 
 class ActorLoss(Protocol):
@@ -23,6 +28,27 @@ def actor_loss(q: tf.Tensor, action: tf.Tensor, taken: tf.Tensor) -> tf.Tensor:
     """
     del action, taken
     return -q
+
+
+@gin.configurable
+def td3_bc_loss(q: tf.Tensor, action: tf.Tensor, taken: tf.Tensor, alpha: float = 2.5) -> tf.Tensor:
+    """-alpha Q(s, pi(s)) / mean |Q| + |pi(s) - a|^2 / A [B]: TD3 + BC (2106.06860, eq. 5), for
+    stored data.
+
+    Args:
+      q: Q values [B] of `action`; the mean of their absolute values is a constant.
+      action: pi(s) [B, A].
+      taken: actions in the data [B, A].
+      alpha: weight of Q; 0 is behavior cloning.
+
+    Raises:
+      ConfigurationError: `alpha` is out of range.
+    """
+    require_number(
+        "td3_bc_loss.alpha", alpha, lambda x: 0 <= x < math.inf, "a number of at least 0"
+    )
+    size = devices.average(tf.reduce_mean(tf.abs(tf.stop_gradient(q))))
+    return -alpha * q / size + tf.reduce_mean(tf.square(action - taken), axis=1)
 
 
 def smoothed_action(action: tf.Tensor, noise: tf.Tensor, limit: float) -> tf.Tensor:
