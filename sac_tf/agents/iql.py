@@ -6,7 +6,7 @@ import gin
 import tensorflow as tf
 
 from sac_tf import devices
-from sac_tf.agents import optimizers, pools, targets
+from sac_tf.agents import optimizers, pools, targets, views
 from sac_tf.agents.agent import Agent, Steps
 from sac_tf.agents.optimizers import Optimizer, actor_adam, adam, critic_adam
 from sac_tf.agents.policy import MakeNetwork, MakePolicy, make_policy
@@ -137,6 +137,7 @@ def iql_steps(
     metrics: Metrics = {}
     td_errors = []
     for batch in batches:
+        views.require_one("iql_steps", batch)
         next_value = state.value.model([batch.next_observation])
         value_metrics, advantage = _value_step(state, batch, expectile, pool)
         y = target(batch.reward, batch.discount, state.discount, next_value)

@@ -8,7 +8,7 @@ from typing import Protocol
 import gin
 import tensorflow as tf
 
-from sac_tf.agents import optimizers, pools, targets
+from sac_tf.agents import optimizers, pools, targets, views
 from sac_tf.agents.cql import actions
 from sac_tf.agents.cql import losses as cql_losses
 from sac_tf.agents.optimizers import Minimize
@@ -102,7 +102,6 @@ def cql_step(
     Raises:
       ConfigurationError: a number out of range, or a state without target critics.
     """
-    require_number("cql_step.tau", tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
     next_value = _next_value(state, batch, next_actions, value)
     y = target(batch.reward, batch.discount, state.discount, next_value)
     values = gap(state, batch)
@@ -113,6 +112,7 @@ def cql_step(
         penalty = 0.5 * _multiplier(state) * tf.reduce_sum(gaps, axis=0)
         return weigh(batch, losses.critic_loss(q, y) + penalty), (q, gaps)
 
+    require_number("cql_step.tau", tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
     metrics, (q, gaps) = minimize(row_losses, critics.optimizer, critics.model.trainable_variables)
     targets.update_targets(critics.target, critics.model, tau)
     state.shared.copy()
@@ -162,6 +162,7 @@ def _next_value(
 ) -> tf.Tensor:
     """Returns V(s') [B]: the smallest of the target critics' values, each of its best action."""
     require_count("cql_step.next_actions", next_actions)
+    views.require_one("cql_step", batch)
     if state.critics.target is None:
         raise ConfigurationError(
             "cql_step needs target critics: SacState.target_critic must not be None."
