@@ -17,6 +17,7 @@ from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.server_progress import ServerProgress
 from sac_tf.distributed.settings import LearnerSettings, configuration_of
 from sac_tf.networks.running_normalization import make_observer
+from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
@@ -55,6 +56,8 @@ def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.S
 class _Run:
     """The parts of one call of `run`, and its progress."""
 
+    _published = 0
+
     def __init__(
         self,
         root_dir: Path,
@@ -72,9 +75,8 @@ class _Run:
         checkpoint = self._store.latest()
         self._progress = Progress() if checkpoint is None else Progress.load(checkpoint)
         self._servers: ServerProgress | None = None
-        run = RunDescription(
-            describe_task(training.environment_factory.title, self._spec), configuration.settings
-        )
+        task = describe_task(training.environment_factory.title, self._spec)
+        run = RunDescription(task, configuration.settings)
         self._connection = opened.open(Connection(addresses, run, self._is_over))
         clients = self._connection.clients
         self._servers = opened.open(
@@ -82,8 +84,10 @@ class _Run:
         )
         self._feeder = Feeder()
         state = training.make_state(self._spec)
-        self._replay = opened.open(self._make_replay(state, clients, checkpoint))
-        self._updater = training.make_updater(state, self._replay)
+        windows = training.make_windows(self._spec, training.environment_factory.goals())
+        self._replay = opened.open(self._make_replay(windows, state, clients, checkpoint))
+        self._source = training.make_source(self._replay, windows, state, self._spec, checkpoint)
+        self._updater = training.make_updater(state, self._source)
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
         self._log.settings(configuration.settings)
@@ -92,17 +96,18 @@ class _Run:
             self._updater.restore(checkpoint)
             self._log.resume(self._updater.updates, checkpoint)
         self._rate = (time.monotonic(), self._updater.updates)
-        self._published = 0
         self._publisher = opened.open(PolicyPublisher(clients[0]))
         self._connection.send_heartbeats("learner", self._report)
 
     def _make_replay(
-        self, state: TrainState, clients: Sequence[reverb.Client], checkpoint: Path | None
+        self,
+        windows: Windows,
+        state: TrainState,
+        clients: Sequence[reverb.Client],
+        checkpoint: Path | None,
     ) -> RemoteReplay:
         return RemoteReplay(
-            windows=self._training.make_windows(
-                self._spec, self._training.environment_factory.goals()
-            ),
+            windows=windows,
             generator=state.generator,
             expected_steps=self._training.total_steps,
             restore_from=None if checkpoint is None else checkpoint / folder.REPLAY,
@@ -194,4 +199,4 @@ class _Run:
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
-        return save_run(self._store, self._updater, self._replay, self._progress, prefix)
+        return save_run(self._store, self._updater, self._source, self._progress, prefix)

@@ -4,12 +4,18 @@ online data (RLPD, 2302.02948)."""
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
 
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
+from sac_tf.replay.prior_data import PriorData
 from sac_tf.replay.protocols import Source
 from sac_tf.types import WEIGHT, Transition
+
+PRIOR_DATA = "prior_data"
+"""Folder in that of the replay in a checkpoint."""
 
 
 class Mixture:
@@ -75,6 +81,44 @@ class Mixture:
                 f"a multiple of {multiple}."
             )
         return [int(number) for number in rows]
+
+
+class SavedSource(Source, Protocol):
+    """A `Source` that checkpoints have."""
+
+    def save(self, folder: Path) -> None:
+        """Writes its steps to the new folder `folder`; raises OSError."""
+
+
+class ReplayWithPriorData:
+    """The replay of a run and its prior data: each batch has an exact share of both. A
+    `SavedSource`."""
+
+    def __init__(self, replay: SavedSource, prior: PriorData, fraction: float, replicas: int):
+        """Takes both.
+
+        Args:
+          replay: of the run.
+          prior: is filled.
+          fraction: of the rows of each batch that are prior data, above 0 and below 1.
+          replicas: see `Mixture`.
+        """
+        self._replay = replay
+        self._prior = prior
+        self._mixture = Mixture([(replay, 1 - fraction), (prior, fraction)], replicas)
+
+    def sample(self, batches: int, batch_size: int) -> Transition:
+        """As `Source.sample`; the rows of the replay are first."""
+        return self._mixture.sample(batches, batch_size)
+
+    def update_priorities(self, batches: Transition, td_error: tf.Tensor) -> None:
+        """As `Source.update_priorities`."""
+        self._mixture.update_priorities(batches, td_error)
+
+    def save(self, folder: Path) -> None:
+        """Writes the steps of the replay, and which prior data there are."""
+        self._replay.save(folder)
+        self._prior.save(folder / PRIOR_DATA)
 
 
 def _filled(

@@ -1,5 +1,6 @@
 """Prior data: episodes of a data set or of another run, in memory, where nothing evicts them."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,8 @@ from sac_tf.replay.ring import Ring, ring_bytes
 from sac_tf.replay.saved import Summary
 from sac_tf.replay.windows import Windows
 from sac_tf.types import Transition
+
+_CHECKSUM = "checksum"
 
 
 class Episodes(Protocol):
@@ -59,6 +62,7 @@ class PriorData:
         self._episodes = episodes
         self._generator = generator
         self._ring = Ring(windows, episodes.rows, segments=1)
+        self._checksum = 0
 
     @property
     def size(self) -> int:
@@ -101,17 +105,18 @@ class PriorData:
         """Nothing to do: uniform draws do not depend on TD errors."""
 
     def save(self, folder: Path) -> None:
-        """Writes how many steps there are to the new folder `folder`."""
+        """Writes which steps there are to the new folder `folder`, but not the steps."""
         folder.mkdir()
         Summary(self.size, rows=0, segment=0, widths=self._windows.columns.widths).save(folder)
+        (folder / _CHECKSUM).write_text(str(self._checksum))
 
     def refuse_other(self, folder: Path) -> None:
-        """Raises ConfigurationError if `save` wrote `folder` with another number of steps."""
+        """Raises ConfigurationError if `save` wrote `folder` with other steps."""
         saved = Summary.load(folder).transitions
-        if saved != self.size:
+        if (saved, int((folder / _CHECKSUM).read_text())) != (self.size, self._checksum):
             raise ConfigurationError(
-                f"The data set {self._episodes.name} has {self.size:,} steps, and had {saved:,} "
-                "when the run began; use a new --root_dir."
+                f"The data set {self._episodes.name} has changed since the run began: it has "
+                f"{self.size:,} steps, and had {saved:,}; use a new --root_dir."
             )
 
     def _check_reward(self, episode: Trajectory) -> None:
@@ -122,6 +127,8 @@ class PriorData:
 
     def _append(self, rows: Columns) -> None:
         age = np.arange(len(rows[NUMBERS]), dtype=np.int32)
+        for column in rows.values():
+            self._checksum = zlib.crc32(column, self._checksum)
         tensors = {dtype: tf.constant(column) for dtype, column in rows.items()}
         if self._ring.rows_received + len(age) > self._episodes.rows:
             raise ConfigurationError(

@@ -4,14 +4,19 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+import gin
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError, RunError
+from sac_tf.agents.agent import TrainState
+from sac_tf.environments.factory import EnvironmentFactory
+from sac_tf.errors import ConfigurationError, RunError, require_number
 from sac_tf.files import absolute
+from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.columns import Trajectory
 from sac_tf.replay.dataset import MinariEpisodes, is_dataset
-from sac_tf.replay.prior_data import Episodes
+from sac_tf.replay.mixture import PRIOR_DATA, ReplayWithPriorData, SavedSource
+from sac_tf.replay.prior_data import Episodes, PriorData
 from sac_tf.replay.saved import Summary, saved_episodes
 from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder, task_spec
@@ -47,6 +52,57 @@ def open_episodes(name: str, title: str, spec: EnvironmentSpec) -> Episodes:
             f"{name} is neither the folder of a run nor of a Minari data set (data/metadata.json)."
         )
     return MinariEpisodes.open(path if path.exists() else name, title, spec)
+
+
+@gin.configurable
+def prior_data(
+    replay: SavedSource,
+    windows: Windows,
+    state: TrainState,
+    factory: EnvironmentFactory,
+    spec: EnvironmentSpec,
+    restore_from: Path | None,
+    dataset: str | None = None,
+    fraction: float = 0.5,
+) -> SavedSource:
+    """Returns the replay of a run with prior data in every batch, such as demonstrations (RLPD,
+    2302.02948, section 4.1). They are read into memory, and nothing evicts them.
+
+    Args:
+      replay: of the run.
+      windows: of the task.
+      state: its generator draws.
+      factory, spec: of the task.
+      restore_from: what a checkpoint has of the replay, or None.
+      dataset: id of a Minari data set in the local store, its folder, or the folder of another run
+        whose steps are used.
+      fraction: of the rows of each batch that are prior data.
+
+    Raises:
+      ConfigurationError: a setting or a data set that cannot work.
+    """
+    if not isinstance(dataset, str) or not dataset:
+        raise ConfigurationError(
+            f"prior_data.dataset must be the id of a Minari data set or a folder, got {dataset!r}."
+        )
+    require_number(
+        "prior_data.fraction", fraction, lambda x: 0 < x < 1, "a number above 0 and below 1"
+    )
+    episodes = open_episodes(absolute_name(dataset), factory.title, spec)
+    prior = PriorData(windows, episodes, state.generator)
+    _fill(prior, state, restore_from)
+    replicas = 1 if state.strategy is None else state.strategy.num_replicas_in_sync
+    return ReplayWithPriorData(replay, prior, fraction, replicas)
+
+
+def _fill(prior: PriorData, state: TrainState, restore_from: Path | None) -> None:
+    """Reads prior data: in a new run with their statistics, else those of the checkpoint."""
+    if restore_from is None:
+        observe = make_observer(state)
+        prior.fill(lambda steps: observe(steps.observation))
+    else:
+        prior.fill()
+        prior.refuse_other(restore_from / PRIOR_DATA)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sac_tf.agents.agent import TrainState
+from sac_tf.agents.policy import Policy
 from sac_tf.environments.environment import Environment
 from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.replay import Replay
@@ -61,18 +62,15 @@ class Run:
         windows = settings.make_windows(spec, self._environment.goals)
         state = settings.make_state(spec)
         self._replay = opened.open(self._make_replay(windows, state, initialization, checkpoint))
-        self._updater = settings.make_updater(state, self._replay)
+        self._source = settings.make_source(self._replay, windows, state, spec, checkpoint)
+        self._updater = settings.make_updater(state, self._source)
         self._observe = make_observer(state)
         if initialization is not None:
             say(initialization.apply(state, self._replay))
         self._exploration = settings.exploration(
             state.policy, state.exploration_generator, spec, settings.num_environments
         )
-        self._evaluations = opened.open(
-            RunEvaluations(
-                settings, root_dir, spec, self._environment, state.policy, opened.is_interrupted
-            )
-        )
+        self._evaluations = opened.open(self._make_evaluations(state.policy))
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
         task_spec.save(root_dir, spec)
@@ -108,6 +106,16 @@ class Run:
             staging=self._root_dir / folder.CHECKPOINTS / ".reverb",
             expected_steps=expected_steps,
             restore_from=None if checkpoint is None else checkpoint / folder.REPLAY,
+        )
+
+    def _make_evaluations(self, policy: Policy) -> RunEvaluations:
+        return RunEvaluations(
+            self._settings,
+            self._root_dir,
+            self._environment.spec,
+            training_environment=self._environment,
+            policy=policy,
+            is_interrupted=self._opened.is_interrupted,
         )
 
     def _make_log(self) -> RunLog:
@@ -227,7 +235,7 @@ class Run:
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed
-        return save_run(self._store, self._updater, self._replay, self._progress, prefix)
+        return save_run(self._store, self._updater, self._source, self._progress, prefix)
 
     def _seed(self, stream: int) -> int:
         """Returns the seed of `stream` at this step, the same in a resumed run."""

@@ -42,6 +42,7 @@ _OF_COLLECTING = {
     "updates_per_step",
     "exploration",
     "replay",
+    "prior_data",
 }
 """Settings of `train` without effect."""
 

@@ -5,6 +5,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import gin
 import numpy as np
@@ -19,6 +20,7 @@ from sac_tf.environments.factory import EnvironmentFactory, Task
 from sac_tf.environments.goals import Goals
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.files import absolute
+from sac_tf.replay.mixture import SavedSource
 from sac_tf.replay.protocols import RewardScale, Source, Transform
 from sac_tf.replay.replay import Replay
 from sac_tf.replay.rewards import FixedRewardScale
@@ -71,6 +73,7 @@ class Training:
         `RunningRewardScale`.
       windows: f(spec, discount, goals), which steps become a transition.
       replay: builds the replay of one process.
+      prior_data: mixes the replay with a data set, `prior_data`; None for none.
       evaluator: builds what evaluates the policy.
       log: builds the CSV files, TensorBoard and the progress bar.
       runtime: sets the TensorFlow runtime.
@@ -97,6 +100,7 @@ class Training:
     rewards: Callable[[float], RewardScale] = FixedRewardScale
     windows: Callable[..., Windows] = Windows
     replay: Callable[..., Replay] = Replay
+    prior_data: Callable[..., SavedSource] | None = None
     evaluator: Callable[..., Evaluator] = Evaluator
     log: Callable[..., RunLog] = RunLog
     runtime: Callable[[], None] = set_runtime
@@ -184,6 +188,28 @@ class Training:
     def make_policy(self, spec: EnvironmentSpec) -> Policy:
         """Returns the policy alone, on one device, for all that acts and does not learn."""
         return self.agent().make_policy(spec, self.seed)
+
+    def make_source(
+        self,
+        replay: SavedSource,
+        windows: Windows,
+        state: TrainState,
+        spec: EnvironmentSpec,
+        checkpoint: Path | None,
+    ) -> SavedSource:
+        """Returns where the batches of a run come from: its replay, with prior data if it has some.
+
+        Args:
+          replay: of the run.
+          windows, state, spec: of the run.
+          checkpoint: from which the run resumes, or None.
+        """
+        if self.prior_data is None:
+            return replay
+        restore_from = None if checkpoint is None else checkpoint / folder.REPLAY
+        return self.prior_data(
+            replay, windows, state, self.environment_factory, spec, restore_from=restore_from
+        )
 
     def make_updater(self, state: TrainState, source: Source) -> Updater:
         """Returns the updater of a train state from the batches of a source."""

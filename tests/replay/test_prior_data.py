@@ -110,15 +110,24 @@ def test_the_same_seed_gives_the_same_batches(game):
 
 
 def test_it_is_compared_with_that_of_a_checkpoint(game, tmp_path):
+    """Fewer episodes are others, and so is another reward."""
     windows = Windows(game_spec(1), DISCOUNT, None)
-    for number in (len(game.finished), len(game.finished) - 1):
-        data = _make(windows, _Given(game.finished[:number]))
-        data.fill()
-        if number == len(game.finished):
-            data.save(tmp_path / "replay")
-            data.refuse_other(tmp_path / "replay")
-    with pytest.raises(ConfigurationError, match=r"has \d+ steps, and had 200 when the run began"):
-        data.refuse_other(tmp_path / "replay")
+    rewarded = _Given(game.finished)
+    rewarded.episodes[-1].reward[-1] += 1
+    made = {}
+    for name, episodes in (
+        ("saved", _Given(game.finished)),
+        ("same", _Given(game.finished)),
+        ("fewer", _Given(game.finished[:-1])),
+        ("rewarded", rewarded),
+    ):
+        made[name] = _make(windows, episodes)
+        made[name].fill()
+    made["saved"].save(tmp_path / "replay")
+    made["same"].refuse_other(tmp_path / "replay")
+    for name in ("fewer", "rewarded"):
+        with pytest.raises(ConfigurationError, match=r"has \d+ steps, and had 200; use a new"):
+            made[name].refuse_other(tmp_path / "replay")
 
 
 @pytest.mark.parametrize(
