@@ -19,6 +19,8 @@ _COLUMNS = {
     "half_cheetah": "HalfCheetah-v5, 2 critics",
     "redq": "HalfCheetah-v5, 10 critics,\n20 updates for each step",
     "humanoid": "Humanoid-v5, 2 critics",
+    "pixels_64": "images of 64 x 64 x 9",
+    "pixels_84": "images of 84 x 84 x 9",
 }
 _ROWS = {"update": "updates / s, data at hand", "loop": "environment steps / s, full loop"}
 
