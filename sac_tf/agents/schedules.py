@@ -41,6 +41,27 @@ def linear_warmup(learning_rate: float = 3e-4, warmup_steps: int = 2000) -> Sche
 
 
 @gin.configurable
+def linear_decay(
+    learning_rate: float = 3e-4, decay_steps: int = 1_000_000, final_fraction: float = 0.0
+) -> Schedule:
+    """Returns the schedule that falls linearly from `learning_rate`.
+
+    Args:
+      learning_rate: the rate at the start.
+      decay_steps: optimizer steps of the decay.
+      final_fraction: the rate after the decay, as a fraction of `learning_rate`.
+
+    Raises:
+      ConfigurationError: a number out of range.
+    """
+    require_learning_rate("linear_decay.learning_rate", learning_rate)
+    require_count("linear_decay.decay_steps", decay_steps)
+    _require_fraction("linear_decay.final_fraction", final_fraction)
+    end = final_fraction * learning_rate
+    return tf.keras.optimizers.schedules.PolynomialDecay(learning_rate, decay_steps, end)
+
+
+@gin.configurable
 def cosine_decay(
     learning_rate: float = 3e-4,
     decay_steps: int = 1_000_000,
@@ -62,11 +83,13 @@ def cosine_decay(
     require_learning_rate("cosine_decay.learning_rate", learning_rate)
     require_count("cosine_decay.decay_steps", decay_steps)
     require_count("cosine_decay.warmup_steps", warmup_steps, minimum=0)
-    require_number(
-        "cosine_decay.final_fraction", final_fraction, lambda f: 0 <= f <= 1, "a number from 0 to 1"
-    )
+    _require_fraction("cosine_decay.final_fraction", final_fraction)
     if warmup_steps == 0:
         return tf.keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps, final_fraction)
     return tf.keras.optimizers.schedules.CosineDecay(
         0.0, decay_steps, final_fraction, warmup_target=learning_rate, warmup_steps=warmup_steps
     )
+
+
+def _require_fraction(name: str, value: float) -> None:
+    require_number(name, value, lambda fraction: 0 <= fraction <= 1, "a number from 0 to 1")

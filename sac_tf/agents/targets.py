@@ -7,6 +7,7 @@ import gin
 import tensorflow as tf
 
 from sac_tf.agents.policy import Policy
+from sac_tf.errors import require_number
 from sac_tf.pinned.kernels import move_towards
 from sac_tf.types import EnvironmentSpec
 
@@ -24,6 +25,11 @@ def copy_of_critic(
     target = make(spec, seed)
     copy_values(target, critic)
     return target
+
+
+def require_rate(name: str, tau: float) -> None:
+    """Raises ConfigurationError unless `tau` is a Polyak rate; `name` is that of the setting."""
+    require_number(name, tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
 
 
 def copy_values(target: Network, network: Network) -> None:

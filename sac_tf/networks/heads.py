@@ -6,6 +6,10 @@ from typing import Protocol
 import gin
 import tensorflow as tf
 
+from sac_tf.networks.layers import single_dense
+from sac_tf.networks.outputs import unit_norm_output
+from sac_tf.seeds import initializer_seeds
+
 
 class Heads(Protocol):
     """Adds the output layers of an actor to its features."""
@@ -29,6 +33,14 @@ def state_dependent_std(features: tf.Tensor, units: int, seed: int) -> Sequence[
     heads = tf.keras.layers.Dense(
         2 * units, kernel_initializer=initializer, name="loc_and_log_std"
     )(features)
+    return tf.split(heads, 2, axis=-1)
+
+
+@gin.configurable
+def unit_norm_std(features: tf.Tensor, units: int, seed: int) -> Sequence[tf.Tensor]:
+    """`Heads` with loc and log std linear in the features, by columns of norm 1 (XQC, FlashSAC)."""
+    stream = initializer_seeds(seed)
+    (heads,) = unit_norm_output([features], 2 * units, single_dense, stream)
     return tf.split(heads, 2, axis=-1)
 
 

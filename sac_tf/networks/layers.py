@@ -10,6 +10,7 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from sac_tf.networks.norms import kernel_settings
 from sac_tf.seeds import initializer_seeds
 
 Members = Sequence[tf.Tensor]
@@ -22,13 +23,23 @@ Layer = Callable[[Members], Members]
 class Dense(Protocol):
     """Factory of dense layers for an ensemble."""
 
-    def __call__(self, units: int, seed: int, activation: str | None = None) -> Layer:
+    def __call__(
+        self,
+        units: int,
+        seed: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        unit_norm: bool = False,
+    ) -> Layer:
         """Returns a new dense layer.
 
         Args:
           units: width of the output.
           seed: of the initial weights of all members.
           activation: name of a Keras activation; None for a linear layer.
+          use_bias: whether a bias is added.
+          unit_norm: whether the columns of the kernel have a norm of 1, at the start and after each
+            step of an optimizer.
         """
 
 
@@ -50,6 +61,26 @@ def only_members(chosen: tf.Tensor) -> Iterator[None]:
         yield
     finally:
         _chosen.reset(token)
+
+
+_rows: contextvars.ContextVar[tf.Tensor | None] = contextvars.ContextVar("rows", default=None)
+
+
+@contextlib.contextmanager
+def only_first_rows(rows: tf.Tensor) -> Iterator[None]:
+    """Within it, a network returns the results of the first rows only. The others are there for the
+    statistics of its batch normalization, and cost no output layer."""
+    token = _rows.set(rows)
+    try:
+        yield
+    finally:
+        _rows.reset(token)
+
+
+def wanted_rows(members: Members) -> Members:
+    """Returns the rows whose results are wanted: all, or the first."""
+    rows = _rows.get()
+    return members if rows is None else [x[:rows] for x in members]
 
 
 def evaluated(members: Members) -> Members:
@@ -75,17 +106,6 @@ def filled_up(outputs: Members, number: int) -> list[tf.Tensor]:
     return [*outputs, *[outputs[0]] * (number - len(outputs))]
 
 
-def glorot_dense(units: int, seed: int, activation: str | None = None) -> Layer:
-    """`Dense` for a network that is not an ensemble, and so has one member."""
-    initializer = tf.keras.initializers.GlorotUniform(seed)
-    layer = tf.keras.layers.Dense(units, activation, kernel_initializer=initializer)
-
-    def call(members: Members) -> Members:
-        return [layer(x) for x in members]
-
-    return call
-
-
 class EnsembleDense(tf.keras.layers.Layer):
     """N dense layers with different weights, applied to N inputs.
 
@@ -95,13 +115,22 @@ class EnsembleDense(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, members: int, units: int, seed: int, activation: str | None = None, **kwargs
+        self,
+        members: int,
+        units: int,
+        seed: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        unit_norm: bool = False,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.members = members
         self.units = units
         self.seed = seed
         self.activation = tf.keras.activations.get(activation)
+        self.use_bias = use_bias
+        self.unit_norm = unit_norm
 
     def build(self, input_shape: list[tf.TensorShape]) -> None:
         inputs = input_shape[0][-1]
@@ -109,24 +138,29 @@ class EnsembleDense(tf.keras.layers.Layer):
         self.kernels = []
         self.biases = []
         for member in range(self.members):
-            initializer = tf.keras.initializers.GlorotUniform(next(stream))
+            initializer, constraint = kernel_settings(next(stream), self.unit_norm)
             kernel = self.add_weight(
-                f"kernel_{member}", [inputs, self.units], initializer=initializer
+                f"kernel_{member}",
+                [inputs, self.units],
+                initializer=initializer,
+                constraint=constraint,
             )
-            bias = self.add_weight(f"bias_{member}", [self.units], initializer="zeros")
             self.kernels.append(kernel)
-            self.biases.append(bias)
+            if self.use_bias:
+                bias = self.add_weight(f"bias_{member}", [self.units], initializer="zeros")
+                self.biases.append(bias)
         super().build(input_shape)
 
     def call(self, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
         """Takes N tensors [B, inputs], returns N tensors [B, units]."""
         kernels = weights_of_evaluated(self.kernels)
-        biases = weights_of_evaluated(self.biases)
         outputs = [
-            self.activation(tf.nn.bias_add(tf.matmul(x, kernel), bias))
-            for x, kernel, bias in zip(evaluated(inputs), kernels, biases, strict=True)
+            tf.matmul(x, kernel) for x, kernel in zip(evaluated(inputs), kernels, strict=True)
         ]
-        return filled_up(outputs, self.members)
+        if self.use_bias:
+            biases = weights_of_evaluated(self.biases)
+            outputs = [tf.nn.bias_add(x, bias) for x, bias in zip(outputs, biases, strict=True)]
+        return filled_up([self.activation(x) for x in outputs], self.members)
 
     def get_config(self) -> dict:
         return {
@@ -135,7 +169,32 @@ class EnsembleDense(tf.keras.layers.Layer):
             "units": self.units,
             "seed": self.seed,
             "activation": tf.keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "unit_norm": self.unit_norm,
         }
+
+
+def single_dense(
+    units: int,
+    seed: int,
+    activation: str | None = None,
+    use_bias: bool = True,
+    unit_norm: bool = False,
+) -> Layer:
+    """`Dense` of an ensemble of one member, such as an actor."""
+    initializer, constraint = kernel_settings(seed, unit_norm)
+    layer = tf.keras.layers.Dense(
+        units,
+        activation,
+        use_bias=use_bias,
+        kernel_initializer=initializer,
+        kernel_constraint=constraint,
+    )
+
+    def call(members: Members) -> Members:
+        return [layer(x) for x in members]
+
+    return call
 
 
 class EnsembleDropout(tf.keras.layers.Layer):

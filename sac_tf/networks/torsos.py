@@ -10,7 +10,7 @@ from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.networks.layers import Dense, EnsembleDropout, Members
 from sac_tf.networks.normalization import EnsembleBatchRenormalization, EnsembleLayerNormalization
 
-_EXPANSION = 4
+EXPANSION = 4
 """Width of the inner layer of a residual block, as a multiple of the block's width."""
 
 
@@ -145,17 +145,22 @@ def residual_torso(
     Raises:
       ConfigurationError: `hidden_units` are not all equal, which the residual sums need.
     """
-    if len(set(hidden_units)) != 1:
-        raise ConfigurationError(
-            f"residual_torso needs hidden_units that are all equal, got {tuple(hidden_units)}."
-        )
-    members = dense(hidden_units[0], next(stream))(members)
+    members = dense(require_equal_units("residual_torso", hidden_units), next(stream))(members)
     for units in hidden_units:
         inner = EnsembleLayerNormalization()(members)
-        inner = dense(_EXPANSION * units, next(stream), activation)(inner)
+        inner = dense(EXPANSION * units, next(stream), activation)(inner)
         inner = dense(units, next(stream))(inner)
         members = [x + residual for x, residual in zip(members, inner, strict=True)]
     return EnsembleLayerNormalization()(members)
+
+
+def require_equal_units(torso: str, hidden_units: Sequence[int]) -> int:
+    """Returns the width of all hidden layers; raises ConfigurationError if they differ."""
+    if len(set(hidden_units)) != 1:
+        raise ConfigurationError(
+            f"{torso} needs hidden_units that are all equal, got {tuple(hidden_units)}."
+        )
+    return hidden_units[0]
 
 
 def activate(members: Members, activation: str) -> Members:

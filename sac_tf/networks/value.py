@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from sac_tf.errors import require_counts
 from sac_tf.networks.inputs import Inputs, Normalization, join_leaves, observation_inputs
-from sac_tf.networks.layers import glorot_dense
+from sac_tf.networks.layers import single_dense
 from sac_tf.networks.torsos import Torso, mlp_torso
 from sac_tf.seeds import initializer_seeds
 from sac_tf.types import EnvironmentSpec
@@ -41,6 +41,6 @@ def make_value(
     stream = initializer_seeds(seed)
     observation, leaves = inputs(spec, normalization, stream)
     joined = [join_leaves(leaves)]
-    features = torso(joined, glorot_dense, hidden_units, activation=activation, stream=stream)
-    (values,) = glorot_dense(1, next(stream))(features)
+    features = torso(joined, single_dense, hidden_units, activation=activation, stream=stream)
+    (values,) = single_dense(1, next(stream))(features)
     return tf.keras.Model([observation], values[:, 0], name="value")

@@ -58,20 +58,32 @@ class RunningRewardScale:
     would change which policy is optimal.
     """
 
-    def __init__(self, discount: float, epsilon: float = 1e-8):
+    def __init__(self, discount: float, epsilon: float = 1e-8, largest_return: float | None = None):
         """Starts with a scale of 1.
 
         Args:
           discount: gamma, of one environment step.
           epsilon: added to the variance.
+          largest_return: bound of |G| after scaling: rewards are divided by max |G| over it where
+            that is more than the standard deviation (SimbaV2, 2502.15280); for a categorical
+            critic, its largest return. None: no bound.
 
         Raises:
           ConfigurationError: a number out of range.
         """
         require_number("RunningRewardScale.epsilon", epsilon, lambda x: x > 0, "a number above 0")
+        if largest_return is not None:
+            require_number(
+                "RunningRewardScale.largest_return",
+                largest_return,
+                lambda x: x > 0,
+                "a number above 0 or None",
+            )
         self._gamma = discount
+        self._largest_return = largest_return or math.inf
         self._epsilon = epsilon
         self._moments = Moments(0.0, 0.0, 0.0)
+        self._largest = 0.0
         self._carried: np.ndarray | float = 0.0
         self._scale = tf.Variable(1.0, trainable=False, name="reward_scale")
 
@@ -80,6 +92,7 @@ class RunningRewardScale:
         self._carried = self._gamma * transition.discount * returns
         rows = float(len(returns))
         squares = float(returns.var() * len(returns))
+        self._largest = max(self._largest, float(np.abs(returns).max()))
         self._set(self._moments.join(Moments(rows, float(returns.mean()), squares)))
 
     def __call__(self, state: tf.Module, batch: Transition) -> Transition:
@@ -88,12 +101,16 @@ class RunningRewardScale:
 
     def save(self, folder: Path) -> None:
         self._carried = 0.0
-        (folder / _FILE).write_text(json.dumps(self._moments._asdict()))
+        numbers = {**self._moments._asdict(), "largest": self._largest}
+        (folder / _FILE).write_text(json.dumps(numbers))
 
     def restore(self, folder: Path) -> None:
-        self._set(Moments(**json.loads((folder / _FILE).read_text())))
+        numbers = json.loads((folder / _FILE).read_text())
+        self._largest = numbers.pop("largest")
+        self._set(Moments(**numbers))
 
     def _set(self, moments: Moments) -> None:
         self._moments = moments
         if moments.count:
-            self._scale.assign(1 / math.sqrt(moments.variance + self._epsilon))
+            std = math.sqrt(moments.variance + self._epsilon)
+            self._scale.assign(1 / max(std, self._largest / self._largest_return))

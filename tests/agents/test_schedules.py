@@ -12,6 +12,12 @@ def test_linear_warmup_rises_to_the_rate_and_stays():
         assert float(schedule(step)) == pytest.approx(expected)
 
 
+def test_linear_decay_falls_to_a_fraction_of_the_rate():
+    schedule = schedules.linear_decay(learning_rate=0.4, decay_steps=8, final_fraction=0.25)
+    for step, expected in ((0, 0.4), (2, 0.325), (4, 0.25), (8, 0.1), (1000, 0.1)):
+        assert float(schedule(step)) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("warmup_steps", "expected"),
     [
@@ -40,6 +46,11 @@ def test_cosine_decay_falls_after_its_warm_up(warmup_steps, expected):
             schedules.linear_warmup,
             {"warmup_steps": 0},
             "linear_warmup.warmup_steps must be an integer of at least 1",
+        ),
+        (
+            schedules.linear_decay,
+            {"final_fraction": -0.5},
+            "linear_decay.final_fraction must be a number from 0 to 1",
         ),
         (
             schedules.cosine_decay,

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.agents.passes import joint_pass
 from sac_tf.agents.policy import make_policy
 from sac_tf.agents.sac import steps
+from sac_tf.agents.sac.categorical import categorical_step
 from sac_tf.agents.sac.crossq import crossq_step
 from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.targets import averaged_pairs, update_targets
@@ -18,6 +20,8 @@ from sac_tf.agents.td3.steps import td3_steps
 from sac_tf.agents.update import make_update
 from sac_tf.networks import torsos
 from sac_tf.networks.actor import make_actor
+from sac_tf.networks.batch_norm_torsos import batch_norm_torso
+from sac_tf.networks.categorical import categorical_head
 from sac_tf.networks.critic import make_critic
 from sac_tf.training.train import Training
 from sac_tf.types import Transition
@@ -26,10 +30,10 @@ from tests.sources import Given
 _part = functools.partial
 
 
-def _networks(torso):
+def _networks(torso, **critic):
     return {
         "policy": _part(make_policy, network=_part(make_actor, hidden_units=(16,), torso=torso)),
-        "critic": _part(make_critic, hidden_units=(16,), torso=torso),
+        "critic": _part(make_critic, hidden_units=(16,), torso=torso, **critic),
     }
 
 
@@ -39,6 +43,10 @@ VARIANTS = {
     "CrossQ": (
         _part(SacState, target_critic=None, **_networks(torsos.batch_renorm_torso)),
         _part(_sac_steps, critic_step=crossq_step),
+    ),
+    "XQC": (
+        _part(SacState, **_networks(batch_norm_torso, head=categorical_head)),
+        _part(_sac_steps, critic_step=_part(categorical_step, forward=joint_pass)),
     ),
     "TD3": (_part(Td3State, **_networks(torsos.mlp_torso)), td3_steps),
 }

@@ -50,10 +50,22 @@ def test_running_scale_of_a_long_run_against_numpy():
     assert _scale_of(rewards) == pytest.approx(1 / np.std(returns), rel=1e-6)
 
 
-def test_a_restored_scale_resumes_like_the_saved_one(tmp_path):
+def test_largest_return_bounds_the_scale_by_hand():
+    """The returns 1, 0.5 - 9 and, after its termination, 2 have a standard deviation of 4.81 and a
+    largest absolute value of 8.5."""
+    for largest, scale in ((1.0, 1 / 8.5), (2.0, 1 / np.std([1, -8.5, 2]))):
+        rewards = RunningRewardScale(0.5, epsilon=1e-9, largest_return=largest)
+        rewards.update(_step(1))
+        rewards.update(_step(-9, discounts=[0]))
+        rewards.update(_step(2))
+        assert _scale_of(rewards) == pytest.approx(scale, rel=1e-5)
+
+
+@pytest.mark.parametrize("largest", [None, 0.1])
+def test_a_restored_scale_resumes_like_the_saved_one(tmp_path, largest):
     """Episodes begin anew after a checkpoint, so neither carries a return over it."""
-    saved = RunningRewardScale(0.99)
-    restored = RunningRewardScale(0.99)
+    saved = RunningRewardScale(0.99, largest_return=largest)
+    restored = RunningRewardScale(0.99, largest_return=largest)
     for reward in (1.0, 5.0, -2.0):
         saved.update(_step(reward))
     saved.save(tmp_path)
@@ -81,6 +93,10 @@ def test_a_scale_saved_before_the_first_row_is_1(tmp_path):
         (
             lambda: RunningRewardScale(0.99, epsilon=0),
             "RunningRewardScale.epsilon must be a number above 0, got 0",
+        ),
+        (
+            lambda: RunningRewardScale(0.99, largest_return=0),
+            "RunningRewardScale.largest_return must be a number above 0 or None, got 0",
         ),
     ],
 )

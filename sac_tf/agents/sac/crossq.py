@@ -3,7 +3,7 @@
 import gin
 import tensorflow as tf
 
-from sac_tf.agents import optimizers, pools, views
+from sac_tf.agents import optimizers, passes, pools, views
 from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import ComputedQ, Pool
 from sac_tf.agents.sac import losses, steps
@@ -11,7 +11,6 @@ from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.trainable import Trainable
 from sac_tf.agents.weighting import weigh
 from sac_tf.errors import ConfigurationError
-from sac_tf.seeds import draw_seed
 from sac_tf.types import Metrics, Transition
 
 
@@ -39,10 +38,7 @@ def crossq_step(
     critics = state.critics
     _require_no_target(critics)
     views.require_one("crossq_step", batch)
-    seed = draw_seed(state.generator)
-    next_action, next_log_prob = state.policy(batch.next_observation).sample_action(seed)
-    now = (batch.observation, batch.action)
-    after = (batch.next_observation, next_action)
+    now, after, next_log_prob = passes.pairs_of(batch, state.policy, state.generator)
     both = tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), now, after)
 
     def row_losses() -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:

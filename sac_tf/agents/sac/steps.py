@@ -18,7 +18,7 @@ from sac_tf.agents.sac import losses
 from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.update import require_whole_turns
 from sac_tf.agents.weighting import weigh
-from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.networks.temperature import require_reachable
 from sac_tf.seeds import draw_seed
 from sac_tf.types import Metrics, Nest, Transition
@@ -67,7 +67,7 @@ def critic_step(
     Raises:
       ConfigurationError: a number out of range, or a state without target critics.
     """
-    require_number("critic_step.tau", tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
+    targets.require_rate("critic_step.tau", tau)
     require_count("critic_step.target_period", target_period)
     y = td_target(state, batch, state.discount, pool=pool, value=value, target=target)
     critics = state.critics
@@ -125,6 +125,7 @@ def actor_step(
     state: SacState,
     batch: Transition,
     pool: Pool = pools.minimum_q,
+    joint: bool = False,
     minimize: Minimize = optimizers.minimize,
 ) -> tuple[Metrics, tf.Tensor]:
     """Moves the policy towards exp(Q / alpha), with Q from `pool` (1812.05905, eq. 7).
@@ -132,14 +133,19 @@ def actor_step(
     Args:
       state, batch: changed in place, and B rows.
       pool: from the Q values of the critics to those of the actor loss.
+      joint: whether the policy sees the next observations in the same pass, for the statistics of
+        batch normalization (FlashSAC, 2604.04539).
       minimize: takes the gradient step.
 
     Returns: metrics, and log pi [B] of the actions drawn.
     """
     seed = draw_seed(state.generator)
+    others = batch.next_observation if joint else None
 
     def row_losses() -> tuple[tf.Tensor, tf.Tensor]:
-        values, log_prob = policy_loss(state, batch.observation, seed, pool=pool, training=True)
+        values, log_prob = policy_loss(
+            state, batch.observation, seed, pool=pool, training=True, others=others
+        )
         return weigh(batch, values), log_prob
 
     metrics, log_prob = minimize(
@@ -159,10 +165,19 @@ def policy_loss(
     seed: tf.Tensor,
     pool: Pool = pools.minimum_q,
     training: bool = False,
+    others: Nest | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the actor loss [B], and log pi [B], of actions drawn with `seed`."""
+    """Returns the actor loss [B], and log pi [B], of actions drawn with `seed`; the policy sees
+    `others`, more observations, in the same pass."""
     encoding = state.shared.encode(observation)
-    action, log_prob = state.shared.policy(encoding, training=training).sample_action(seed)
+    seen = encoding
+    if others is not None:
+        both = (encoding, state.shared.encode(others))
+        seen = tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *both)
+    action, log_prob = state.shared.policy(seen, training=training).sample_action(seed)
+    if others is not None:
+        action, _ = tf.split(action, 2)
+        log_prob, _ = tf.split(log_prob, 2)
     q = pool(DeferredQ(state.shared.critics, [encoding, action]), state.generator)
     return losses.actor_loss(log_prob, q, state.alpha), log_prob
 

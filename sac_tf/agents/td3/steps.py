@@ -116,9 +116,7 @@ def td3_actor_step(
     Raises:
       ConfigurationError: `tau` is out of range.
     """
-    require_number(
-        "td3_actor_step.tau", tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1"
-    )
+    targets.require_rate("td3_actor_step.tau", tau)
     encoding = state.shared.encode(batch.observation)
 
     def row_losses() -> tuple[tf.Tensor, tf.Tensor]:
