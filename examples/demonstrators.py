@@ -1,0 +1,42 @@
+r"""Scripted demonstrators, whose episodes `binaries.record` writes as a data set.
+
+python -m binaries.record --demonstrator=examples.demonstrators:fetch_reach --episodes=20 \
+    --successes_only --output=fetch/reach-v0 --gin_file=gin_configs/tasks/fetch_reach.gin
+python -m binaries.record --demonstrator=examples.demonstrators:pendulum --episodes=20 \
+    --output=pendulum/scripted-v0 --gin_file=gin_configs/tasks/pendulum.gin
+
+A demonstrator is called with the environment at the start of each episode, and returns a function
+from the observation to the action of the task.
+"""
+
+import numpy as np
+
+
+def fetch_reach(environment):
+    """Moves the gripper of FetchReach-v4 straight to the goal. Four actions: a displacement, in
+    units of 5 cm, and the fingers, which this task does not use."""
+    del environment
+
+    def act(observation):
+        error = observation["desired_goal"] - observation["achieved_goal"]
+        return np.append(np.clip(error / 0.05, -1, 1), 0).astype(np.float32)
+
+    return act
+
+
+def pendulum(environment):
+    """Swings Pendulum-v1 up by its energy, and holds it there: of length l = 1 and mass m = 1, it
+    has the energy l^2 m w^2 / 6 + g l m cos(angle) / 2, which is g / 2 at rest at the top."""
+    task = environment.unwrapped
+    top = task.g / 2
+
+    def act(observation):
+        cosine, sine, speed = map(float, observation)
+        angle = np.arctan2(sine, cosine)  # 0 at the top
+        missing = top - (speed**2 / 6 + top * cosine)
+        swinging = 4 * missing * np.sign(speed) if abs(speed) > 1e-3 else task.max_torque
+        holding = -(15 * angle + 4 * speed)
+        torque = holding if abs(angle) < 0.6 else swinging
+        return np.clip([torque], -task.max_torque, task.max_torque).astype(np.float32)
+
+    return act
