@@ -72,7 +72,8 @@ def make_run_tables(windows: Windows, training: Training) -> list[reverb.Table]:
       ConfigurationError: a number out of range, or steps that do not fit into memory.
     """
     settings = ReplayServerSettings()
-    samples_per_insert = float(training.updates_per_step * training.batch_size)
+    rows_per_step = training.updates_per_step * training.batch_size
+    samples_per_insert = float(rows_per_step * training.replay_fraction)
     random_rows = -(-training.random_steps // settings.servers)
 
     def limiter(min_size_to_sample: int) -> reverb.rate_limiters.RateLimiter:

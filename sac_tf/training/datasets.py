@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from sac_tf.agents.agent import TrainState
-from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError, RunError, require_number
 from sac_tf.files import absolute
 from sac_tf.networks.running_normalization import make_observer
@@ -54,45 +53,62 @@ def open_episodes(name: str, title: str, spec: EnvironmentSpec) -> Episodes:
     return MinariEpisodes.open(path if path.exists() else name, title, spec)
 
 
-@gin.configurable
-def prior_data(
-    replay: SavedSource,
-    windows: Windows,
-    state: TrainState,
-    factory: EnvironmentFactory,
-    spec: EnvironmentSpec,
-    restore_from: Path | None,
-    dataset: str | None = None,
-    fraction: float = 0.5,
-) -> SavedSource:
-    """Returns the replay of a run with prior data in every batch, such as demonstrations (RLPD,
-    2302.02948, section 4.1). They are read into memory, and nothing evicts them.
+@gin.configurable("prior_data")
+@dataclasses.dataclass(frozen=True)
+class PriorDataSettings:
+    """Prior data in every batch of a run, such as demonstrations (RLPD, 2302.02948, section 4.1).
+    They are read into memory, and nothing evicts them.
 
-    Args:
-      replay: of the run.
-      windows: of the task.
-      state: its generator draws.
-      factory, spec: of the task.
-      restore_from: what a checkpoint has of the replay, or None.
+    Attributes:
       dataset: id of a Minari data set in the local store, its folder, or the folder of another run
         whose steps are used.
       fraction: of the rows of each batch that are prior data.
-
-    Raises:
-      ConfigurationError: a setting or a data set that cannot work.
     """
-    if not isinstance(dataset, str) or not dataset:
-        raise ConfigurationError(
-            f"prior_data.dataset must be the id of a Minari data set or a folder, got {dataset!r}."
+
+    dataset: str | None = None
+    fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.dataset, str) or not self.dataset:
+            raise ConfigurationError(
+                "prior_data.dataset must be the id of a Minari data set or a folder, got "
+                f"{self.dataset!r}."
+            )
+        object.__setattr__(self, "dataset", absolute_name(self.dataset))
+        require_number(
+            "prior_data.fraction",
+            self.fraction,
+            lambda x: 0 < x < 1,
+            "a number above 0 and below 1",
         )
-    require_number(
-        "prior_data.fraction", fraction, lambda x: 0 < x < 1, "a number above 0 and below 1"
-    )
-    episodes = open_episodes(absolute_name(dataset), factory.title, spec)
-    prior = PriorData(windows, episodes, state.generator)
-    _fill(prior, state, restore_from)
-    replicas = 1 if state.strategy is None else state.strategy.num_replicas_in_sync
-    return ReplayWithPriorData(replay, prior, fraction, replicas)
+
+    def mix(
+        self,
+        replay: SavedSource,
+        windows: Windows,
+        state: TrainState,
+        title: str,
+        spec: EnvironmentSpec,
+        restore_from: Path | None,
+    ) -> SavedSource:
+        """Returns the replay of a run with prior data.
+
+        Args:
+          replay: of the run.
+          windows: of the task.
+          state: its generator draws.
+          title, spec: of the task.
+          restore_from: what a checkpoint has of the replay, or None.
+
+        Raises:
+          ConfigurationError: a data set that cannot work, or that has changed.
+        """
+        assert self.dataset is not None
+        episodes = open_episodes(self.dataset, title, spec)
+        prior = PriorData(windows, episodes, state.generator)
+        _fill(prior, state, restore_from)
+        replicas = 1 if state.strategy is None else state.strategy.num_replicas_in_sync
+        return ReplayWithPriorData(replay, prior, self.fraction, replicas)
 
 
 def _fill(prior: PriorData, state: TrainState, restore_from: Path | None) -> None:

@@ -32,6 +32,7 @@ from sac_tf.runs.logs import RunLog
 from sac_tf.runs.runtime import free_closed_runs, set_runtime
 from sac_tf.runs.session import session
 from sac_tf.serving.export_policy import refuse_foreign
+from sac_tf.training.datasets import PriorDataSettings
 from sac_tf.training.evaluate import Evaluator
 from sac_tf.training.exploration import MakeExploration, sampled
 from sac_tf.training.initialization import Initialization
@@ -73,7 +74,7 @@ class Training:
         `RunningRewardScale`.
       windows: f(spec, discount, goals), which steps become a transition.
       replay: builds the replay of one process.
-      prior_data: mixes the replay with a data set, `prior_data`; None for none.
+      prior_data: which data set is a part of each batch, `prior_data`; None for none.
       evaluator: builds what evaluates the policy.
       log: builds the CSV files, TensorBoard and the progress bar.
       runtime: sets the TensorFlow runtime.
@@ -100,7 +101,7 @@ class Training:
     rewards: Callable[[float], RewardScale] = FixedRewardScale
     windows: Callable[..., Windows] = Windows
     replay: Callable[..., Replay] = Replay
-    prior_data: Callable[..., SavedSource] | None = None
+    prior_data: Callable[[], PriorDataSettings] | None = None
     evaluator: Callable[..., Evaluator] = Evaluator
     log: Callable[..., RunLog] = RunLog
     runtime: Callable[[], None] = set_runtime
@@ -207,9 +208,13 @@ class Training:
         if self.prior_data is None:
             return replay
         restore_from = None if checkpoint is None else checkpoint / folder.REPLAY
-        return self.prior_data(
-            replay, windows, state, self.environment_factory, spec, restore_from=restore_from
-        )
+        title = self.environment_factory.title
+        return self.prior_data().mix(replay, windows, state, title, spec, restore_from=restore_from)
+
+    @property
+    def replay_fraction(self) -> float:
+        """The share of the rows of each batch that are of the replay."""
+        return 1.0 if self.prior_data is None else 1.0 - self.prior_data().fraction
 
     def make_updater(self, state: TrainState, source: Source) -> Updater:
         """Returns the updater of a train state from the batches of a source."""

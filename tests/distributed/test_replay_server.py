@@ -60,6 +60,14 @@ def test_tables_of_a_server():
     [
         ([], 256),  # 1 update per step, on a batch of 256
         (["train.updates_per_step = 20"], 5120),
+        (
+            [
+                "train.prior_data = @prior_data",
+                "prior_data.dataset = 'demonstrations-v0'",
+                "prior_data.fraction = 0.25",
+            ],
+            192,
+        ),
         (["train.updates_per_step = 0.25", "train.batch_size = 64"], 16),
         (["RATIO = 2", "train.updates_per_step = %RATIO"], 512),
     ],

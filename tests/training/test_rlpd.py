@@ -70,7 +70,6 @@ def test_a_quarter_without_an_ensemble(dataset, tmp_path):
     """Plain SAC with one update for each step."""
     shares.clear()
     training = small_training(
-        "import sac_tf.training.datasets",
         "train.prior_data = @prior_data",
         "prior_data.fraction = 0.25",
         f"prior_data.dataset = '{dataset}'",
