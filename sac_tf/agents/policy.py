@@ -63,7 +63,7 @@ class Policy(tf.Module):
     def describe(self, outputs: tf.Tensor | Sequence[tf.Tensor]) -> ActionDistribution:
         """Returns the distribution that outputs of the network describe; Keras returns a single one
         without a list."""
-        return self._distribution(*tf.nest.flatten(outputs))
+        return self._distribution(*([outputs] if tf.is_tensor(outputs) else outputs))
 
     __call__ = distribution
 

@@ -10,8 +10,10 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.files import absolute
 from tests.binaries.running import SHORT, call_program, imported
 
-_TEXTS = {"replay_address", "collector_id", "y"}
+_TEXTS = {"replay_address", "collector_id", "demonstrator", "y"}
 """String flags that are no paths."""
+_IDS_OR_PATHS = {"record": {"output"}}
+"""Flags that may be an id of Minari, by program: `new_dataset` makes a path absolute."""
 
 CHANGING = [
     "--gin_bindings=train.environment='tests.tasks:ChangesDirectory-v0'",
@@ -56,7 +58,7 @@ def test_every_path_flag_is_absolute(program, monkeypatch, tmp_path):
         given = {flag.name: flag for flag in _flags_of(program)}
         texts = {name for name, flag in given.items() if flag.flag_type() == "string"}
         paths = {name for name, flag in given.items() if flag.flag_type() == "path"}
-        assert texts <= _TEXTS
+        assert texts <= _TEXTS | _IDS_OR_PATHS.get(program, set())
         assert paths or program == "status"
         for name in paths:
             assert given[name].parser.parse("~/runs/x") == Path("/home/ada/runs/x")
