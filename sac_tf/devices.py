@@ -96,6 +96,12 @@ def joint_rows(leaf: tf.Tensor) -> tf.Tensor:
     return tf.repeat(leaf, replicas(), axis=0)
 
 
+def normal_noise(like: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns standard normal noise of the shape of `like` [B, ...], from a stateless seed, int32
+    [2]; a replica gets its rows of the noise for the joint batch."""
+    return own_rows(tf.random.stateless_normal(tf.shape(joint_rows(like)), seed))
+
+
 def average(values: Any) -> Any:
     """Returns the mean of a nest of tensors over the replicas, on each replica; gradients flow
     through."""

@@ -1,5 +1,6 @@
 """Errors that a user can fix, and checks of settings that raise them."""
 
+import math
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -33,6 +34,11 @@ def require_counts(name: str, values: Any) -> tuple[int, ...]:
             f"{name} must be a sequence of integers, (256, 256) for example, got {values!r}."
         )
     return tuple(require_count(name, value) for value in values)
+
+
+POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
+NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number of at least 0")
+"""Ranges for `require_number`: what is accepted, and its description."""
 
 
 def require_number(name: str, value: Any, accept: Callable[[float], bool], wanted: str) -> float:

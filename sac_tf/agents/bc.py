@@ -123,7 +123,7 @@ def bc_steps(
             state.policy.trainable_variables,
         )
         rows.append(row_losses)
-    return {f"actor_{name}": value for name, value in metrics.items()}, tf.stack(rows)
+    return optimizers.prefixed("actor", metrics), tf.stack(rows)
 
 
 def _row_losses(

@@ -1,5 +1,6 @@
 """Implicit Q-learning (2110.06169): from stored data, without an action that is not in them."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import gin
@@ -134,6 +135,7 @@ def iql_steps(
       ConfigurationError: a number out of range.
     """
     _require_numbers(expectile, inverse_temperature, largest_weight, tau)
+    weights = {"inverse_temperature": inverse_temperature, "largest_weight": largest_weight}
     metrics: Metrics = {}
     td_errors = []
     for batch in batches:
@@ -142,7 +144,6 @@ def iql_steps(
         value_metrics, advantage = _value_step(state, batch, expectile, pool)
         y = target(batch.reward, batch.discount, state.discount, next_value)
         critic_metrics, td_error = _critic_step(state, batch, y, tau)
-        weights = {"inverse_temperature": inverse_temperature, "largest_weight": largest_weight}
         actor_metrics = _actor_step(state, batch, advantage, **weights)
         metrics = value_metrics | critic_metrics | actor_metrics
         td_errors.append(td_error)
@@ -156,7 +157,7 @@ def _require_numbers(
     require_number("iql_steps.expectile", expectile, lambda x: 0 < x < 1, "between 0 and 1")
     require_number("iql_steps.inverse_temperature", inverse_temperature, *positive)
     require_number("iql_steps.largest_weight", largest_weight, *positive)
-    require_number("iql_steps.tau", tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
+    targets.require_rate("iql_steps.tau", tau)
 
 
 def _value_step(
@@ -219,8 +220,4 @@ def iql(
       state: builds the train state with that policy.
       steps: the steps of an update.
     """
-
-    def make_state(spec: EnvironmentSpec, seed: int, discount: float) -> IqlState:
-        return state(spec, seed, discount, policy=policy)
-
-    return Agent(policy, make_state, steps)
+    return Agent(policy, functools.partial(state, policy=policy), steps)

@@ -121,3 +121,8 @@ def minimize(
     else:  # the gradients are averaged already; Keras would sum them
         optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
     return {"loss": mean, "gradient_norm": tf.linalg.global_norm(gradients)}, extra
+
+
+def prefixed(prefix: str, metrics: Metrics) -> Metrics:
+    """Returns the metrics of `minimize` by names that say what was trained."""
+    return {f"{prefix}_{name}": value for name, value in metrics.items()}

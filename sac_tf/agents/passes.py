@@ -58,6 +58,11 @@ def joint_pass(critics: tf.keras.Model, inputs: Pair, others: Pair, training: bo
     """`Pass` over all 2B rows in training mode, for target critics too: batch normalization uses
     the statistics of both halves (CrossQ, 1902.05605; XQC, 2509.25174)."""
     del training
-    both = tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), list(inputs), list(others))
+    both = joined(inputs, others)
     with only_first_rows(tf.shape(inputs[1])[0]):
-        return critics(both, training=True)
+        return critics(list(both), training=True)
+
+
+def joined(*nests: Nest) -> Nest:
+    """Returns nests of [B, ...] as one, with the rows of the first before those of the next."""
+    return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *nests)

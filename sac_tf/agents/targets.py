@@ -7,7 +7,8 @@ import gin
 import tensorflow as tf
 
 from sac_tf.agents.policy import Policy
-from sac_tf.errors import require_number
+from sac_tf.agents.trainable import Trainable
+from sac_tf.errors import ConfigurationError, require_number
 from sac_tf.pinned.kernels import move_towards
 from sac_tf.types import EnvironmentSpec
 
@@ -30,6 +31,15 @@ def copy_of_critic(
 def require_rate(name: str, tau: float) -> None:
     """Raises ConfigurationError unless `tau` is a Polyak rate; `name` is that of the setting."""
     require_number(name, tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
+
+
+def require_targets(step: str, critics: Trainable) -> tf.keras.Model:
+    """Returns the target critics; raises ConfigurationError if a step does without them."""
+    if critics.target is None:
+        raise ConfigurationError(
+            f"{step} needs target critics: SacState.target_critic must not be None."
+        )
+    return critics.target
 
 
 def copy_values(target: Network, network: Network) -> None:

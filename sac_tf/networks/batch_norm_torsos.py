@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import gin
 
-from sac_tf.errors import require_number
 from sac_tf.networks.layers import Dense, Members
 from sac_tf.networks.normalization import (
     EnsembleBatchNormalization,
     EnsembleRmsNormalization,
 )
-from sac_tf.networks.torsos import EXPANSION, activate, require_equal_units
+from sac_tf.networks.torsos import EXPANSION, activate, require_equal_units, require_momentum
 
 _FLASH_EPSILON = 1e-5
 """Added to the variance in FlashSAC; 1e-3 in XQC."""
@@ -34,7 +33,7 @@ def batch_norm_torso(
     Raises:
       ConfigurationError: `momentum` is out of range.
     """
-    _require_momentum("batch_norm_torso", momentum)
+    require_momentum("batch_norm_torso", momentum)
     members = EnsembleBatchNormalization(momentum)(members)
     for units in hidden_units:
         members = _dense(dense, members, units, stream)
@@ -65,7 +64,7 @@ def batch_norm_residual_torso(
     Raises:
       ConfigurationError: `momentum` is out of range, or `hidden_units` are not all equal.
     """
-    _require_momentum("batch_norm_residual_torso", momentum)
+    require_momentum("batch_norm_residual_torso", momentum)
     units = require_equal_units("batch_norm_residual_torso", hidden_units)
 
     def normalize(members: Members) -> Members:
@@ -82,9 +81,3 @@ def batch_norm_residual_torso(
 
 def _dense(dense: Dense, members: Members, units: int, stream: Iterator[int]) -> Members:
     return dense(units, next(stream), use_bias=False, unit_norm=True)(members)
-
-
-def _require_momentum(torso: str, momentum: float) -> None:
-    require_number(
-        f"{torso}.momentum", momentum, lambda m: 0 <= m < 1, "a number from 0 to below 1"
-    )

@@ -114,8 +114,7 @@ class ClippedGaussian(tfp.distributions.MultivariateNormalDiag):
 
         On several devices, a replica gets its rows of the sample for the joint batch.
         """
-        joint = tf.random.stateless_normal(tf.shape(devices.joint_rows(self.loc)), seed)
-        noise = devices.own_rows(joint)
+        noise = devices.normal_noise(self.loc, seed)
         return self.action_of_noise(noise), self.log_prob(self.loc + self.stddev() * noise)
 
 

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import gin
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError, require_number
+from sac_tf.errors import POSITIVE, ConfigurationError, require_number
 
-_POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
 _FINITE = (math.isfinite, "a finite number")
 
 
@@ -122,11 +121,11 @@ class Temperature:
     target_entropy_factor: float = 1.0
 
     def __post_init__(self) -> None:
-        require_number("Temperature.initial_alpha", self.initial_alpha, *_POSITIVE)
+        require_number("Temperature.initial_alpha", self.initial_alpha, *POSITIVE)
         require_number("Temperature.target_entropy_factor", self.target_entropy_factor, *_FINITE)
         for name, condition in (
-            ("minimum", _POSITIVE),
-            ("maximum", _POSITIVE),
+            ("minimum", POSITIVE),
+            ("maximum", POSITIVE),
             ("target_entropy", _FINITE),
         ):
             if getattr(self, name) is not None:

@@ -116,9 +116,7 @@ def batch_renorm_torso(
     Raises:
       ConfigurationError: `momentum` or `warm_up` is out of range.
     """
-    require_number(
-        "batch_renorm_torso.momentum", momentum, lambda m: 0 <= m < 1, "a number from 0 to below 1"
-    )
+    require_momentum("batch_renorm_torso", momentum)
     require_count("batch_renorm_torso.warm_up", warm_up, minimum=0)
     members = EnsembleBatchRenormalization(momentum, warm_up)(members)
     for units in hidden_units:
@@ -152,6 +150,13 @@ def residual_torso(
         inner = dense(units, next(stream))(inner)
         members = [x + residual for x, residual in zip(members, inner, strict=True)]
     return EnsembleLayerNormalization()(members)
+
+
+def require_momentum(torso: str, momentum: float) -> None:
+    """Raises ConfigurationError unless `momentum` is one of moving statistics."""
+    require_number(
+        f"{torso}.momentum", momentum, lambda m: 0 <= m < 1, "a number from 0 to below 1"
+    )
 
 
 def require_equal_units(torso: str, hidden_units: Sequence[int]) -> int:

@@ -8,7 +8,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.errors import require_number
+from sac_tf.errors import POSITIVE, require_number
 from sac_tf.moments import Moments
 from sac_tf.types import Transition
 
@@ -27,9 +27,7 @@ class FixedRewardScale:
           scale: factor of the rewards, above 0; 1 costs nothing.
         """
         del discount
-        self._scale = require_number(
-            "FixedRewardScale.scale", scale, lambda x: 0 < x < math.inf, "a number above 0"
-        )
+        self._scale = require_number("FixedRewardScale.scale", scale, *POSITIVE)
 
     def update(self, transition: Transition) -> None:
         """Nothing to do: the scale is constant."""

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from sac_tf.agents.policy import Policy
-from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.errors import NOT_NEGATIVE, ConfigurationError, require_count, require_number
 from sac_tf.seeds import draw_seed
 from sac_tf.training.acting import compile_act
 from sac_tf.types import Act, EnvironmentSpec, Nest
@@ -82,7 +82,7 @@ def noisy(
     Raises:
       ConfigurationError: `std` is negative.
     """
-    require_number("noisy.std", std, lambda x: 0 <= x < np.inf, "a number of at least 0")
+    require_number("noisy.std", std, *NOT_NEGATIVE)
 
     def act(observation: Nest) -> tf.Tensor:
         mean = policy.mean_action(observation)

@@ -235,6 +235,11 @@ def test_a_step_with_scalar_critics_is_refused(spec):
         categorical.categorical_step(state, _batch())
 
 
+def test_a_step_without_targets_is_refused(spec):
+    with pytest.raises(ConfigurationError, match="categorical_step needs target critics"):
+        categorical.categorical_step(_state(spec, target_critic=None), _batch())
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

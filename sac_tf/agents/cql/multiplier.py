@@ -11,7 +11,7 @@ from sac_tf.agents.policy import MakePolicy
 from sac_tf.agents.sac.agent import MakeSacState
 from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.trainable import Trainable
-from sac_tf.errors import ConfigurationError, require_number
+from sac_tf.errors import POSITIVE, ConfigurationError, require_number
 from sac_tf.pinned.gin_registry import InScope
 from sac_tf.types import EnvironmentSpec
 
@@ -63,10 +63,9 @@ def gap_multiplier(
     Raises:
       ConfigurationError: a number out of range.
     """
-    positive = (lambda value: 0 < value < math.inf, "a number above 0")
     require_number("gap_multiplier.threshold", threshold, math.isfinite, "a finite number")
-    require_number("gap_multiplier.initial", initial, *positive)
-    require_number("gap_multiplier.maximum", maximum, *positive)
+    require_number("gap_multiplier.initial", initial, *POSITIVE)
+    require_number("gap_multiplier.maximum", maximum, *POSITIVE)
     if initial > maximum:
         raise ConfigurationError(
             f"gap_multiplier.initial={initial} must not be above gap_multiplier.maximum={maximum}."

@@ -1,7 +1,6 @@
 """The steps of conservative Q-learning, CQL(H) (2006.04779), and of Cal-QL (2303.05479): SAC's for
 stored data, with critics that stay low where the data have no actions."""
 
-import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,12 +16,9 @@ from sac_tf.agents.sac import losses
 from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.sac.steps import actor_metrics, critic_metrics
 from sac_tf.agents.weighting import weigh
-from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.errors import NOT_NEGATIVE, POSITIVE, ConfigurationError, require_count, require_number
 from sac_tf.seeds import draw_seed
 from sac_tf.types import RETURN_TO_GO, Metrics, Transition
-
-_POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
-_NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number of at least 0")
 
 
 @gin.configurable
@@ -47,9 +43,9 @@ def cql_gap(
     Raises:
       ConfigurationError: a number out of range, or a batch without returns to go.
     """
-    require_number("cql_gap.weight", weight, *_NOT_NEGATIVE)
+    require_number("cql_gap.weight", weight, *NOT_NEGATIVE)
     require_count("cql_gap.sampled_actions", sampled_actions)
-    require_number("cql_gap.temperature", temperature, *_POSITIVE)
+    require_number("cql_gap.temperature", temperature, *POSITIVE)
     uniform = actions.uniform_actions(state, batch, sampled_actions)
     policies = actions.policy_actions(state, batch, sampled_actions)
     taken = tf.concat([batch.action[tf.newaxis], uniform.action, policies.action], axis=0)
@@ -112,7 +108,7 @@ def cql_step(
         penalty = 0.5 * _multiplier(state) * tf.reduce_sum(gaps, axis=0)
         return weigh(batch, losses.critic_loss(q, y) + penalty), (q, gaps)
 
-    require_number("cql_step.tau", tau, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
+    targets.require_rate("cql_step.tau", tau)
     metrics, (q, gaps) = minimize(row_losses, critics.optimizer, critics.model.trainable_variables)
     targets.update_targets(critics.target, critics.model, tau)
     state.shared.copy()
@@ -163,12 +159,9 @@ def _next_value(
     """Returns V(s') [B]: the smallest of the target critics' values, each of its best action."""
     require_count("cql_step.next_actions", next_actions)
     views.require_one("cql_step", batch)
-    if state.critics.target is None:
-        raise ConfigurationError(
-            "cql_step needs target critics: SacState.target_critic must not be None."
-        )
+    target_critics = targets.require_targets("cql_step", state.critics)
     drawn = actions.drawn_actions(state, batch.next_observation, next_actions)
-    q = actions.values(state.critics.target, batch.next_observation, drawn.action)
+    q = actions.values(target_critics, batch.next_observation, drawn.action)
     return tf.reduce_min(tf.reduce_max(value(q, drawn.log_density, state.alpha), axis=1), axis=0)
 
 

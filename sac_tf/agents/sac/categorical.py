@@ -13,6 +13,7 @@ from sac_tf.agents.pools import ComputedQ, Pool
 from sac_tf.agents.sac import losses
 from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.sac.steps import critic_metrics
+from sac_tf.agents.trainable import Trainable
 from sac_tf.agents.weighting import weigh
 from sac_tf.errors import require_number
 from sac_tf.networks.categorical import CategoricalCritic
@@ -135,7 +136,7 @@ def categorical_step(
     targets.require_rate("categorical_step.tau", tau)
     now, after, next_log_prob = passes.pairs_of(batch, state.policy, state.generator)
     trained = state.critics
-    critics, behind = map(CategoricalCritic, (trained.model, trained.target))
+    critics, behind = _categorical(trained)
     next_logits = forward(behind.logits, after, now, training=False)
     probabilities = mixture(pool, next_logits, behind.mean, state.generator)
     returns = _returns(state, batch, next_log_prob, behind.support, value=value, target=target)
@@ -149,6 +150,12 @@ def categorical_step(
     targets.update_targets(trained.target, trained.model, tau)
     state.shared.copy()
     return critic_metrics(metrics, q, tf.linalg.matvec(y, behind.support))
+
+
+def _categorical(trained: Trainable) -> tuple[CategoricalCritic, CategoricalCritic]:
+    """Returns the critics and the target critics."""
+    target = targets.require_targets("categorical_step", trained)
+    return CategoricalCritic(trained.model), CategoricalCritic(target)
 
 
 def _returns(

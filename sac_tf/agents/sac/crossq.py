@@ -39,7 +39,7 @@ def crossq_step(
     _require_no_target(critics)
     views.require_one("crossq_step", batch)
     now, after, next_log_prob = passes.pairs_of(batch, state.policy, state.generator)
-    both = tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), now, after)
+    both = passes.joined(now, after)
 
     def row_losses() -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
         q, next_q = tf.split(critics.model(list(both), training=True), 2, axis=1)

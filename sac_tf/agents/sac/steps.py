@@ -11,7 +11,7 @@ from typing import Protocol
 import gin
 import tensorflow as tf
 
-from sac_tf.agents import optimizers, pools, targets, views
+from sac_tf.agents import optimizers, passes, pools, targets, views
 from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import DeferredQ, Pool
 from sac_tf.agents.sac import losses
@@ -95,11 +95,7 @@ def td_target(
 ) -> tf.Tensor:
     """Returns the TD target [B], with a' freshly drawn from the policy: the mean over the views of
     the next observation."""
-    if state.critics.target is None:
-        raise ConfigurationError(
-            "critic_step needs target critics: SacState.target_critic must not be None."
-        )
-    target_critics = state.critics.target
+    target_critics = targets.require_targets("critic_step", state.critics)
 
     def target_of_view(view: Transition) -> tf.Tensor:
         seed = draw_seed(state.generator)
@@ -117,7 +113,7 @@ def critic_metrics(metrics: Metrics, q: tf.Tensor, target: tf.Tensor) -> tuple[M
     `minimize`."""
     td_error = tf.reduce_mean(tf.abs(q - target), axis=0)
     own = {"q_mean": tf.reduce_mean(q), "td_error": tf.reduce_mean(td_error)}
-    return {**prefixed("critic", metrics), **own}, td_error
+    return {**optimizers.prefixed("critic", metrics), **own}, td_error
 
 
 @gin.configurable
@@ -156,7 +152,7 @@ def actor_step(
 
 def actor_metrics(metrics: Metrics, log_prob: tf.Tensor) -> Metrics:
     """Returns the metrics of an `ActorStep`, from those of `minimize` and log pi [B]."""
-    return {**prefixed("actor", metrics), "entropy": -tf.reduce_mean(log_prob)}
+    return {**optimizers.prefixed("actor", metrics), "entropy": -tf.reduce_mean(log_prob)}
 
 
 def policy_loss(
@@ -172,8 +168,7 @@ def policy_loss(
     encoding = state.shared.encode(observation)
     seen = encoding
     if others is not None:
-        both = (encoding, state.shared.encode(others))
-        seen = tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *both)
+        seen = passes.joined(encoding, state.shared.encode(others))
     action, log_prob = state.shared.policy(seen, training=training).sample_action(seed)
     if others is not None:
         action, _ = tf.split(action, 2)
@@ -214,7 +209,7 @@ def alpha_step(
         return weigh(batch, values), log_prob
 
     metrics, _ = minimize(row_losses, state.temperature.optimizer, [parameter])
-    return prefixed("alpha", metrics)
+    return optimizers.prefixed("alpha", metrics)
 
 
 @gin.configurable
@@ -226,7 +221,7 @@ def last_batch(batches: Sequence[Transition]) -> Transition:
 @gin.configurable
 def whole_batch(batches: Sequence[Transition]) -> Transition:
     """Returns the batches of all critic steps as one: SERL's `update_high_utd`."""
-    return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *batches)
+    return passes.joined(*batches)
 
 
 @gin.configurable
@@ -270,8 +265,3 @@ def sac_steps(
                     require_reachable(state.target_entropy, chosen.action.shape[-1])
                     metrics |= alpha_step(state, chosen, log_prob)
     return {**metrics, "alpha": state.alpha}, tf.stack(td_errors)
-
-
-def prefixed(prefix: str, metrics: Metrics) -> Metrics:
-    """Returns the metrics of `minimize` by names that say what was trained."""
-    return {f"{prefix}_{name}": value for name, value in metrics.items()}

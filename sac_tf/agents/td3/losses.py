@@ -1,14 +1,13 @@
 """The losses of TD3 (1802.09477): pure functions of tensors, one value per row. The TD target and
 the loss of the critics are those of `agents.sac.losses`."""
 
-import math
 from typing import Protocol
 
 import gin
 import tensorflow as tf
 
 from sac_tf import devices
-from sac_tf.errors import require_number
+from sac_tf.errors import NOT_NEGATIVE, require_number
 
 
 class ActorLoss(Protocol):
@@ -44,9 +43,7 @@ def td3_bc_loss(q: tf.Tensor, action: tf.Tensor, taken: tf.Tensor, alpha: float 
     Raises:
       ConfigurationError: `alpha` is out of range.
     """
-    require_number(
-        "td3_bc_loss.alpha", alpha, lambda x: 0 <= x < math.inf, "a number of at least 0"
-    )
+    require_number("td3_bc_loss.alpha", alpha, *NOT_NEGATIVE)
     size = devices.average(tf.reduce_mean(tf.abs(tf.stop_gradient(q))))
     return -alpha * q / size + tf.reduce_mean(tf.square(action - taken), axis=1)
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import gin
-import numpy as np
 import tensorflow as tf
 
 from sac_tf import devices
@@ -16,16 +15,14 @@ from sac_tf.agents import optimizers, pools, targets, views
 from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import DeferredQ, Pool
 from sac_tf.agents.sac import losses as sac_losses
-from sac_tf.agents.sac.steps import critic_metrics, prefixed
+from sac_tf.agents.sac.steps import critic_metrics
 from sac_tf.agents.td3 import losses
 from sac_tf.agents.td3.state import Td3State
 from sac_tf.agents.update import require_whole_turns
 from sac_tf.agents.weighting import weigh
-from sac_tf.errors import require_number
+from sac_tf.errors import NOT_NEGATIVE, require_number
 from sac_tf.seeds import draw_seed
 from sac_tf.types import Metrics, Nest, Transition
-
-_NOT_NEGATIVE = (lambda number: 0 <= number < np.inf, "a number of at least 0")
 
 
 class CriticStep(Protocol):
@@ -66,8 +63,8 @@ def td3_critic_step(
       ConfigurationError: a number out of range, or several views.
     """
     views.require_one("td3_critic_step", batch)
-    require_number("td3_critic_step.noise_std", noise_std, *_NOT_NEGATIVE)
-    require_number("td3_critic_step.noise_limit", noise_limit, *_NOT_NEGATIVE)
+    require_number("td3_critic_step.noise_std", noise_std, *NOT_NEGATIVE)
+    require_number("td3_critic_step.noise_limit", noise_limit, *NOT_NEGATIVE)
     next_action = _target_action(state, batch.next_observation, noise_std, noise_limit)
     target_q = DeferredQ(state.critics.target, [batch.next_observation, next_action])
     next_q = pool(target_q, state.generator)
@@ -88,10 +85,8 @@ def _target_action(
 ) -> tf.Tensor:
     """Returns the smoothed action of the target policy [B, A]."""
     action = state.actor.target(observation).mean_action()
-    noise = tf.random.stateless_normal(
-        tf.shape(devices.joint_rows(action)), draw_seed(state.generator)
-    )
-    return losses.smoothed_action(action, noise_std * devices.own_rows(noise), noise_limit)
+    noise = noise_std * devices.normal_noise(action, draw_seed(state.generator))
+    return losses.smoothed_action(action, noise, noise_limit)
 
 
 @gin.configurable
@@ -127,7 +122,7 @@ def td3_actor_step(
     metrics, _ = minimize(row_losses, state.actor.optimizer, state.policy.trainable_variables)
     for trained in (state.actor, state.critics):
         targets.update_targets(trained.target, trained.model, tau)
-    return prefixed("actor", metrics)
+    return optimizers.prefixed("actor", metrics)
 
 
 @gin.configurable
