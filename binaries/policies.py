@@ -1,5 +1,6 @@
 """Policies that programs play: the newest one of a run, and an exported one."""
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from . import launch
 if TYPE_CHECKING:
     from sac_tf.environments.environment import Environment
     from sac_tf.environments.factory import EnvironmentFactory
+    from sac_tf.runs.restoring import RestoredRun
     from sac_tf.types import Act, EnvironmentSpec
 
 
@@ -48,19 +50,37 @@ class PlayedPolicy(NamedTuple):
         return environment
 
 
-def of_run(root_dir: Path) -> PlayedPolicy:
+def of_run(root_dir: Path, sampling_seed: int | None = None) -> PlayedPolicy:
     """Returns the newest policy of a run, with gin's settings of that run; raises as
-    `launch.restore_run`."""
+    `launch.restore_run`.
+
+    Args:
+      root_dir: of the run.
+      sampling_seed: of actions drawn as in training; None for the mean action.
+    """
     run = launch.restore_run(root_dir)
     from sac_tf.training.acting import mean_actions
 
+    act = functools.partial(mean_actions, run.policy, run.spec)
     return PlayedPolicy(
         title=f"{run.factory.title}, policy of step {run.step:,} ({run.checkpoint})",
         factory=run.factory,
         spec=run.spec,
-        act=lambda size: mean_actions(run.policy, run.spec, size),
+        act=act if sampling_seed is None else functools.partial(_sampled, run, sampling_seed),
         in_task_units=False,
     )
+
+
+def _sampled(run: "RestoredRun", seed: int, size: int) -> "Act":
+    """Returns how the policy acts in training, with `train.exploration` of gin's settings."""
+    import tensorflow as tf
+
+    from sac_tf.training.train import Training
+
+    generator = tf.random.Generator.from_seed(seed)
+    exploration = Training().exploration(run.policy, generator, run.spec, size)
+    exploration.begin()
+    return exploration.act
 
 
 def exported(folder: Path) -> PlayedPolicy:

@@ -40,3 +40,16 @@ def pendulum(environment):
         return np.clip([torque], -task.max_torque, task.max_torque).astype(np.float32)
 
     return act
+
+
+def uniform(environment):
+    """Acts at random, uniformly within the bounds of a task with one array of actions; the seed of
+    an episode decides its actions too."""
+    space = environment.action_space
+
+    def act(observation):
+        del observation
+        draw = environment.unwrapped.np_random.uniform(space.low, space.high)
+        return draw.astype(space.dtype)
+
+    return act

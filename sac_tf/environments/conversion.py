@@ -123,6 +123,13 @@ def one_hot(leaf: ObservationLeaf, arrays: np.ndarray) -> np.ndarray:
     return encoded
 
 
+def categories(leaf: ObservationLeaf, encoded: np.ndarray) -> np.ndarray:
+    """Returns the T arrays of categories [T, *leaf.shape] whose `one_hot` is `encoded`."""
+    parts = np.split(encoded, np.cumsum(leaf.categories)[:-1], axis=1)
+    numbers = np.stack([part.argmax(axis=1) for part in parts], axis=1) + leaf.start
+    return numbers.reshape(len(encoded), *leaf.shape).astype(leaf.dtype)
+
+
 class ActionWriter:
     """Converts actions in [-1, 1] to those of a task, and back."""
 

@@ -25,7 +25,7 @@ from sac_tf.training.evaluate import play
 from sac_tf.types import Act, Episode
 
 _TRIES = 10
-"""Episodes that are played for each one that has to succeed, at most."""
+"""Episodes, or steps, that are played for each one that has to succeed, at most."""
 _MAX_EPISODE_STEPS = 1000
 """Time limit of an episode where the task has none."""
 
@@ -109,6 +109,22 @@ class _Interrupted(Exception):
     """A signal came before the last episode."""
 
 
+class Size(NamedTuple):
+    """What a data set will have.
+
+    Attributes:
+      number: of episodes, or of their steps; the last episode is whole and may exceed it.
+      unit: "episode" or "step".
+    """
+
+    number: int
+    unit: str
+
+    def part(self, episode: Episode) -> int:
+        """Returns what an episode adds."""
+        return 1 if self.unit == "episode" else episode.length
+
+
 class Recorded(NamedTuple):
     """A data set: its folder and its episodes."""
 
@@ -119,7 +135,7 @@ class Recorded(NamedTuple):
 def record(
     player: Player,
     output: str,
-    episodes: int,
+    size: Size,
     *,
     seed: int,
     successes_only: bool,
@@ -130,7 +146,7 @@ def record(
     Args:
       player: what plays, and where.
       output: id or path of the data set, see `new_dataset`.
-      episodes: of the data set.
+      size: of the data set.
       seed: of the first episode that is played; the others count up.
       successes_only: whether only episodes count that succeed at their last step.
       is_interrupted: read before each step.
@@ -141,24 +157,26 @@ def record(
     """
     folder, name = new_dataset(output)
     recorded: list[Episode] = []
-    environment, recorder = _make_environment(player)
-    with contextlib.closing(environment), progress_bar(episodes, "record", unit="episode") as bar:
+    environment, recorder = make_recorder(player.factory, in_task_units=player.in_task_units)
+    bar = progress_bar(size.number, "record", unit=size.unit)
+    with contextlib.closing(environment), bar, contextlib.suppress(_Interrupted):
 
         def write(unfinished: Path) -> None:
             writer = MinariWriter(unfinished, name, recorder.env, player.description)
-            found = _plays(environment, recorder, player, seed, is_interrupted)
-            for episode, played in _wanted(found, episodes, successes_only):
+            plays = _plays(environment, recorder, player, seed, is_interrupted)
+            for episode, played in _wanted(plays, size, successes_only):
                 writer.add(played)
                 recorded.append(episode)
-                bar.update(1)
+                bar.update(size.part(episode))
 
-        with contextlib.suppress(_Interrupted):
-            files.replace_folder(folder, write)
-            return Recorded(folder, recorded)
+        files.replace_folder(folder, write)
+        return Recorded(folder, recorded)
     return None
 
 
-def _make_environment(player: Player) -> tuple[Environment, Recorder]:
+def make_recorder(
+    factory: EnvironmentFactory, in_task_units: bool = False
+) -> tuple[Environment, Recorder]:
     """Returns an environment, and what remembers its episodes. Frames are remembered before they
     are stacked."""
     recorders: list[Recorder] = []
@@ -167,16 +185,16 @@ def _make_environment(player: Player) -> tuple[Environment, Recorder]:
         recorders.append(Recorder(environment))
         return recorders[-1]
 
-    factory = dataclasses.replace(player.factory, wrappers=(*player.factory.wrappers, wrap))
-    environment = factory.make(in_task_units=player.in_task_units)
+    wrapped = dataclasses.replace(factory, wrappers=(*factory.wrappers, wrap))
+    environment = wrapped.make(in_task_units=in_task_units)
     if environment.max_episode_steps is None:
         say(
             f"The task has no time limit: episodes end after {_MAX_EPISODE_STEPS:,} steps "
             "(environment.max_episode_steps)."
         )
         environment.close()
-        limited = dataclasses.replace(factory, max_episode_steps=_MAX_EPISODE_STEPS)
-        environment = limited.make(in_task_units=player.in_task_units)
+        limited = dataclasses.replace(wrapped, max_episode_steps=_MAX_EPISODE_STEPS)
+        environment = limited.make(in_task_units=in_task_units)
     return environment, recorders[-1]
 
 
@@ -198,13 +216,15 @@ def _plays(
 
 
 def _wanted(
-    found: Iterator[tuple[Episode, Played]], number: int, successes_only: bool
+    found: Iterator[tuple[Episode, Played]], size: Size, successes_only: bool
 ) -> Iterator[tuple[Episode, Played]]:
-    """Yields the first `number` of the episodes that count."""
+    """Yields the first of the episodes that count, until there are enough."""
     info = EpisodeInfo()
     kept = 0
-    for _ in range(_TRIES * number):
-        episode, played = next(found)
+    played = 0
+    while played < _TRIES * size.number:
+        episode, remembered = next(found)
+        played += size.part(episode)
         success = info.success(episode) if successes_only else 1.0
         if success is None and info.success_once(episode) is None:
             raise ConfigurationError(
@@ -212,11 +232,11 @@ def _wanted(
                 "out."
             )
         if success:
-            kept += 1
-            yield episode, played
-        if kept == number:
+            kept += size.part(episode)
+            yield episode, remembered
+        if kept >= size.number:
             return
     raise RunError(
-        f"Only {kept} of {_TRIES * number} episodes succeeded, and --episodes={number} are wanted; "
-        "nothing was written."
+        f"Only {kept} of {played} {size.unit}s succeeded, and --{size.unit}s={size.number} are "
+        "wanted; nothing was written."
     )

@@ -60,7 +60,8 @@ def call_program(program, *arguments):
 
 @contextlib.contextmanager
 def imported(program):
-    """Imports a program without the flags of others, which share names and come back at the end."""
+    """Imports a program, of `binaries` if only a name is given, without the flags of others, which
+    share names and come back at the end."""
     others = [
         (module, flag)
         for module, defined in flags.FLAGS.flags_by_module_dict().items()
@@ -69,7 +70,7 @@ def imported(program):
     ]
     for _, flag in others:
         delattr(flags.FLAGS, flag.name)
-    name = f"binaries.{program}"
+    name = program if "." in program else f"binaries.{program}"
     sys.modules.pop(name, None)
     try:
         yield importlib.import_module(name)

@@ -81,6 +81,25 @@ def test_policies_of_a_run_and_exported_ones_play_alike(finished, minari_store, 
     assert first.truncations.tolist() == [False] * 199 + [True]
 
 
+def test_sampled_actions_are_those_of_training(finished, tmp_path):
+    """Whole episodes, of 200 steps, up to the number of steps; the same seed draws the same."""
+    root, *_ = finished
+    for name, arguments in {
+        "a": ["--sampled", "--steps=201"],
+        "b": ["--sampled", "--episodes=1"],
+        "mean": ["--episodes=1"],
+    }.items():
+        output = f"--output={tmp_path / name}"
+        code, _, err = call_program("record", f"--root_dir={root}", output, *arguments)
+        assert code == 0, err
+    data = {name: minari.MinariDataset(tmp_path / name / "data") for name in ("a", "b", "mean")}
+    assert (data["a"].total_steps, data["a"].total_episodes) == (400, 2)
+    drawn, again, mean = (one[0].actions for one in data.values())
+    np.testing.assert_array_equal(drawn, again)
+    distance = np.abs(drawn - mean)
+    assert 0.1 < distance.mean() < 2 and np.abs(drawn).max() <= 2
+
+
 def test_only_successes_are_recorded(minari_store):
     """The first coordinate of `Reaching` starts in [-1, 1], and succeeds within 0.5."""
     task = "--gin_bindings=train.environment='tests.tasks:Reaching-v0'"
@@ -103,6 +122,13 @@ def _of(demonstrator, task="tests.toy:Counter-v0"):
     ("arguments", "code", "words"),
     [
         ([], 2, "Give one of --root_dir, --policy and --demonstrator."),
+        (["--policy={tmp}", "--sampled"], 2, "--sampled is for --root_dir, not --policy."),
+        (["--root_dir=a", "--steps=9"], 2, "Give --episodes or --steps, and not both."),
+        (
+            ["--root_dir=a", "--collected"],
+            2,
+            "--collected writes what the run has collected: leave --episodes out.",
+        ),
         (
             ["--policy={tmp}", "--gin_file=bc.gin"],
             2,

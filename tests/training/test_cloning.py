@@ -10,7 +10,7 @@ from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError
 from sac_tf.training import offline
 from sac_tf.training.offline import OfflineSettings
-from sac_tf.training.recording import demonstrator, record
+from sac_tf.training.recording import Size, demonstrator, record
 from sac_tf.training.train import Training
 from tests.minari_data import play, write
 from tests.training.left_behind import last_checkpoint
@@ -79,7 +79,7 @@ def test_sac_starts_with_the_cloned_encoder(minari_store, tmp_path):
     task = "tests.pixel_tasks:Reacher"
     player = demonstrator("tests.demonstrators:toward_goal", EnvironmentFactory(task))
     settings = {"seed": 0, "successes_only": False, "is_interrupted": lambda: False}
-    record(player, "disc/expert-v0", 2, **settings)
+    record(player, "disc/expert-v0", Size(2, "episode"), **settings)
     images = [
         "import sac_tf.networks.encoders",
         "actor.inputs = @encoded_inputs",
