@@ -34,3 +34,14 @@ def still(environment):
 def away(environment):
     """Moves the points of `tests.tasks` away from 0."""
     return lambda observation: np.sign(observation[:1])
+
+
+def elsewhere(environment):
+    """Moves the disc of `tests.pixel_tasks:Reacher` to a place that is not its goal."""
+    reacher = environment.unwrapped
+    place = reacher.np_random.uniform(-1, 1, 2)
+
+    def act(observation):
+        return np.clip((place - reacher._position) / 0.2, -1, 1).astype(np.float32)
+
+    return act

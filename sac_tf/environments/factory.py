@@ -38,6 +38,8 @@ class EnvironmentFactory:
       evaluation_arguments: replace or extend `arguments` in evaluation and video.
       max_episode_steps: time limit of an episode; None keeps the task's own.
       wrappers: applied in turn to each environment; the first one is the innermost.
+      training_wrappers: applied after `wrappers` in training and recording, and not in evaluation
+        and video: a learned reward, for example, or somebody who takes over.
       frame_stack: how many of the newest observations are joined to one, after the wrappers. The
         replay stores each once.
     """
@@ -47,6 +49,7 @@ class EnvironmentFactory:
     evaluation_arguments: Mapping[str, Any] | None = None
     max_episode_steps: int | None = None
     wrappers: Sequence[Wrapper] = ()
+    training_wrappers: Sequence[Wrapper] = ()
     frame_stack: int = 1
 
     def __post_init__(self) -> None:
@@ -61,12 +64,14 @@ class EnvironmentFactory:
                 )
             if value is not None:
                 object.__setattr__(self, name, plain(f"environment.{name}", value))
-        if isinstance(self.wrappers, str) or not isinstance(self.wrappers, Sequence):
-            raise ConfigurationError(
-                "environment.wrappers must be a list such as ['FlattenObservation'], got "
-                f"{self.wrappers!r}."
-            )
-        object.__setattr__(self, "wrappers", tuple(map(_plain_wrapper, self.wrappers)))
+        for name in ("wrappers", "training_wrappers"):
+            wrappers = getattr(self, name)
+            if isinstance(wrappers, str) or not isinstance(wrappers, Sequence):
+                raise ConfigurationError(
+                    f"environment.{name} must be a list such as ['FlattenObservation'], got "
+                    f"{wrappers!r}."
+                )
+            object.__setattr__(self, name, tuple(map(_plain_wrapper, wrappers)))
 
     @property
     def title(self) -> str:
@@ -85,7 +90,7 @@ class EnvironmentFactory:
 
         Args:
           num_environments: E.
-          is_evaluation: whether `evaluation_arguments` count.
+          is_evaluation: whether `evaluation_arguments` count instead of `training_wrappers`.
           render_mode: "rgb_array" to render frames; None passes none to the constructor, for tasks
             that take no such argument.
           in_task_units: see `GymnasiumEnvironment`.
@@ -99,9 +104,10 @@ class EnvironmentFactory:
             arguments |= self.evaluation_arguments or {}
         if render_mode is not None:
             arguments["render_mode"] = render_mode
+        wrappers = self.wrappers if is_evaluation else (*self.wrappers, *self.training_wrappers)
         return GymnasiumEnvironment(
             self.title,
-            lambda: self._make_one(arguments),
+            lambda: self._make_one(arguments, wrappers),
             num_environments,
             frames=self.frame_stack,
             renders=render_mode is not None,
@@ -123,10 +129,10 @@ class EnvironmentFactory:
 
     def goals(self) -> Goals:
         """Returns the goals of the task, of an environment of their own."""
-        return Goals(self.title, lambda: self._make_one(dict(self.arguments or {})))
+        return Goals(self.title, lambda: self._make_one(dict(self.arguments or {}), self.wrappers))
 
     def as_json(self) -> dict[str, Any]:
-        """Returns how the environments are made, as JSON."""
+        """Returns how the environments of evaluations are made, as JSON."""
         return {
             "task": self.title,
             "arguments": as_json(self.arguments or {}),
@@ -136,10 +142,10 @@ class EnvironmentFactory:
             "frame_stack": self.frame_stack,
         }
 
-    def _make_one(self, arguments: dict[str, Any]) -> gymnasium.Env:
+    def _make_one(self, arguments: dict[str, Any], wrappers: Sequence[Wrapper]) -> gymnasium.Env:
         environment = self._construct(arguments)
         try:
-            for wrapper in self.wrappers:
+            for wrapper in wrappers:
                 environment = _wrapped(environment, wrapper)
             if self.frame_stack > 1:
                 environment = stack_frames(self.title, environment, self.frame_stack)
@@ -224,15 +230,15 @@ def _wrapped(environment: gymnasium.Env, wrapper: Wrapper) -> gymnasium.Env:
         path = name if ":" in str(name) else f"gymnasium.wrappers:{name}"
         function = name if callable(name) else resolve(path)
         wrapped = function(environment, **arguments)
+    except ConfigurationError:
+        raise
     except Exception as error:  # a wrapper may raise anything
         raise ConfigurationError(
-            f"The wrapper {title!r} of environment.wrappers cannot be used ({_words(error)})"
-            f"{_hint_of_wrapper(error)}"
+            f"The wrapper {title!r} cannot be used ({_words(error)}){_hint_of_wrapper(error)}"
         ) from error
     if not isinstance(wrapped, gymnasium.Env):
         raise ConfigurationError(
-            f"The wrapper {title!r} of environment.wrappers returned {wrapped!r}, not a "
-            "gymnasium.Env."
+            f"The wrapper {title!r} returned {wrapped!r}, not a gymnasium.Env."
         )
     return wrapped
 

@@ -38,7 +38,7 @@ def random_shift(
     require_count("random_shift.target_views", target_views)
     require_count("random_shift.loss_views", loss_views)
     generator = state.generator  # type: ignore[attr-defined]
-    shifted = functools.partial(_shifted, generator, pixels)
+    shifted = functools.partial(shift_images, generator, pixels)
     first = batch._replace(
         observation=shifted(batch.observation), next_observation=shifted(batch.next_observation)
     )
@@ -50,7 +50,7 @@ def random_shift(
     return first._replace(extras=extras)
 
 
-def _shifted(generator: tf.random.Generator, pixels: int, observation: Nest) -> Nest:
+def shift_images(generator: tf.random.Generator, pixels: int, observation: Nest) -> Nest:
     """Returns an observation whose images are shifted, alike in each row."""
     rows = tf.shape(tf.nest.flatten(observation)[0])[0]
     shifts = generator.uniform([2, rows], -pixels, pixels + 1, dtype=tf.int32)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from sac_tf.agents.policy import Policy
 from sac_tf.environments.environment import Environment
+from sac_tf.environments.factory import EnvironmentFactory
+from sac_tf.errors import ConfigurationError
 from sac_tf.runs.checkpoints import writing
 from sac_tf.runs.logs import RunLog, has_evaluation
 from sac_tf.training.acting import mean_actions
@@ -52,6 +54,8 @@ class RunEvaluations:
             training_environment=training_environment,
             is_interrupted=is_interrupted,
         )
+        if self._evaluator.in_training_environment:
+            _refuse_training_wrappers(settings.environment_factory)
         self._best = BestPolicy(
             root_dir,
             settings.environment_factory,
@@ -81,3 +85,12 @@ class RunEvaluations:
         """Exports the best policy, and closes the environments."""
         self._best.close()
         self._evaluator.close()
+
+
+def _refuse_training_wrappers(factory: EnvironmentFactory) -> None:
+    """Raises ConfigurationError if the environment for training has wrappers of its own."""
+    if factory.training_wrappers:
+        raise ConfigurationError(
+            "Evaluator.in_training_environment=True would evaluate with "
+            "environment.training_wrappers; leave one of them out."
+        )

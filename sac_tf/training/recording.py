@@ -185,7 +185,8 @@ def make_recorder(
         recorders.append(Recorder(environment))
         return recorders[-1]
 
-    wrapped = dataclasses.replace(factory, wrappers=(*factory.wrappers, wrap))
+    wrappers = (*factory.training_wrappers, wrap)
+    wrapped = dataclasses.replace(factory, training_wrappers=wrappers)
     environment = wrapped.make(in_task_units=in_task_units)
     if environment.max_episode_steps is None:
         say(

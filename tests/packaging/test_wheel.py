@@ -98,7 +98,7 @@ def test_each_program_has_a_script(wheel):
         for path in (ROOT / "binaries").glob("*.py")
         if "def run() -> None:" in path.read_text()
     }
-    assert len(programs) == 12
+    assert len(programs) == 13
     assert dict(entries["console_scripts"]) == {
         f"sac-tf-{program.replace('_', '-')}": f"sac_tf.binaries.{program}:run"
         for program in programs
