@@ -25,8 +25,9 @@ def main(arguments: list[str]) -> int:
     if _ROOT_DIR.value is None:
         raise launch.ConfigurationError("Give --root_dir, the folder of the run.")
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
-    outcome = launch.make_training(_GIN_FILE.value, _GIN_BINDINGS.value).run(str(root_dir))
-    return outcomes.report(root_dir, outcome, unit="step")
+    training = launch.make_training(_GIN_FILE.value, _GIN_BINDINGS.value)
+    outcome = training.run(str(root_dir))
+    return outcomes.report(root_dir, outcome, "step", initialize_from=training.initialize_from)
 
 
 def run() -> None:

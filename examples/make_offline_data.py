@@ -11,7 +11,6 @@ actions, as in training.
 The commands of the programs are printed. What exists is kept: rerun the same command to resume.
 """
 
-import csv
 import shlex
 import signal
 import subprocess
@@ -27,6 +26,7 @@ from absl import flags
 from binaries import launch
 from sac_tf.runs import folder
 from sac_tf.runs.interrupts import Interrupts
+from sac_tf.runs.logs import evaluated_returns
 
 _ROOT_DIR = launch.DEFINE_path(
     "root_dir", None, "Folder of the two runs and of the data sets.", required=True
@@ -85,13 +85,11 @@ def _recording(output: Path, *arguments: str) -> Iterator[list[str]]:
 
 def _medium_step(expert: Path, simple: Path) -> int:
     """Returns the step of the first evaluation that is far enough from simple."""
-    with (expert / folder.EVALUATIONS).open(newline="") as file:
-        evaluations = [
-            (int(row["step"]), float(row["return_mean"])) for row in csv.DictReader(file)
-        ]
+    evaluations = evaluated_returns(expert)
+    last = max(evaluations)
     worst = float(np.mean(_returns(simple)[0]))
-    target = worst + _MEDIUM * (evaluations[-1][1] - worst)
-    return next((step for step, mean in evaluations if mean >= target), evaluations[-1][0])
+    target = worst + _MEDIUM * (evaluations[last] - worst)
+    return next((step for step, mean in evaluations.items() if mean >= target), last)
 
 
 def _returns(dataset: Path) -> tuple[list[float], int]:

@@ -109,15 +109,19 @@ class ColumnPacker:
         rows[NUMBERS][:, -1] = 1
         return rows
 
-    def pack_episode(self, episode: Trajectory) -> dict[str, np.ndarray]:
-        """Returns the rows [T + 1, width] of a whole episode."""
+    def pack_episode(self, episode: Trajectory, discount: float) -> dict[str, np.ndarray]:
+        """Returns the rows [T + 1, width] of a whole episode, with the returns-to-go of `discount`
+        if rows have them."""
         before = tree.map_structure(lambda leaf: leaf[:-1], episode.observation)
         final = tree.map_structure(lambda leaf: leaf[-1:], episode.observation)
         steps = self.pack(
             Transition(before, episode.action, episode.reward, episode.discount, None)
         )
         last = self.pack_final(final)
-        return {dtype: np.concatenate([steps[dtype], last[dtype]]) for dtype in steps}
+        rows = {dtype: np.concatenate([steps[dtype], last[dtype]]) for dtype in steps}
+        if self._has_return:
+            self.put_returns(rows, discount)
+        return rows
 
     def unpack(self, rows: Columns) -> StoredSteps:
         """Returns the steps in rows, {dtype: tensor [B, K, width]} with a static K."""

@@ -82,9 +82,7 @@ class PriorData:
         for number, episode in enumerate(self._episodes):
             if number == 0:
                 self._check_reward(episode)
-            rows = columns.pack_episode(episode)
-            if self._windows.with_return_to_go:
-                columns.put_returns(rows, self._windows.discount)
+            rows = columns.pack_episode(episode, self._windows.discount)
             if not np.isfinite(rows[NUMBERS]).all():
                 raise ConfigurationError(
                     f"Episode {number} of the data set {self._episodes.name} has a number that is "

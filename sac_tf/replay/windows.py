@@ -31,6 +31,7 @@ class Windows:
     a terminated one has discount 0. No off-policy correction is applied.
 
     Attributes:
+      spec: of the task.
       columns: packs the steps of the task.
       discount: gamma, of one environment step.
       with_return_to_go: see the argument.
@@ -73,6 +74,7 @@ class Windows:
                 "Windows.with_return_to_go=True and Windows.hindsight=@Hindsight exclude each "
                 "other: the returns are those of the task's own goals."
             )
+        self.spec = spec
         self.columns = ColumnPacker(spec, with_return_to_go)
         self._leaves = spec.observation_leaves
         self.discount = discount

@@ -69,26 +69,20 @@ def _formatted(value: float) -> float | str:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
+def evaluated_returns(root_dir: Path) -> dict[int, float]:
+    """Returns {step: mean return} of the evaluations of a run, in evaluations.csv."""
+    path = root_dir / folder.EVALUATIONS
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        return {int(row["step"]): float(row["return_mean"]) for row in csv.DictReader(file)}
+
+
 def evaluated_return(root_dir: Path, step: int) -> float | None:
     """Returns the mean return of a run's evaluation at `step`; None if evaluations.csv has none, or
     none that is finite."""
-    path = root_dir / folder.EVALUATIONS
-    if not path.exists():
-        return None
-    with path.open(newline="") as file:
-        found = [
-            float(row["return_mean"]) for row in csv.DictReader(file) if int(row["step"]) == step
-        ]
-    return found[-1] if found and math.isfinite(found[-1]) else None
-
-
-def has_evaluation(root_dir: Path, step: int) -> bool:
-    """Returns whether evaluations.csv of a run has a row of `step`."""
-    path = root_dir / folder.EVALUATIONS
-    if not path.exists():
-        return False
-    with path.open(newline="") as file:
-        return any(int(row["step"]) == step for row in csv.DictReader(file))
+    found = evaluated_returns(root_dir).get(step, math.nan)
+    return found if math.isfinite(found) else None
 
 
 class EvaluationLog:

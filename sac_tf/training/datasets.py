@@ -1,5 +1,6 @@
 """Data sets by name: a Minari data set, or the steps that another run has collected."""
 
+import ast
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from sac_tf.replay.saved import Summary, saved_episodes
 from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore
+from sac_tf.runs.configuration import read_settings
 from sac_tf.types import EnvironmentSpec
 
 
@@ -34,8 +36,8 @@ def open_episodes(name: str, title: str, spec: EnvironmentSpec) -> Episodes:
     """Returns the episodes of a data set.
 
     Args:
-      name: folder of a run, whose newest checkpoint counts, or of a Minari data set, or an id in
-        the local store of Minari.
+      name: folder of a run, whose newest checkpoint counts, and of an offline one its data set; or
+        the folder of a Minari data set, or an id in the local store of Minari.
       title: of the task, for messages.
       spec: of the task.
 
@@ -45,12 +47,23 @@ def open_episodes(name: str, title: str, spec: EnvironmentSpec) -> Episodes:
     """
     path = Path(name)
     if (path / folder.CONFIGURATION).is_file():
-        return ReplayEpisodes.open(path, title, spec)
+        dataset = dataset_of(path)
+        if dataset is None:
+            return ReplayEpisodes.open(path, title, spec)
+        return open_episodes(dataset, title, spec)
     if path.exists() and not is_dataset(path):
         raise ConfigurationError(
             f"{name} is neither the folder of a run nor of a Minari data set (data/metadata.json)."
         )
     return MinariEpisodes.open(path if path.exists() else name, title, spec)
+
+
+def dataset_of(root_dir: Path) -> str | None:
+    """Returns the name of the data set of an offline run; None for another run."""
+    path = root_dir / folder.CONFIGURATION
+    settings = read_settings(path) if path.is_file() else {}
+    name = settings.get("train_offline.dataset")
+    return None if name is None else ast.literal_eval(name)
 
 
 @gin.configurable("prior_data")
@@ -155,7 +168,7 @@ class ReplayEpisodes:
         if not summary.rows:
             raise ConfigurationError(
                 f"The checkpoint of the run in {root_dir} has no steps that can be listed: "
-                "Reverb's own sampler keeps them (BatchReader.sampler), or the run was offline."
+                "Reverb's own sampler keeps them (BatchReader.sampler)."
             )
         for with_return_to_go in (False, True):
             windows = Windows(

@@ -9,7 +9,7 @@ from sac_tf.environments.environment import Environment
 from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs.checkpoints import writing
-from sac_tf.runs.logs import RunLog, has_evaluation
+from sac_tf.runs.logs import RunLog, evaluated_returns
 from sac_tf.training.acting import mean_actions
 from sac_tf.training.exporting import BestPolicy
 from sac_tf.types import EnvironmentSpec, Evaluation
@@ -79,7 +79,7 @@ class RunEvaluations:
     def is_missing(self, step: int) -> bool:
         """Returns whether the evaluation that was due at `step` has no row in evaluations.csv: it
         was interrupted, or it failed."""
-        return step > 0 and not has_evaluation(self._root_dir, step)
+        return step > 0 and step not in evaluated_returns(self._root_dir)
 
     def close(self) -> None:
         """Exports the best policy, and closes the environments."""

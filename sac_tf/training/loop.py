@@ -58,7 +58,8 @@ class Run:
         spec = self._environment.spec
         task_spec.refuse_other(root_dir, settings.environment_factory.title, spec)
         self._periods = CheckpointPeriods(settings.checkpoint_period, self._environment, say)
-        initialization = self._initialization(checkpoint)
+        # A run that has a checkpoint resumes from that instead.
+        initialization = None if checkpoint is not None else settings.starting_point
         windows = settings.make_windows(spec, self._environment.goals)
         state = settings.make_state(spec)
         self._replay = opened.open(self._make_replay(windows, state, initialization, checkpoint))
@@ -79,13 +80,6 @@ class Run:
             self._updater.restore(checkpoint)
             self._log.resume(self._updater.updates, checkpoint)
 
-    def _initialization(self, checkpoint: Path | None) -> Initialization | None:
-        """Returns the run to start from, or None; a run with a checkpoint resumes instead."""
-        settings = self._settings
-        if settings.initialize_from is None or checkpoint is not None:
-            return None
-        return settings.initialization(settings.initialize_from)
-
     def _make_replay(
         self,
         windows: Windows,
@@ -98,7 +92,7 @@ class Run:
         steps_left = max(0, settings.total_steps - self._progress.step)
         expected_steps = steps_left + settings.num_environments
         if initialization is not None:
-            expected_steps += initialization.expected_steps
+            expected_steps += initialization.expected_steps(windows)
         return settings.replay(
             windows=windows,
             num_environments=settings.num_environments,
@@ -216,7 +210,7 @@ class Run:
         metrics: dict[str, float] = {}
         if self._replay.size == 0:  # the first successor is not stored yet
             return metrics
-        due = int((step - settings.random_steps) * settings.updates_per_step)
+        due = int((step - settings.learning_starts) * settings.updates_per_step)
         calls = (due - self._updater.updates) // self._updater.updates_per_call
         if calls > 0:
             self._replay.refresh()

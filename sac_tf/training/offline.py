@@ -105,7 +105,7 @@ def run(root_dir: str, training: Training, settings: OfflineSettings) -> Outcome
 
 def configuration_of(training: Training, settings: OfflineSettings) -> Configuration:
     """Returns all settings of an offline run; raises ConfigurationError if one has no effect."""
-    ignored = {"train": set(_OF_COLLECTING), "Initialization": {"replay"}}
+    ignored = {"train": set(_OF_COLLECTING), "Initialization": {"replay", "warm_up_steps"}}
     if training.initialize_from is None:
         ignored["train"].add("initialization")
     return Configuration.of(
@@ -167,10 +167,9 @@ class _Run:
 
     def _start(self) -> None:
         """Begins a new run: its weights, and statistics of the data set."""
-        settings = self._training
-        if settings.initialize_from is not None:
-            initialization = settings.initialization(settings.initialize_from)
-            say(initialization.apply(self._updater.state, None))
+        start = self._training.starting_point
+        if start is not None:
+            say(start.apply(self._updater.state, None))
         observe = make_observer(self._updater.state)
         rewards = self._updater.rewards
 

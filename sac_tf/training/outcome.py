@@ -2,7 +2,9 @@
 
 import dataclasses
 import signal
+from pathlib import Path
 
+from sac_tf.runs.logs import evaluated_returns
 from sac_tf.types import Evaluation
 
 
@@ -19,3 +21,19 @@ class Outcome:
     step: int
     evaluation: Evaluation | None
     stopped_by: signal.Signals | None
+
+
+def lowest_evaluation(root_dir: Path, initialize_from: Path) -> str | None:
+    """Returns a sentence on the lowest evaluation of a run that started from another one, next to
+    the last evaluation of that one; None if one of them has none."""
+    here = evaluated_returns(root_dir)
+    there = evaluated_returns(initialize_from)
+    if not here or not there:
+        return None
+    step = min(here, key=lambda step: here[step])
+    before = there[max(there)]
+    share = f", {here[step] / before:.0%} of it" if before > 0 else ""
+    return (
+        f"{initialize_from} ended with {before:.1f}; lowest evaluation {here[step]:.1f}{share}, at "
+        f"step {step:,}."
+    )

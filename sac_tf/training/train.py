@@ -172,6 +172,17 @@ class Training:
         """Makes the environments of the task."""
         return self.environments(self.environment)
 
+    @functools.cached_property
+    def starting_point(self) -> Initialization | None:
+        """How a new run starts from another one, or None."""
+        return None if self.initialize_from is None else self.initialization(self.initialize_from)
+
+    @functools.cached_property
+    def learning_starts(self) -> int:
+        """Environment steps before learning starts."""
+        start = self.starting_point
+        return self.random_steps + (0 if start is None else start.warm_up_steps)
+
     def make_evaluation_environment(self, num_environments: int) -> Environment:
         """Returns environments for evaluation."""
         return self.environment_factory.make(num_environments, is_evaluation=True)

@@ -9,7 +9,7 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.runs import logs
 from sac_tf.runs.checkpoints import Progress
 from sac_tf.runs.episodes import EpisodeInfo
-from sac_tf.runs.logs import RunLog, evaluated_return, has_evaluation
+from sac_tf.runs.logs import RunLog, evaluated_return, evaluated_returns
 from sac_tf.runs.terminal import duration
 from sac_tf.types import Episode, Evaluation
 from tests.runs.curves import shown_curves, written_curve
@@ -80,9 +80,9 @@ def test_a_run_without_evaluations_has_no_return(tmp_path):
 
 
 def test_evaluated_steps_are_found(tmp_path):
-    assert not has_evaluation(tmp_path, 1000)
+    assert evaluated_returns(tmp_path) == {}
     (tmp_path / "evaluations.csv").write_text("step,return_mean\n1000,nan\n")
-    assert has_evaluation(tmp_path, 1000) and not has_evaluation(tmp_path, 2000)
+    assert list(evaluated_returns(tmp_path)) == [1000]
 
 
 def test_success_and_numbers_of_episodes_have_columns(tmp_path):
