@@ -24,7 +24,7 @@ def reached_observations(
     windows = Windows(spec, 1.0, None, n=1, with_return_to_go=False, hindsight=None)
     found = []
     for episode in episodes:
-        reached = windows.steps_of(windows.columns.pack_episode(episode)).next_observation
+        reached = windows.steps_of(windows.rows_of(episode)).next_observation
         if final_steps is not None:
             reached = tf.nest.map_structure(lambda leaf: leaf[-final_steps:], reached)
         found.append(reached)

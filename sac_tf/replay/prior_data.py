@@ -78,11 +78,10 @@ class PriorData:
         Raises:
           ConfigurationError: an episode cannot be read, or there is no step.
         """
-        columns = self._windows.columns
         for number, episode in enumerate(self._episodes):
             if number == 0:
                 self._check_reward(episode)
-            rows = columns.pack_episode(episode, self._windows.discount)
+            rows = self._windows.rows_of(episode)
             if not np.isfinite(rows[NUMBERS]).all():
                 raise ConfigurationError(
                     f"Episode {number} of the data set {self._episodes.name} has a number that is "

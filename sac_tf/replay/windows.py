@@ -10,7 +10,7 @@ import tree
 
 from sac_tf.environments.goals import Goals
 from sac_tf.errors import ConfigurationError, require_count
-from sac_tf.replay.columns import NUMBERS, ColumnPacker, Columns, StoredSteps
+from sac_tf.replay.columns import NUMBERS, ColumnPacker, Columns, StoredSteps, Trajectory
 from sac_tf.replay.hindsight import Hindsight
 from sac_tf.types import RETURN_TO_GO, EnvironmentSpec, Nest, Transition
 
@@ -109,6 +109,10 @@ class Windows:
             next_observation=self._observation(steps.observation, start + length),
             extras=extras,
         )
+
+    def rows_of(self, episode: Trajectory) -> Columns:
+        """Returns the rows of a whole episode, with returns-to-go if they are stored."""
+        return self.columns.pack_episode(episode, self.discount)
 
     def steps_of(self, rows: Columns) -> Transition:
         """Returns the one-step transitions of a whole episode in order, NumPy leaves [T, ...].

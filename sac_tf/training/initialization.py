@@ -133,7 +133,7 @@ class Initialization:
         data = self._dataset(windows)
         if data is not None:
             for episode in data:
-                yield windows.columns.pack_episode(episode, windows.discount)
+                yield windows.rows_of(episode)
             return
         if self._saved.widths != windows.columns.widths:
             raise self._refusal(
