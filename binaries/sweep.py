@@ -8,6 +8,7 @@ python -m binaries.sweep --root_dir=runs/ablation --gin_file=gin_configs/tasks/h
   --seeds=3
 """
 
+import functools
 import multiprocessing
 import os
 from collections.abc import Sequence
@@ -54,9 +55,8 @@ def main(arguments: list[str]) -> int:
     runs = sweep.plan(root_dir, chosen, _SEEDS.value, _GIN_FILE.value, _GIN_BINDINGS.value)
     with sweep.claim(root_dir) as lock:
         _refuse_bad_configurations([run for run in runs if run.seed == 0 and not run.is_finished()])
-        active = sweep.Sweep(
-            runs, _PARALLEL.value or len(os.sched_getaffinity(0)), lock, f"{__package__}.train"
-        )
+        command = functools.partial(sweep.train_command, f"{__package__}.train")
+        active = sweep.Sweep(runs, _PARALLEL.value or len(os.sched_getaffinity(0)), lock, command)
         with Interrupts(answers=False) as interrupts:
             active.run(interrupts)
     finished = [run for run in runs if run.is_finished()]

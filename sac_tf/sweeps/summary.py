@@ -81,7 +81,7 @@ def estimate(scores: np.ndarray, statistic: Statistic) -> tuple[np.ndarray, np.n
         value = statistic(tasks)
         unknown = np.full_like(value, np.nan)
         return value, unknown, unknown
-    with _seeded():
+    with seeded():
         values, intervals = library.get_interval_estimates(
             {"": tasks}, statistic, reps=_REPETITIONS
         )
@@ -140,7 +140,7 @@ def _with_interval(value: float, low: float, high: float) -> str:
 
 
 @contextlib.contextmanager
-def _seeded() -> Iterator[None]:
+def seeded() -> Iterator[None]:
     """Seeds NumPy's global generator, which rliable 1.2 draws from (it ignores `random_state`), and
     restores its state afterwards."""
     before = np.random.get_state()

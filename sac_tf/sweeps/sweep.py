@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -98,6 +98,14 @@ def plan(
     ]
 
 
+def train_command(program: str, run: Run) -> list[str]:
+    """Returns the command that trains a run by a program that takes gin files and bindings."""
+    command = [sys.executable, "-m", program, f"--root_dir={run.root_dir}"]
+    command += [f"--gin_file={file}" for file in run.gin_files]
+    command += [f"--gin_bindings={binding}" for binding in run.gin_bindings]
+    return command
+
+
 @contextlib.contextmanager
 def claim(root_dir: Path) -> Iterator[TextIO]:
     """Locks the folder of a sweep for this process and the runs that it starts, which inherit the
@@ -124,16 +132,21 @@ class Sweep:
       runs: all runs of the sweep.
       parallel: number of runs at a time.
       lock: returned by `claim`; inherited by the runs.
-      program: module of the program that trains a run.
+      command: f(run) -> the command that trains it.
+      on_finished: called with each run that has finished.
+      pinned: whether each run keeps to one core, so that runs can be compared in time.
       failed: {run: reason}, filled by `run`.
     """
 
     runs: Sequence[Run]
     parallel: int
     lock: TextIO
-    program: str
+    command: Callable[[Run], Sequence[str]]
+    on_finished: Callable[[Run], None] = lambda _: None
+    pinned: bool = False
     failed: dict[Run, str] = dataclasses.field(default_factory=dict)
     _active: dict[Run, subprocess.Popen] = dataclasses.field(default_factory=dict, init=False)
+    _cores: dict[Run, int] = dataclasses.field(default_factory=dict, init=False)
     _is_stopping: bool = dataclasses.field(default=False, init=False)
 
     def run(self, interrupts: Interrupts) -> None:
@@ -180,24 +193,27 @@ class Sweep:
         """Starts a run in its own session: otherwise it would receive a Ctrl-C at the terminal in
         addition to the signal from the sweep."""
         run.root_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", self.program, f"--root_dir={run.root_dir}"]
-        command += [f"--gin_file={file}" for file in run.gin_files]
-        command += [f"--gin_bindings={binding}" for binding in run.gin_bindings]
+        cores = os.sched_getaffinity(0)
+        if self.pinned:
+            used = list(self._cores.values())
+            self._cores[run] = min(sorted(cores), key=used.count)
+            cores = {self._cores[run]}
         libc = ctypes.CDLL(None)
 
-        def end_with_parent() -> None:
+        def prepare() -> None:
             """Makes Linux end the run if the sweep is killed."""
             libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+            os.sched_setaffinity(0, cores)
 
         with (run.root_dir / _LOG).open("a") as log:
             return subprocess.Popen(
-                command,
+                self.command(run),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 pass_fds=[self.lock.fileno()],
                 env={**os.environ, "TQDM_DISABLE": "1"},
-                preexec_fn=end_with_parent,
+                preexec_fn=prepare,
             )
 
     def _collect_ended(self, bar: tqdm) -> None:
@@ -205,10 +221,12 @@ class Sweep:
         ended = [run for run, process in self._active.items() if process.poll() is not None]
         for run in ended:
             process = self._active.pop(run)
+            self._cores.pop(run, None)
             self._note_end(run, process.returncode, bar)
 
     def _note_end(self, run: Run, exit_code: int, bar: tqdm) -> None:
         if exit_code == 0:
+            self.on_finished(run)
             run.note_finished()
             bar.update(1)
             return
