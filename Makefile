@@ -1,5 +1,5 @@
-# make train | train-distributed | test | check | wheel | docs | lint-deploy | learning | bench | bazel-test
-# | clean. Everything is installed in .venv*.
+# make train | train-distributed | test | check | wheel | docs | lint-deploy | book | book-peers | bench
+# | bazel-test | clean. Everything is installed in .venv*.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3; do $$python -c "" 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -7,7 +7,7 @@ GIN_FILE ?= gin_configs/tasks/pendulum.gin
 PORT ?= 8000
 COLLECTORS ?= 2
 
-.PHONY: train train-distributed test check wheel docs lint-deploy learning bench bazel-test clean
+.PHONY: train train-distributed test check wheel docs lint-deploy book book-peers bench bazel-test clean
 
 train: ROOT_DIR ?= runs/quickstart
 train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
@@ -44,11 +44,11 @@ lint-deploy: $(VENV)-deploy/.installed  ## the files of deploy/, each by its own
 	$(VENV)-deploy/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(VENV)-deploy/bin/kubernetes-validate --strict deploy/kubernetes/*.yaml deploy/kubernetes/*/*.yaml
 
-learning: $(VENV)/.installed  ## the learning curves of the README: about an hour and a half on two cores
-	@for task in half_cheetah hopper walker2d; do for seed in 0 1; do \
-	  $(RUN) -m binaries.train --root_dir=runs/$$task-$$seed --gin_file=gin_configs/tasks/$$task.gin \
-	    --gin_bindings=train.total_steps=100_000 --gin_bindings=train.seed=$$seed || exit $$?; done; done
-	@$(RUN) -m benchmarks.learning runs/*_cheetah-[01] runs/hopper-[01] runs/walker2d-[01]
+book: $(VENV)/.installed  ## what is missing in docs/benchmarks.md; Ctrl-C saves and stops, rerun to resume
+	@$(RUN) -m benchmarks.book $(ARGS)
+
+book-peers: $(VENV)/.installed $(VENV)-peers/.installed  ## the runs of other libraries
+	@$(RUN) -m benchmarks.book --library=Stable-Baselines3 --library=SBX $(ARGS)
 
 bench: $(VENV)/.installed $(VENV)-peers/.installed  ## speed, compared with three libraries: twenty minutes
 	@$(RUN) -m benchmarks.speed

@@ -6,16 +6,18 @@ import subprocess
 from pathlib import Path
 
 _BUSY = 0.5
+_CODE = (".", ":!benchmarks/results", ":!*.md")
 
 
 def commit() -> str:
-    """Returns the short name of the commit, with a + if files have changed since."""
+    """Returns the short name of the commit, with a + if files other than results and pages have
+    changed since."""
     try:
         name = subprocess.check_output(
             ["git", "rev-parse", "--short", "HEAD"], text=True, stderr=subprocess.DEVNULL
         )
         changed = subprocess.check_output(
-            ["git", "status", "--porcelain", "--untracked-files=no"], text=True
+            ["git", "status", "--porcelain", "--untracked-files=no", "--", *_CODE], text=True
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -1,0 +1,195 @@
+r"""The book of benchmarks: trains what is missing in returns.csv, and draws tables and figures.
+
+python -m benchmarks.book
+python -m benchmarks.book --algorithm=SAC --algorithm=TD3 --task=Hopper-v5 --seed=0
+python -m benchmarks.book --draw_only
+
+`make book` starts the first one. Each run has one core and one thread, and as many runs as cores
+train at the same time. The rows of a run are added to returns.csv when it ends. Ctrl-C saves all
+runs and stops; the same command resumes them. Commit, or work in another clone: a run reads the
+files of this one when it starts.
+"""
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from absl import flags
+
+from benchmarks import channel, provenance, returns
+from benchmarks.entries import BOOK, EVALUATION_PERIOD, LIBRARIES, SAC_TF, Entry
+from binaries import launch
+from sac_tf import files
+from sac_tf.errors import ConfigurationError
+from sac_tf.runs.interrupts import Interrupts
+from sac_tf.sweeps import sweep
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+_PAGES = ("docs/benchmarks.md", "README.md")
+_PACKAGES = ("tensorflow", "gymnasium", "mujoco")
+_COMMITS = "commits.txt"
+"""Of a run: the commits at which it was started and resumed."""
+_VERSIONS = "versions.txt"
+"""Of a run of another library: the versions of its packages."""
+
+_LIBRARY = flags.DEFINE_multi_enum("library", [SAC_TF], LIBRARIES, "Whose runs.")
+_ALGORITHM = flags.DEFINE_multi_string("algorithm", [], "Only this algorithm; may be repeated.")
+_TASK = flags.DEFINE_multi_string("task", [], "Only this task; may be repeated.")
+_SEED = flags.DEFINE_multi_integer("seed", [], "Only this seed; may be repeated.")
+_DRAW_ONLY = flags.DEFINE_bool("draw_only", False, "Train nothing.")
+_ROOT_DIR = launch.DEFINE_path("root_dir", "runs/book", "Folder of all runs.")
+_OUTPUT_DIR = launch.DEFINE_path(
+    "output_dir", "benchmarks/results", "Folder of returns.csv and the figures."
+)
+_PEERS_PYTHON = launch.DEFINE_path(
+    "peers_python", ".venv-peers/bin/python", "Python with the other libraries installed."
+)
+
+
+def main(arguments: list[str]) -> int:
+    launch.refuse_arguments(arguments)
+    code = 0
+    if not _DRAW_ONLY.value:
+        code = train(
+            _select(BOOK),
+            set(_SEED.value),
+            _ROOT_DIR.value,
+            _OUTPUT_DIR.value / "returns.csv",
+            str(_PEERS_PYTHON.value),
+        )
+    draw(_OUTPUT_DIR.value)
+    return code
+
+
+def _select(book: Sequence[Entry]) -> list[Entry]:
+    """Returns the entries that the flags choose.
+
+    Raises:
+      ConfigurationError: there is none, or no interpreter for them.
+    """
+    chosen = [
+        entry
+        for entry in book
+        if entry.library in _LIBRARY.value
+        and (not _ALGORITHM.value or entry.algorithm in _ALGORITHM.value)
+        and (not _TASK.value or entry.task in _TASK.value)
+    ]
+    if not chosen:
+        raise ConfigurationError(
+            "The book has no entry with these flags; benchmarks/entries.py lists all."
+        )
+    if {entry.library for entry in chosen} - {SAC_TF} and not _PEERS_PYTHON.value.exists():
+        raise ConfigurationError(
+            f"--peers_python={_PEERS_PYTHON.value} does not exist; `make book-peers` creates it "
+            "from benchmarks/requirements-peers.txt."
+        )
+    return chosen
+
+
+def train(
+    entries: Sequence[Entry], seeds: set[int], root_dir: Path, path: Path, peers_python: str
+) -> int:
+    """Trains the runs of `entries` that are missing in returns.csv, and adds their rows.
+
+    Args:
+      entries: of the book.
+      seeds: which of their seeds; empty for all.
+      root_dir: folder of all runs.
+      path: of returns.csv.
+      peers_python: interpreter of the environment of the other libraries.
+
+    Returns: the exit code: 0, 1 if a run failed, 128 + n after signal n.
+    """
+    missing = [
+        run for run in returns.missing(returns.read(path), entries) if not seeds or run[1] in seeds
+    ]
+    root_dir.mkdir(parents=True, exist_ok=True)
+    failed: dict[sweep.Run, str] = {}
+    with sweep.claim(root_dir) as lock, Interrupts(answers=False) as interrupts:
+        for stage in _stages(missing, root_dir):
+            active = sweep.Sweep(
+                list(stage),
+                parallel=len(os.sched_getaffinity(0)),
+                lock=lock,
+                command=functools.partial(_command, stage, peers_python),
+                on_finished=functools.partial(_add, stage, path),
+                pinned=True,
+            )
+            for run in filter(sweep.Run.is_finished, stage):
+                _add(stage, path, run)
+            if interrupts.received is None:
+                active.run(interrupts)
+            failed |= active.failed
+    for run, reason in failed.items():
+        print(f"Failed: {run.setting.name}, seed {run.seed}: {reason}")
+    left = len(returns.missing(returns.read(path), entries))
+    if interrupts.received is not None:
+        print(f"Stopped by {interrupts.received.name}. Rerun the same command to resume.")
+        return 128 + interrupts.received
+    print(f"{left} runs of these entries are missing." if left else "These entries are complete.")
+    return 1 if failed else 0
+
+
+Stage = Mapping[sweep.Run, tuple[Entry, int]]
+"""{run: (its entry, its seed)} of runs that can train at the same time."""
+
+
+def _stages(missing: Sequence[tuple[Entry, int]], root_dir: Path) -> tuple[Stage, Stage]:
+    """Returns the runs that start from scratch, and those that start from one of them."""
+    first = {}
+    then = {}
+    for entry, seed in missing:
+        run = entry.run(root_dir, seed)
+        if entry.source is None:
+            first[run] = (entry, seed)
+        else:
+            then[run] = (entry, seed)
+            first[entry.source.run(root_dir, seed)] = (entry.source, seed)
+    return first, then
+
+
+def _command(stage: Stage, peers_python: str, run: sweep.Run) -> list[str]:
+    """Returns the command that trains a run, and writes the present commit to its folder."""
+    entry, seed = stage[run]
+    path = run.root_dir / _COMMITS
+    commits = path.read_text().split() if path.exists() else []
+    path.write_text(" ".join(dict.fromkeys([*commits, provenance.commit()])))
+    if entry.library == SAC_TF:
+        return sweep.train_command("binaries.train", run)
+    return [
+        *(peers_python, "-m", "benchmarks.peer_training"),
+        *(entry.library, entry.algorithm, entry.task, str(seed), str(entry.steps)),
+        *(str(EVALUATION_PERIOD), str(run.root_dir)),
+    ]
+
+
+def _add(stage: Stage, path: Path, run: sweep.Run) -> None:
+    """Adds the rows of a run to returns.csv."""
+    entry, seed = stage[run]
+    versions = run.root_dir / _VERSIONS
+    returns.add(
+        path,
+        returns.of_run(
+            run.root_dir,
+            entry,
+            seed,
+            commit=(run.root_dir / _COMMITS).read_text(),
+            versions=versions.read_text() if versions.exists() else channel.versions(*_PACKAGES),
+        ),
+    )
+
+
+def draw(output_dir: Path, repository: Path = _REPOSITORY) -> None:
+    """Draws the figures, and fills the tables of the pages, from returns.csv."""
+    from benchmarks import figures, tables
+
+    rows = returns.read(output_dir / "returns.csv")
+    figures.draw(rows, output_dir)
+    for page in _PAGES:
+        path = repository / page
+        files.write_at_once(path, tables.fill(path.read_text(), rows))
+
+
+if __name__ == "__main__":
+    launch.run(main)

@@ -1,0 +1,266 @@
+"""Tables of the book of benchmarks, as Markdown."""
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import aggregates
+from benchmarks.aggregates import Estimate
+from benchmarks.entries import (
+    BOOK,
+    BUDGETS,
+    FEW_TASKS,
+    NOMINAL,
+    PARTS,
+    PHYSICS,
+    TASKS,
+    VARIANTS,
+)
+from benchmarks.returns import Row
+
+PUBLISHED = Path(__file__).with_name("published.csv")
+COMPARED = 100_000
+"""Environment steps at which algorithms are compared over several tasks."""
+_NOT_RUN = ""
+_MARK = re.compile(r"(<!-- book: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def fill(page: str, rows: Sequence[Row]) -> str:
+    """Returns a page with each table between `<!-- book: NAME -->` and `<!-- end -->` anew.
+
+    Args:
+      page: the text.
+      rows: of returns.csv.
+    """
+    return _MARK.sub(lambda match: f"{match[1]}\n{TABLES[match[2]](rows)}\n{match[3]}", page)
+
+
+def scores(rows: Iterable[Row], label: str, task: str, step: int) -> dict[int, float]:
+    """Returns {seed: return} of an algorithm on a task after some steps."""
+    return {
+        row.seed: row.return_mean
+        for row in rows
+        if (row.label, row.task, row.step) == (label, task, step)
+    }
+
+
+def labels(rows: Iterable[Row], tasks: Sequence[str]) -> list[str]:
+    """Returns the algorithms that were run for `COMPARED` steps on all of the tasks, as listed in
+    the book."""
+    known = {(row.label, row.task) for row in rows if row.step == COMPARED}
+    return [
+        label
+        for label in dict.fromkeys(entry.label for entry in BOOK)
+        if all((label, task) in known for task in tasks)
+    ]
+
+
+def normalized(rows: Sequence[Row], label: str, tasks: Sequence[str]) -> np.ndarray:
+    """Returns scores [runs, tasks] after `COMPARED` steps, relative to the published mean of
+    CrossQ; of tasks with more runs than others the first ones count."""
+    reference = published(COMPARED)
+    columns = []
+    for task in tasks:
+        found = scores(rows, label, task, COMPARED)
+        columns.append([found[seed] / reference["CrossQ", task][0] for seed in sorted(found)])
+    runs = min(map(len, columns))
+    return np.array([column[:runs] for column in columns]).T
+
+
+def published(step: int) -> dict[tuple[str, str], tuple[float, float]]:
+    """Returns {(algorithm, task): (mean, standard deviation)} of published returns after some
+    steps, of version 4 of our task."""
+    with PUBLISHED.open(newline="") as file:
+        return {
+            (row["algorithm"], row["task"].replace("-v4", "-v5")): (
+                float(row["mean"]),
+                float(row["std"]),
+            )
+            for row in csv.DictReader(file)
+            if int(row["step"]) == step
+        }
+
+
+def _returns(rows: Sequence[Row]) -> str:
+    header = ["task", "algorithm", *(f"{step:,} steps" for step in BUDGETS)]
+    lines = [
+        [task, label, *(_cell(rows, label, task, step) for step in BUDGETS)]
+        for task in TASKS
+        for label in _on_task(rows, task)
+    ]
+    return _table(header, lines)
+
+
+def _results(rows: Sequence[Row]) -> str:
+    reference = published(COMPARED)
+
+    def ours(name: str, algorithm: str) -> list[str]:
+        return [name, *(_cell(rows, algorithm, task, COMPARED) for task in TASKS)]
+
+    def theirs(algorithm: str) -> list[str]:
+        cells = [_plus_minus(*reference[algorithm, task]) for task in TASKS]
+        return [f"{algorithm}, published", *cells]
+
+    lines = [ours("SAC", "SAC"), theirs("SAC"), ours("`fast.gin`", "fast.gin"), theirs("CrossQ")]
+    return _table(["", *TASKS], lines)
+
+
+def _published(rows: Sequence[Row]) -> str:
+    del rows
+    lines = []
+    for step in (100_000, 300_000):
+        reference = published(step)
+        for algorithm in dict.fromkeys(name for name, _ in reference):
+            cells = [_plus_minus(*reference[algorithm, task]) for task in TASKS]
+            lines.append([algorithm, f"{step:,}", *cells])
+    names = [task.partition("-")[0] for task in TASKS]
+    return _table(["algorithm", "steps", *names], lines)
+
+
+def _aggregates(rows: Sequence[Row]) -> str:
+    header = ["tasks", "algorithm", "runs", "interquartile mean", "mean", "better than SAC"]
+    lines = []
+    for tasks in (FEW_TASKS, tuple(TASKS)):
+        found = {label: normalized(rows, label, tasks) for label in labels(rows, tasks)}
+        for label, values in found.items():
+            better = _NOT_RUN
+            if "SAC" in found and label != "SAC":
+                better = _interval(aggregates.improvement(values, found["SAC"]))
+            lines.append(
+                [
+                    str(len(tasks)),
+                    label,
+                    str(len(values)),
+                    _interval(aggregates.interquartile_mean(values)),
+                    _interval(aggregates.mean(values)),
+                    better,
+                ]
+            )
+    return _table(header, lines)
+
+
+def _stability(rows: Sequence[Row]) -> str:
+    header = ["task", "algorithm", "coefficient of variation", "seconds for 1,000 steps"]
+    lines = []
+    for task in FEW_TASKS:
+        for label in _on_task(rows, task):
+            found = list(scores(rows, label, task, COMPARED).values())
+            variation = f"{np.std(found, ddof=1) / abs(np.mean(found)):.2f}" if found[1:] else ""
+            times = [
+                1_000 * row.wall_time / row.step
+                for row in rows
+                if (row.label, row.task, row.step) == (label, task, COMPARED) and row.wall_time
+            ]
+            lines.append([task, label, variation, f"{np.mean(times):.2f}" if times else _NOT_RUN])
+    return _table(header, lines)
+
+
+def _compare(
+    names: Mapping[str, str], tasks: Sequence[str], step: int
+) -> Callable[[Sequence[Row]], str]:
+    """Returns what makes a table of algorithms on tasks after some steps.
+
+    Args:
+      names: {algorithm: its name in the table}.
+      tasks, step: the columns.
+    """
+
+    def make(rows: Sequence[Row]) -> str:
+        header = [f"after {step:,} steps", *tasks]
+        lines = [
+            [name, *(_cell(rows, algorithm, task, step) for task in tasks)]
+            for algorithm, name in names.items()
+        ]
+        return _table(header, lines)
+
+    return make
+
+
+def _transfer(rows: Sequence[Row]) -> str:
+    header = ["", "SAC, no update", "SAC, fine-tuned", "SAC, from scratch", "TD3, no update"]
+    own = (NOMINAL, "SAC"), ("HalfCheetah-v5", "TD3")
+    source, other = (_cell(rows, algorithm, task, COMPARED) for task, algorithm in own)
+    tuned, scratch = (
+        {task: _cell(rows, algorithm, task, 50_000) for task in (NOMINAL, *PHYSICS)}
+        for algorithm in ("SAC, fine-tuned", "SAC")
+    )
+    lines = [["unchanged", source, tuned[NOMINAL], scratch[NOMINAL], other]]
+    for task in PHYSICS:
+        shot, other_shot = (_cell(rows, f"{name}, zero-shot", task, 1) for name in ("SAC", "TD3"))
+        lines.append([task.partition(", ")[2], shot, tuned[task], scratch[task], other_shot])
+    return _table(header, lines)
+
+
+def _runs(rows: Sequence[Row]) -> str:
+    header = ["algorithm", "task", "steps", "seeds", "planned", "commits"]
+    lines = []
+    for entry in BOOK:
+        label = entry.label
+        own = [row for row in rows if (row.label, row.task) == (label, entry.task)]
+        commits = ", ".join(dict.fromkeys(row.commit for row in own))
+        done = len({row.seed for row in own if row.step >= entry.steps})
+        lines.append([label, entry.task, f"{entry.steps:,}", str(done), str(entry.seeds), commits])
+    return _table(header, lines)
+
+
+def _on_task(rows: Sequence[Row], task: str) -> list[str]:
+    """Returns the algorithms that were run on a task up to `COMPARED` steps, as listed in the
+    book."""
+    return labels(rows, [task])
+
+
+def _cell(rows: Sequence[Row], label: str, task: str, step: int) -> str:
+    """Returns mean, standard deviation and number of the seeds."""
+    found = list(scores(rows, label, task, step).values())
+    if not found:
+        return _NOT_RUN
+    if len(found) == 1:
+        return f"{found[0]:.0f} (1)"
+    return f"{_plus_minus(float(np.mean(found)), float(np.std(found, ddof=1)))} ({len(found)})"
+
+
+def _plus_minus(mean: float, std: float) -> str:
+    return f"{mean:.0f} +- {std:.0f}"
+
+
+def _interval(estimate: Estimate) -> str:
+    value, low, high = (one[0] for one in estimate)
+    return f"{value:.2f}" if np.isnan(low) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rule = ["---"] * len(header)
+    return "".join(f"| {' | '.join(line)} |\n" for line in (header, rule, *lines))
+
+
+_PART_NAMES = {"SAC": "SAC", **{name: name.removeprefix("SAC, ") for name in PARTS}}
+_TEMPERATURES = {
+    "SAC": "learned",
+    **{f"SAC, fixed temperature {alpha}": str(alpha) for alpha in (0.05, 0.1, 0.2, 0.5, 1.0)},
+}
+_ENTROPY_TARGETS = {
+    "SAC, entropy target -A/2": "-A/2",
+    "SAC": "-A",
+    "SAC, entropy target -2A": "-2A",
+}
+_HALF_CHEETAH = ["HalfCheetah-v5"]
+TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
+    "results": _results,
+    "returns": _returns,
+    "published": _published,
+    "aggregates": _aggregates,
+    "stability": _stability,
+    "parts": _compare(_PART_NAMES, FEW_TASKS, 50_000),
+    "temperatures": _compare(_TEMPERATURES, _HALF_CHEETAH, 50_000),
+    "entropy_targets": _compare(_ENTROPY_TARGETS, _HALF_CHEETAH, 50_000),
+    "variants": _compare(
+        {name: name for name in ("SAC", "CrossQ", *VARIANTS)}, _HALF_CHEETAH, 50_000
+    ),
+    "utd": _compare({name: name for name in ("SAC", "REDQ", "DroQ")}, ["Hopper-v5"], 10_000),
+    "transfer": _transfer,
+    "runs": _runs,
+}
+"""{name: makes the table of rows}."""
