@@ -156,13 +156,20 @@ def make_training(gin_file: Sequence[str], bindings: Sequence[str]) -> "Training
 def make_offline(
     gin_file: Sequence[str], bindings: Sequence[str]
 ) -> tuple["Training", "OfflineSettings"]:
-    """As `make_training`, for a run that learns from a data set."""
+    """As `make_training`, for a run that learns from a data set. Settings of collecting that files
+    have are left out, and a run without a task has the spaces of its data set."""
     if unset(gin_file, bindings, [DATASET]):
         raise ConfigurationError(f"Give {DATASET}, by --gin_file or --gin_bindings.")
+    from sac_tf.pinned.gin_registry import forget
     from sac_tf.training import offline
+    from sac_tf.training.train import Training
 
-    training = read_training(gin_file, bindings)
+    gin_files.read(gin_file, bindings)
+    forget(unset([], bindings, [f"train.{name}" for name in sorted(offline.OF_COLLECTING)]))
     settings = offline.OfflineSettings()
+    if unset(gin_file, bindings, [ENVIRONMENT]):
+        offline.bind_spaces(settings.dataset)
+    training = Training()
     offline.configuration_of(training, settings)
     return training, settings
 

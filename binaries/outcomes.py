@@ -9,16 +9,14 @@ if TYPE_CHECKING:
     from sac_tf.training.outcome import Outcome
 
 
-def report(
-    root_dir: Path, outcome: "Outcome", unit: str, initialize_from: str | None = None
-) -> int:
+def report(root_dir: Path, outcome: "Outcome", unit: str, **notes: str | None) -> int:
     """Prints the outcome of a run, draws its learning curve, and returns the exit code.
 
     Args:
       root_dir: of the run.
       outcome: of the run.
       unit: what its steps are: "step" of the environments, or "update".
-      initialize_from: the run that it started from, if any.
+      notes: sentences on its evaluations, or None.
     """
     if outcome.stopped_by is not None:
         print(
@@ -27,15 +25,13 @@ def report(
         )
         return 128 + outcome.stopped_by
     from sac_tf.runs import folder, plot
-    from sac_tf.training.outcome import lowest_evaluation
 
     if plot.has_evaluations(root_dir):
         plot.draw([root_dir], root_dir / folder.LEARNING_CURVE)
         result = outcome.evaluation or "unchanged: the run was complete"
-        lowest = initialize_from and lowest_evaluation(root_dir, Path(initialize_from))
         evaluated = [
             f"Evaluation return {result}",
-            *([f"  start        {lowest}"] if lowest else []),
+            *(f"  {name:12} {note}" for name, note in notes.items() if note),
             f"  curve        {root_dir}/{folder.LEARNING_CURVE}",
             f"  best policy  {root_dir}/{folder.BEST_POLICY}",
         ]

@@ -6,6 +6,9 @@ python -m binaries.sweep --root_dir=runs/critics --gin_file=gin_configs/tasks/ho
 python -m binaries.sweep --root_dir=runs/ablation --gin_file=gin_configs/tasks/hopper.gin \
   --variant='SAC:' --variant='fixed alpha: sac.alpha_step=None; Temperature.initial_alpha=0.2'
   --seeds=3
+python -m binaries.sweep --root_dir=runs/medium --offline --gin_file=gin_configs/tasks/hopper.gin \
+  --gin_bindings='train_offline.dataset="data/hopper/medium"' \
+  --variant='BC: gin_configs/bc.gin' --variant='IQL: gin_configs/iql.gin'
 """
 
 import functools
@@ -37,6 +40,9 @@ _SWEEP = flags.DEFINE_multi_string(
 _VARIANT = flags.DEFINE_multi_string(
     "variant", [], "'name: binding; binding; file.gin', instead of --sweep"
 )
+_OFFLINE = flags.DEFINE_bool(
+    "offline", False, "The runs learn from a data set, as those of binaries.train_offline."
+)
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each setting: 0, 1, ...", lower_bound=1)
 _PARALLEL = flags.DEFINE_integer(
     "parallel", None, "Runs at a time (default: the usable cores).", lower_bound=1
@@ -55,7 +61,8 @@ def main(arguments: list[str]) -> int:
     runs = sweep.plan(root_dir, chosen, _SEEDS.value, _GIN_FILE.value, _GIN_BINDINGS.value)
     with sweep.claim(root_dir) as lock:
         _refuse_bad_configurations([run for run in runs if run.seed == 0 and not run.is_finished()])
-        command = functools.partial(sweep.train_command, f"{__package__}.train")
+        program = f"{__package__}.{'train_offline' if _OFFLINE.value else 'train'}"
+        command = functools.partial(sweep.train_command, program)
         active = sweep.Sweep(runs, _PARALLEL.value or len(os.sched_getaffinity(0)), lock, command)
         with Interrupts(answers=False) as interrupts:
             active.run(interrupts)
@@ -78,12 +85,13 @@ def _refuse_bad_configurations(runs: Sequence["Run"]) -> None:
     TensorFlow's memory."""
     if runs:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            pool.submit(_configure, runs).result()
+            pool.submit(_configure, runs, _OFFLINE.value).result()
 
 
-def _configure(runs: Sequence["Run"]) -> None:
+def _configure(runs: Sequence["Run"], is_offline: bool) -> None:
+    make = launch.make_offline if is_offline else launch.make_training
     for run in runs:
-        launch.make_training(run.gin_files, run.gin_bindings)
+        make(run.gin_files, run.gin_bindings)
         gin.clear_config()
 
 

@@ -27,7 +27,10 @@ def main(arguments: list[str]) -> int:
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
     training = launch.make_training(_GIN_FILE.value, _GIN_BINDINGS.value)
     outcome = training.run(str(root_dir))
-    return outcomes.report(root_dir, outcome, "step", initialize_from=training.initialize_from)
+    from sac_tf.training.outcome import lowest_evaluation
+
+    start = lowest_evaluation(root_dir, training.initialize_from)
+    return outcomes.report(root_dir, outcome, unit="step", start=start)
 
 
 def run() -> None:

@@ -28,9 +28,12 @@ def main(arguments: list[str]) -> int:
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
     training, settings = launch.make_offline(_GIN_FILE.value, _GIN_BINDINGS.value)
     from sac_tf.training import offline
+    from sac_tf.training.scores import normalized_score
 
     outcome = offline.run(str(root_dir), training, settings)
-    return outcomes.report(root_dir, outcome, unit="update")
+    task = training.environment_factory.title
+    score = normalized_score(task, settings.dataset, outcome.evaluation)
+    return outcomes.report(root_dir, outcome, unit="update", score=score)
 
 
 def run() -> None:

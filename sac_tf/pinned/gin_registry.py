@@ -118,6 +118,14 @@ def default_of(setting: str) -> str | None:
     return _text(known.default)
 
 
+def forget(settings: Iterable[str]) -> None:
+    """Removes the bindings of "name.parameter" outside of all scopes, if there are some."""
+    for setting in settings:
+        name, _, parameter = setting.rpartition(".")
+        selector = config._REGISTRY.get_match(name).selector
+        config._CONFIG.get(("", selector), {}).pop(parameter, None)
+
+
 @contextlib.contextmanager
 def separate_settings() -> Iterator[None]:
     """Within the context gin has no bindings; those of before come back at the end."""

@@ -54,21 +54,7 @@ class MinariEpisodes:
           ConfigurationError: there is no such data set, it cannot be read, it is empty, or it is of
             another task.
         """
-        minari = import_minari()
-        with _reading(name):
-            try:
-                if isinstance(name, Path):
-                    data = minari.MinariDataset(name / METADATA.parent)
-                else:
-                    data = minari.load_dataset(name)
-            except FileNotFoundError as error:
-                raise ConfigurationError(
-                    f"There is no data set {name}: it is neither a folder, nor in the local store "
-                    "of Minari (minari list local; minari download ID)."
-                ) from error
-            total = data.total_episodes
-        if not total:
-            raise ConfigurationError(f"The data set {name} has no episodes.")
+        data = _open(name)
         difference = _spec_of(name, data, spec).difference(spec)
         if difference is not None:
             raise ConfigurationError(f"The data set {name} is not of {title}: it has {difference}.")
@@ -108,6 +94,58 @@ class MinariEpisodes:
             reward=np.asarray(episode.rewards, np.float32),
             discount=1.0 - np.asarray(episode.terminations).astype(np.float32),
         )
+
+
+class RecordedSpaces(gymnasium.Env):
+    """The spaces of a data set, for learning where its task cannot be made. It cannot be played."""
+
+    def __init__(self, dataset: str):
+        """Takes the id of a Minari data set, or its folder.
+
+        Raises:
+          ConfigurationError: there is no such data set, it cannot be read, or it is empty.
+        """
+        folder = Path(dataset)
+        if folder.exists() and not is_dataset(folder):
+            raise ConfigurationError(
+                f"Give train.environment: {dataset} is not a Minari data set, which has spaces."
+            )
+        data = _open(folder if folder.exists() else dataset)
+        self.observation_space = _images(data.observation_space)
+        self.action_space = data.action_space
+
+    def reset(self, **arguments: Any) -> tuple[Any, dict]:
+        del arguments
+        raise RuntimeError("a data set cannot be played: give train.environment")
+
+
+def reference_returns(name: str | Path) -> tuple[float, float] | None:
+    """Returns the returns of a random and of an expert policy that a data set names, or None;
+    arguments and errors as for `MinariEpisodes.open`."""
+    metadata = _open(name).storage.metadata
+    low, high = (metadata.get(f"ref_{end}_score") for end in ("min", "max"))
+    return None if low is None or high is None else (float(low), float(high))
+
+
+def _open(name: str | Path) -> Any:
+    """Returns a `minari.MinariDataset` that has episodes; arguments and errors as for
+    `MinariEpisodes.open`."""
+    minari = import_minari()
+    with _reading(name):
+        try:
+            if isinstance(name, Path):
+                data = minari.MinariDataset(name / METADATA.parent)
+            else:
+                data = minari.load_dataset(name)
+        except FileNotFoundError as error:
+            raise ConfigurationError(
+                f"There is no data set {name}: it is neither a folder, nor in the local store "
+                "of Minari (minari list local; minari download ID)."
+            ) from error
+        total = data.total_episodes
+    if not total:
+        raise ConfigurationError(f"The data set {name} has no episodes.")
+    return data
 
 
 def _read(leaf: ObservationLeaf, array: np.ndarray, number: int) -> np.ndarray:

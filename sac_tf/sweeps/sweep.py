@@ -259,7 +259,7 @@ class _Rate(NamedTuple):
 
     Attributes:
       step: of the last row of metrics.csv; 0 if there is none yet.
-      total: environment steps in all.
+      total: environment steps in all, or updates of an offline run.
       steps_per_second: of the last row; 0 before the first update, when steps are fast.
     """
 
@@ -275,7 +275,8 @@ def _rate(run: Run) -> _Rate:
         return _Rate()
     last = rows[-1]
     try:
-        total = int(read_settings(run.root_dir / folder.CONFIGURATION)["train.total_steps"])
+        settings = read_settings(run.root_dir / folder.CONFIGURATION)
+        total = int(settings.get("train_offline.updates") or settings["train.total_steps"])
         is_learning = float(last["updates_per_second"]) > 0
         speed = float(last["steps_per_second"]) if is_learning else 0.0
         return _Rate(int(last["step"]), total, speed)

@@ -5,13 +5,12 @@ import dataclasses
 from pathlib import Path
 
 import gin
-import tensorflow as tf
 
 from sac_tf.agents.policy import Policy
-from sac_tf.errors import ConfigurationError, require_count
+from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.files import absolute
 from sac_tf.networks.running_normalization import make_observer
-from sac_tf.replay.prior_data import PriorData
+from sac_tf.replay.prior_data import Episodes, PriorData
 from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
@@ -25,6 +24,7 @@ from sac_tf.serving.export_policy import refuse_foreign
 from sac_tf.training.datasets import absolute_name, open_episodes
 from sac_tf.training.evaluations import RunEvaluations
 from sac_tf.training.exporting import export_policy
+from sac_tf.training.held_out import HeldOut, RemainingEpisodes
 from sac_tf.training.outcome import Outcome
 from sac_tf.training.train import Training
 from sac_tf.training.updater import save_run
@@ -33,7 +33,7 @@ from sac_tf.types import Transition
 _EVALUATION = 1
 """Stream of random numbers of the evaluation environments, as in a run that collects."""
 
-_OF_COLLECTING = {
+OF_COLLECTING = {
     "total_steps",
     "random_steps",
     "evaluation_period",
@@ -45,6 +45,7 @@ _OF_COLLECTING = {
     "prior_data",
 }
 """Settings of `train` without effect."""
+_SPACES = "sac_tf.replay.dataset:RecordedSpaces"
 
 
 @gin.configurable("train_offline")
@@ -59,12 +60,14 @@ class OfflineSettings:
         run.
       evaluation_period: updates between two evaluations; there is always one at the end.
       checkpoint_period: updates between two checkpoints; there is always one at the end.
+      held_out: share of the episodes that are not learned from, for metrics of policy and critics.
     """
 
     dataset: str = gin.REQUIRED
     updates: int = 100_000
     evaluation_period: int = 5_000
     checkpoint_period: int = 5_000
+    held_out: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.dataset, str) or not self.dataset:
@@ -75,6 +78,25 @@ class OfflineSettings:
         object.__setattr__(self, "dataset", absolute_name(self.dataset))
         for name in ("updates", "evaluation_period", "checkpoint_period"):
             require_count(f"train_offline.{name}", getattr(self, name))
+        require_number(
+            "train_offline.held_out",
+            self.held_out,
+            lambda share: 0 <= share < 1,
+            "a number from 0 on and below 1",
+        )
+
+
+def bind_spaces(dataset: str) -> None:
+    """Makes gin's settings those of a run without a task: the spaces of its data set stand for it,
+    and nothing is evaluated.
+
+    Args:
+      dataset: as `OfflineSettings.dataset`, of Minari.
+    """
+    with gin.unlock_config():
+        gin.bind_parameter("train.environment", _SPACES)
+        gin.bind_parameter("environment.arguments", {"dataset": dataset})
+        gin.bind_parameter("Evaluator.episodes", 0)
 
 
 def run(root_dir: str, training: Training, settings: OfflineSettings) -> Outcome:
@@ -105,7 +127,7 @@ def run(root_dir: str, training: Training, settings: OfflineSettings) -> Outcome
 
 def configuration_of(training: Training, settings: OfflineSettings) -> Configuration:
     """Returns all settings of an offline run; raises ConfigurationError if one has no effect."""
-    ignored = {"train": set(_OF_COLLECTING), "Initialization": {"replay", "warm_up_steps"}}
+    ignored = {"train": set(OF_COLLECTING), "Initialization": {"replay", "warm_up_steps"}}
     if training.initialize_from is None:
         ignored["train"].add("initialization")
     return Configuration.of(
@@ -135,7 +157,9 @@ class _Run:
         self._spec = self._factory.spec()
         task_spec.refuse_other(root_dir, self._factory.title, self._spec)
         state = training.make_state(self._spec)
-        self._data = self._make_data(state.generator)
+        self._windows = training.make_windows(self._spec, self._factory.goals())
+        self._episodes = self._open_episodes()
+        self._data = PriorData(self._windows, self._episodes, state.generator)
         self._updater = training.make_updater(state, self._data)
         self._refuse_fewer_updates()
         if checkpoint is None:
@@ -143,6 +167,7 @@ class _Run:
         else:
             self._data.fill()
             self._data.refuse_other(checkpoint / folder.REPLAY)
+        self._held_out = self._make_held_out()
         self._evaluations = opened.open(self._make_evaluations(state.policy))
         self._log = opened.open(self._make_log())
         self._log.settings(configuration.settings)
@@ -152,10 +177,18 @@ class _Run:
             self._updater.restore(checkpoint)
             self._log.resume(self._updater.updates, checkpoint)
 
-    def _make_data(self, generator: tf.random.Generator) -> PriorData:
-        episodes = open_episodes(self._settings.dataset, self._factory.title, self._spec)
-        windows = self._training.make_windows(self._spec, self._factory.goals())
-        return PriorData(windows, episodes, generator)
+    def _open_episodes(self) -> Episodes:
+        settings = self._settings
+        episodes = open_episodes(settings.dataset, self._factory.title, self._spec)
+        return RemainingEpisodes(episodes, settings.held_out) if settings.held_out else episodes
+
+    def _make_held_out(self) -> HeldOut | None:
+        """Returns what evaluates on held-out episodes, which are known when the data are read."""
+        if not isinstance(self._episodes, RemainingEpisodes):
+            return None
+        updater = self._updater
+        held_out = self._episodes.held_out
+        return HeldOut(updater.state, held_out, self._windows, updater.rewards)
 
     def _refuse_fewer_updates(self) -> None:
         done = self._progress.step
@@ -191,10 +224,11 @@ class _Run:
         )
 
     def _make_log(self) -> RunLog:
+        held_out = () if self._held_out is None else self._held_out.metric_names
         return self._training.log(
             self._root_dir,
             self._settings.updates,
-            self._updater.metric_names,
+            (*self._updater.metric_names, *held_out),
             self._progress,
             with_evaluations=True,
             unit="update",
@@ -237,6 +271,8 @@ class _Run:
         progress.step = self._updater.updates
         self._log.advance(progress.step - before, [])
         if is_due(self._log.period, before, progress.step):
+            if self._held_out is not None:
+                metrics |= self._held_out.metrics()
             with writing(self._root_dir):
                 self._log.metrics(progress.step, metrics, self._data.size, progress.step)
         if self._is_evaluation_due(before):

@@ -23,11 +23,13 @@ class Outcome:
     stopped_by: signal.Signals | None
 
 
-def lowest_evaluation(root_dir: Path, initialize_from: Path) -> str | None:
+def lowest_evaluation(root_dir: Path, initialize_from: str | None) -> str | None:
     """Returns a sentence on the lowest evaluation of a run that started from another one, next to
-    the last evaluation of that one; None if one of them has none."""
+    the last evaluation of that one; None if one of them has none, or if it started from none."""
+    if initialize_from is None:
+        return None
     here = evaluated_returns(root_dir)
-    there = evaluated_returns(initialize_from)
+    there = evaluated_returns(Path(initialize_from))
     if not here or not there:
         return None
     step = min(here, key=lambda step: here[step])

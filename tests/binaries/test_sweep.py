@@ -3,6 +3,7 @@
 import csv
 import signal
 import time
+from unittest import mock
 
 import pytest
 
@@ -100,3 +101,48 @@ def test_mistake_is_one_sentence(tmp_path, arguments, words):
     code, out, err = call_program("sweep", f"--root_dir={tmp_path}", *arguments)
     assert code == 2 and words in err and out == "" and len(err.splitlines()) == 1, err
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+class _Inline:
+    """An executor that runs everything in this process."""
+
+    def __init__(self, *_):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, function, *arguments):
+        function(*arguments)
+        return mock.Mock()
+
+
+def test_offline_runs_are_checked_and_started(tmp_path):
+    """Settings of collecting in the file of a task do not matter, and those of the command line are
+    refused before any run."""
+    arguments = [
+        f"--root_dir={tmp_path}",
+        "--offline",
+        "--gin_file=gin_configs/tasks/pendulum.gin",
+        "--gin_bindings=train_offline.dataset='pendulum/expert-v0'",
+        "--variant=BC: gin_configs/bc.gin",
+        "--seeds=2",
+    ]
+    started = []
+
+    def start(self, interrupts):
+        del interrupts
+        started.extend((self.command(run)[2], run.name) for run in self.runs)
+
+    with (
+        mock.patch("concurrent.futures.ProcessPoolExecutor", _Inline),
+        mock.patch("sac_tf.sweeps.sweep.Sweep.run", start),
+    ):
+        code, _, err = call_program("sweep", *arguments)
+        assert code == 0, err
+        assert started == [("binaries.train_offline", f"BC/seed-{seed}") for seed in (0, 1)]
+        code, _, err = call_program("sweep", *arguments, "--gin_bindings=train.total_steps=9")
+    assert code == 2 and "train.total_steps has no effect" in err and len(started) == 2

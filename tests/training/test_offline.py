@@ -157,6 +157,8 @@ def test_a_run_starts_from_it_and_it_from_the_steps_of_a_run(finished, tmp_path,
         ("point/random-v0", ["train.total_steps = 9"], "train.total_steps has no effect"),
         ("point/random-v0", ["tables.capacity = 9"], "tables.capacity has no effect"),
         ("point/random-v0", ["train_offline.updates = 0"], "must be an integer of at least 1"),
+        ("point/random-v0", ["train_offline.held_out = 1.0"], "from 0 on and below 1, got 1.0"),
+        ("point/random-v0", ["train_offline.held_out = 0.1"], "holds out none of the 8 episodes"),
         ("", [], "train_offline.dataset must be the id of a Minari data set or a folder, got ''"),
         ("nothing/at-v0", [], "There is no data set nothing/at-v0"),
         ("tests", [], "/tests is neither the folder of a run nor of a Minari data set"),
@@ -174,6 +176,34 @@ def test_a_run_of_another_task_is_refused(finished, tmp_path):
         _run(tmp_path / "run", finished, other)
 
 
+def test_a_run_needs_no_task(dataset, tmp_path):
+    """Its spaces are those of the data set; two of the eight episodes are held out."""
+    flags = [f"--gin_bindings={one}" for one in SMALL if not one.startswith("train.environment")]
+    data = f"--gin_bindings=train_offline.dataset='{dataset}'"
+    held_out = "--gin_bindings=train_offline.held_out=0.25"
+    root = tmp_path / "run"
+    code, out, err = call_program("train_offline", f"--root_dir={root}", *flags, data, held_out)
+    assert code == 0 and "No evaluation (Evaluator.episodes = 0)" in out, err
+    rows = read_rows(root, "metrics.csv")
+    metrics = dict(zip(rows[0], rows[-1], strict=True))
+    assert metrics["replay_size"] == "60"
+    assert 0 < float(metrics["held_out_action_error"]) < 4
+    assert float(metrics["held_out_td_error"]) > 0
+    assert load_policy(root / "policy").act(np.zeros((1, 3), np.float32)).shape == (1, 1)
+    code, _, err = call_program("evaluate", f"--root_dir={root}")
+    assert code == 1 and "a data set cannot be played: give train.environment" in err
+
+
+def test_files_of_tasks_may_have_settings_of_collecting(dataset):
+    task = "--gin_file=gin_configs/tasks/pendulum.gin"
+    code, out, err = call_program("train_offline", task, "--print_config")
+    assert code == 0 and "train.total_steps" not in out, err
+    code, _, err = call_program(
+        "train_offline", task, "--print_config", "--gin_bindings=train.total_steps=9"
+    )
+    assert code == 2 and "train.total_steps has no effect" in err
+
+
 def test_the_program_prints_its_results(dataset, tmp_path):
     flags = [f"--gin_bindings={binding}" for binding in SMALL]
     dataset = f"--gin_bindings=train_offline.dataset='{dataset}'"
@@ -183,6 +213,7 @@ def test_the_program_prints_its_results(dataset, tmp_path):
     lines = out.splitlines()
     assert lines[0].startswith("update 30: evaluation return ")
     assert lines[2].startswith("Done: 60 updates. Evaluation return ")
+    assert not any("normalized:" in line for line in lines)  # no reference for this task
     code, out, err = call_program("train_offline", root, *flags)
     assert code == 2 and err == "Give train_offline.dataset, by --gin_file or --gin_bindings.\n"
     code, out, _ = call_program("train_offline", "--print_config")

@@ -127,8 +127,9 @@ def test_the_lowest_evaluation_is_next_to_the_start(tmp_path):
     here = _evaluated(tmp_path / "here", 90.0, 75.0, 130.0)
     below = _evaluated(tmp_path / "below", -300.0)
     expected = f"{there} ended with 100.0; lowest evaluation 75.0, 75% of it, at step 20."
-    assert lowest_evaluation(here, there) == expected
-    assert lowest_evaluation(here, below).endswith(
+    assert lowest_evaluation(here, str(there)) == expected
+    assert lowest_evaluation(here, str(below)).endswith(
         "with -300.0; lowest evaluation 75.0, at step 20."
     )
-    assert lowest_evaluation(here, tmp_path) is None
+    assert lowest_evaluation(here, str(tmp_path)) is None
+    assert lowest_evaluation(here, None) is None
