@@ -50,7 +50,7 @@ book: $(VENV)/.installed  ## what is missing in docs/benchmarks.md; Ctrl-C saves
 book-peers: $(VENV)/.installed $(VENV)-peers/.installed  ## the runs of other libraries
 	@$(RUN) -m benchmarks.book --library=Stable-Baselines3 --library=SBX $(ARGS)
 
-bench: $(VENV)/.installed $(VENV)-peers/.installed  ## speed, compared with three libraries: twenty minutes
+bench: $(VENV)/.installed $(VENV)-peers/.installed  ## speed, compared with four libraries: half an hour
 	@$(RUN) -m benchmarks.speed
 
 bazel-test: $(VENV)/.installed

@@ -12,6 +12,7 @@ _PEERS = {
     "sbx_grouped": (f"SBX,\n{UPDATES_PER_CALL} steps,\n{UPDATES_PER_CALL} updates", "#b3b0d6"),
     "tf_agents": ("TF-Agents", "#66a61e"),
     "sb3": ("SB3", "#999999"),
+    "d3rlpy": ("d3rlpy", "#a6761d"),
 }
 _LIMIT = "gemm"
 _NUMBER = {"color": "white", "weight": "bold"}
@@ -21,6 +22,7 @@ _COLUMNS = {
     "humanoid": "Humanoid-v5, 2 critics",
     "pixels_64": "images of 64 x 64 x 9",
     "pixels_84": "images of 84 x 84 x 9",
+    "cql": "CQL, HalfCheetah-v5",
 }
 _ROWS = {"update": "updates / s, data at hand", "loop": "environment steps / s, full loop"}
 

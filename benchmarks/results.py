@@ -29,6 +29,7 @@ _RATIOS: dict[str, tuple[str, ...]] = {
     "humanoid_loop_vs_sbx": ("humanoid_loop", "sbx"),
     "pixel_update_vs_sb3": ("pixels_64_update", "sb3"),
     "pixel_84_update_vs_sb3": ("pixels_84_update", "sb3"),
+    "cql_update_vs_d3rlpy": ("cql_update", "d3rlpy"),
 }
 """{name of a line: (quantity, denominator, numerator; by default ours in float32)}."""
 

@@ -31,6 +31,7 @@ class Size:
       batch: rows of an update.
       random_steps: before learning.
       updates_per_call: of our compiled update.
+      sampled_actions: of each of the three kinds that CQL draws at a state; 0 for SAC.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Size:
     batch: int = BATCH
     random_steps: int = RANDOM_STEPS
     updates_per_call: int = UPDATES_PER_CALL
+    sampled_actions: int = 0
 
 
 FRAMES = 3
@@ -58,14 +60,17 @@ def _images(size: int) -> Size:
 HALF_CHEETAH = Size("half_cheetah", "HalfCheetah-v5", 17, 6)
 HUMANOID = Size("humanoid", "Humanoid-v5", 348, 17)
 REDQ = Size("redq", "HalfCheetah-v5", 17, 6, critics=10, updates_per_step=20)
+CQL = Size("cql", "HalfCheetah-v5", 17, 6, sampled_actions=4)
 OUR_PACKAGES = ("tensorflow", "keras", "dm-reverb", "gymnasium", "mujoco")
 PIXELS = (_images(64), _images(84))
-SIZES = {size.name: size for size in (HALF_CHEETAH, HUMANOID, REDQ, *PIXELS)}
+SIZES = {size.name: size for size in (HALF_CHEETAH, HUMANOID, REDQ, CQL, *PIXELS)}
 
 
 def gin_files(size: Size) -> list[str]:
     """Returns the gin files of `size`."""
-    return ["gin_configs/drq.gin"] if size.image else []
+    if size.image:
+        return ["gin_configs/drq.gin"]
+    return ["gin_configs/cql.gin"] if size.sampled_actions else []
 
 
 def gin_bindings(size: Size) -> list[str]:
@@ -79,6 +84,8 @@ def gin_bindings(size: Size) -> list[str]:
             f"update.updates_per_call = {size.updates_per_step}",
             f"sac_steps.critic_steps_per_actor_step = {size.updates_per_step}",
         ]
+    if size.sampled_actions:
+        bindings += [f"cql_gap.sampled_actions = {size.sampled_actions}"]
     if size.image:
         bindings += [
             f"environment.arguments = {{'size': {size.image}}}",

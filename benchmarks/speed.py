@@ -1,4 +1,4 @@
-"""Measures the speed of this library, SBX, Stable-Baselines3 and TF-Agents, interleaved in one run.
+"""Measures the speed of this library, SBX, Stable-Baselines3, TF-Agents and d3rlpy, interleaved.
 
 python -m benchmarks.speed --output_dir=benchmarks/results
 
@@ -15,7 +15,7 @@ from absl import flags
 from binaries import launch
 from sac_tf.errors import ConfigurationError, RunError
 
-_PARTS = ("update", "loop", "redq", "humanoid", "pixels", "memory")
+_PARTS = ("update", "loop", "redq", "humanoid", "pixels", "offline", "memory")
 
 _OUTPUT_DIR = launch.DEFINE_path(
     "output_dir", "benchmarks/results", "Folder for speed.csv and speed.png."

@@ -13,6 +13,7 @@ from benchmarks import channel
 from benchmarks.channel import Worker
 from benchmarks.results import BFLOAT16, OURS, Sample, slope
 from benchmarks.sizes import (
+    CQL,
     HALF_CHEETAH,
     HUMANOID,
     OUR_PACKAGES,
@@ -27,6 +28,7 @@ from sac_tf.runs.processor import multiplies_bfloat16
 _OUR_ENVIRONMENT = {OURS: "benchmarks.ours", "tf_agents": "benchmarks.tf_agents_peer"}
 """Workers that run in the environment of this library; the others run in that of the peers."""
 _STABLE_BASELINES = "benchmarks.stable_baselines"
+_D3RLPY = "benchmarks.d3rlpy_peer"
 _LONG_PART_REPEATS = 3
 _ROUNDS_OF_UPDATES = 3
 """Rounds per repeat of updates: a round takes only seconds, and the ratios are close to 1."""
@@ -151,6 +153,15 @@ class Suite:
                 ]
                 self._rounds(f"{size.name}_update", contenders, self._repeats)
 
+    def offline(self) -> None:
+        """Updates per second of CQL, ours and d3rlpy's, with the same sizes."""
+        with self._workers() as start:
+            contenders = [
+                self._asking(OURS, start(OURS, CQL), "update", 160),
+                self._asking("d3rlpy", start("d3rlpy", CQL), "update", 80),
+            ]
+            self._rounds("cql_update", contenders, self._repeats)
+
     def _updates(self, size: Size, repeats: int) -> None:
         with self._workers() as start:
             ours = start(OURS, size)
@@ -211,6 +222,10 @@ class Suite:
                 if peer in _OUR_ENVIRONMENT:
                     python = sys.executable
                     module = _OUR_ENVIRONMENT[peer]
+                    arguments = (size.name, *arguments)
+                elif peer == "d3rlpy":
+                    python = self._peers_python
+                    module = _D3RLPY
                     arguments = (size.name, *arguments)
                 else:
                     python = self._peers_python
