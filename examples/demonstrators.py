@@ -5,6 +5,11 @@ python -m binaries.record --demonstrator=examples.demonstrators:fetch_reach --ep
 python -m binaries.record --demonstrator=examples.demonstrators:pendulum --episodes=20 \
     --output=pendulum/scripted-v0 --gin_file=gin_configs/tasks/pendulum.gin
 
+python -m binaries.record --demonstrator=examples.demonstrators:reacher --episodes=20 \
+    --output=reacher/scripted-v0 --gin_bindings="train.environment='Reacher-v5'"
+python -m binaries.record --demonstrator=examples.demonstrators:disc --episodes=20 \
+    --output=disc/scripted-v0 --gin_bindings="train.environment='tests.pixel_tasks:Reacher'"
+
 A demonstrator is called with the environment at the start of each episode, and returns a function
 from the observation to the action of the task.
 """
@@ -38,6 +43,34 @@ def pendulum(environment):
         holding = -(15 * angle + 4 * speed)
         torque = holding if abs(angle) < 0.6 else swinging
         return np.clip([torque], -task.max_torque, task.max_torque).astype(np.float32)
+
+    return act
+
+
+def reacher(environment):
+    """Moves the tip of Reacher-v5, an arm of two links of 0.1 and 0.11 m, to the target: with the
+    torques of a spring between the two (the transposed Jacobian), damped at the joints."""
+    del environment
+
+    def act(observation):
+        cosines, sines, speeds = observation[:2], observation[2:4], observation[6:8]
+        shoulder, elbow = np.cumsum(np.arctan2(sines, cosines))
+        outer = 0.11 * np.array([-np.sin(elbow), np.cos(elbow)])
+        whole = 0.1 * np.array([-np.sin(shoulder), np.cos(shoulder)]) + outer
+        error = -observation[8:10]
+        torques = 30 * np.array([whole @ error, outer @ error]) - 0.125 * speeds
+        return np.clip(torques, -1, 1).astype(np.float32)
+
+    return act
+
+
+def disc(environment):
+    """Moves the disc of `tests.pixel_tasks:Reacher` to its goal, which the simulator knows."""
+    task = environment.unwrapped
+
+    def act(observation):
+        del observation
+        return np.clip((task.goal - task.position) / 0.2, -1, 1).astype(np.float32)
 
     return act
 

@@ -35,6 +35,10 @@ _NONE: Numbers = MappingProxyType({})
 WEIGHT = "weight"
 """Name in `Transition.extras` of importance weights, float32 [B]."""
 
+INTERVENED = "intervened"
+"""Name in `Transition.extras` of what is collected: whether somebody took over, bool [E]; absent if
+nobody did."""
+
 RETURN_TO_GO = "return_to_go"
 """Name in `Transition.extras` of discounted returns to the end of the episode, float32 [B]."""
 
@@ -79,6 +83,8 @@ class Step(NamedTuple):
       observation: nest of float32 [E, ...], to act on next: the first of a new episode where one
         ended.
       info: E dicts, what each environment reported with the step.
+      interventions: {environment: action float32 [A] in [-1, 1]} of those in which somebody took
+        over, and that action was executed instead of the given one.
     """
 
     reward: Any
@@ -87,6 +93,7 @@ class Step(NamedTuple):
     successor: Nest
     observation: Nest
     info: Sequence[Mapping[str, Any]]
+    interventions: Mapping[int, Any] = MappingProxyType({})
 
 
 class Episode(NamedTuple):
@@ -98,6 +105,7 @@ class Episode(NamedTuple):
       copy: index of the environment that played it, of E.
       info: every number that the environment reported, with its last value in the episode.
       largest: these numbers with their largest value in the episode.
+      interventions: its steps in which somebody took over.
     """
 
     total_reward: float
@@ -105,6 +113,7 @@ class Episode(NamedTuple):
     copy: int
     info: Numbers = _NONE
     largest: Numbers = _NONE
+    interventions: int = 0
 
 
 class Evaluation(NamedTuple):

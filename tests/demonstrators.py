@@ -2,15 +2,7 @@
 
 import numpy as np
 
-
-def toward_goal(environment):
-    """Moves the disc of `tests.pixel_tasks:Reacher` to its goal, which the simulator knows."""
-
-    def act(observation):
-        reacher = environment.unwrapped
-        return np.clip((reacher._goal - reacher._position) / 0.2, -1, 1).astype(np.float32)
-
-    return act
+from examples.demonstrators import disc as toward_goal  # noqa: F401
 
 
 def one_sided(environment):
@@ -42,6 +34,6 @@ def elsewhere(environment):
     place = reacher.np_random.uniform(-1, 1, 2)
 
     def act(observation):
-        return np.clip((place - reacher._position) / 0.2, -1, 1).astype(np.float32)
+        return np.clip((place - reacher.position) / 0.2, -1, 1).astype(np.float32)
 
     return act

@@ -22,19 +22,19 @@ class Reacher(gymnasium.Env):
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self._steps = 0
-        self._position, self._goal = self.np_random.uniform(-1, 1, (2, 2))
+        self.position, self.goal = self.np_random.uniform(-1, 1, (2, 2))
         return self._observation(), {}
 
     def step(self, action):
         self._steps += 1
-        self._position = np.clip(self._position + 0.2 * action, -1, 1)
-        distance = float(np.linalg.norm(self._position - self._goal))
+        self.position = np.clip(self.position + 0.2 * action, -1, 1)
+        distance = float(np.linalg.norm(self.position - self.goal))
         info = {"is_success": distance < 0.1}
         return self._observation(), -distance, False, self._steps == 20, info
 
     def _observation(self):
         image = np.zeros((_SIZE, _SIZE, 3), np.uint8)
-        for channel, place in enumerate((self._position, self._goal)):
+        for channel, place in enumerate((self.position, self.goal)):
             center = (place + 1) / 2 * (_SIZE - 1)
             image[..., channel] = 255 * (np.linalg.norm(_GRID - center, axis=-1) <= 3)
         return image
@@ -54,7 +54,7 @@ class TwoCameras(Reacher):
         return {
             "left": image[..., :1],
             "right": image[..., 1:2],
-            "position": self._position.copy(),
+            "position": self.position.copy(),
         }
 
 

@@ -79,14 +79,14 @@ class _Run:
         run = RunDescription(task, configuration.settings)
         self._connection = opened.open(Connection(addresses, run, self._is_over))
         clients = self._connection.clients
-        self._servers = opened.open(
-            ServerProgress(clients, training.total_steps, self._progress.step)
-        )
+        servers = ServerProgress(clients, training.total_steps, self._progress.step)
+        self._servers = opened.open(servers)
         self._feeder = Feeder()
         state = training.make_state(self._spec)
         windows = training.make_windows(self._spec, training.environment_factory.goals())
         self._replay = opened.open(self._make_replay(windows, state, clients, checkpoint))
-        self._source = training.make_source(self._replay, windows, state, self._spec, checkpoint)
+        prior_data = training.make_prior_data(windows, state, self._spec, checkpoint)
+        self._source = training.make_source(self._replay, prior_data, state)
         self._updater = training.make_updater(state, self._source)
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)

@@ -83,6 +83,11 @@ def configuration_of(training: Training) -> Configuration:
         raise ConfigurationError(
             "train.initialize_from is for one process (binaries.train); leave it out here."
         )
+    if training.prior_data is not None and training.prior_data().interventions:
+        raise ConfigurationError(
+            "prior_data.interventions is for one process (binaries.train); leave it at 0 here: "
+            "interventions are then in the replay only."
+        )
     roots = [
         training,
         ReplayServerSettings(),

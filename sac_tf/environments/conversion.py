@@ -167,6 +167,29 @@ class ActionWriter:
         return [nest_of(self._paths, [array[i, ...] for array in arrays]) for i in range(size)]
 
 
+def one_action(source: str, action: Any, leaves: Sequence[ActionLeaf]) -> Nest:
+    """Returns an action in the task's own structure as that of one environment, nest of [1, ...].
+
+    Args:
+      source: words for a message, before the action.
+      action: of somebody's code.
+      leaves: of the task's action.
+
+    Raises:
+      RunError: it is not an action of the task.
+    """
+    arrays = []
+    for leaf in leaves:
+        try:
+            array = np.asarray(pick(action, leaf.path), leaf.dtype)
+        except (LookupError, TypeError, ValueError):
+            array = np.empty(0)
+        if array.shape != leaf.shape:
+            raise RunError(f"{source} {short(action)}, which is not an action of the task: {leaf}.")
+        arrays.append(array[np.newaxis])
+    return nest_of([leaf.path for leaf in leaves], arrays)
+
+
 class _ActionPart:
     """One array of an action."""
 

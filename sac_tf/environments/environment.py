@@ -7,6 +7,10 @@ import numpy as np
 from sac_tf.environments.goals import Goals
 from sac_tf.types import EnvironmentSpec, Nest, Step
 
+INTERVENE_ACTION = "intervene_action"
+"""Entry of the `info` of a step in which somebody took over: the action that was executed, in the
+task's own structure and bounds."""
+
 
 class Environment(Protocol):
     """E environments of one task; each starts a new episode when its episode ends."""

@@ -1,6 +1,6 @@
 """Gymnasium environments as an `Environment`: float32 observations, actions in [-1, 1]."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -9,7 +9,8 @@ import tree
 
 from sac_tf.environments import border
 from sac_tf.environments.border import Border, Result
-from sac_tf.environments.conversion import ActionWriter, ObservationReader
+from sac_tf.environments.conversion import ActionWriter, ObservationReader, one_action
+from sac_tf.environments.environment import INTERVENE_ACTION
 from sac_tf.environments.goals import Goals
 from sac_tf.environments.spaces import action_leaves, observation_leaves
 from sac_tf.errors import RunError
@@ -124,7 +125,19 @@ class GymnasiumEnvironment:
             successor=successor,
             observation=observation,
             info=infos,
+            interventions=self._interventions(infos),
         )
+
+    def _interventions(self, infos: Sequence[Mapping[str, Any]]) -> dict[int, np.ndarray]:
+        """Returns {environment: action [A] in [-1, 1]} of those in which somebody took over."""
+        source = f"{self._title} returned info[{INTERVENE_ACTION!r}] ="
+        found = {}
+        for i, info in enumerate(infos):
+            action = info.get(INTERVENE_ACTION)
+            if action is not None:
+                nest = one_action(source, action, self.spec.action_leaves)
+                found[i] = self._writer.read(nest)[0]
+        return found
 
     def _next(self, environment: Border, result: Result) -> Nest:
         """Returns the observation to act on next, after a step with this result."""

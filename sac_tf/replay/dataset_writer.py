@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from sac_tf.environments.environment import INTERVENE_ACTION
 from sac_tf.errors import ConfigurationError
 from sac_tf.files import absolute
 from sac_tf.replay.dataset import METADATA, import_minari
@@ -37,7 +38,8 @@ class Played(NamedTuple):
 
 
 class Recorder(gymnasium.Wrapper):
-    """Remembers the episodes that its environment plays, as the task has them.
+    """Remembers the episodes that its environment plays, as the task has them, with the actions
+    that were executed.
 
     Attributes:
       last: the last one that has ended.
@@ -54,6 +56,8 @@ class Recorder(gymnasium.Wrapper):
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict]:
         taken = copy.deepcopy(action)
         observation, reward, terminated, truncated, info = self.env.step(action)
+        if info.get(INTERVENE_ACTION) is not None:
+            taken = copy.deepcopy(info[INTERVENE_ACTION])
         self._playing.observations.append(copy.deepcopy(observation))
         self._playing.actions.append(taken)
         self._playing.rewards.append(float(reward))

@@ -75,13 +75,22 @@ class Ring(tf.Module):
         """Windows in it."""
         return int(self._window - self._oldest_window)
 
-    def receive(self, rows: Columns, back: tf.Tensor, age: tf.Tensor, segment: tf.Tensor) -> None:
+    def receive(
+        self,
+        rows: Columns,
+        back: tf.Tensor,
+        age: tf.Tensor,
+        segment: tf.Tensor,
+        starts: tf.Tensor | None = None,
+    ) -> None:
         """Adds rows of one segment; called inside a `tf.function`.
 
         Args:
           rows: {dtype: tensor [R, width]}.
           back, age: int32 [R], as in `Links`.
           segment: int64, number of the segment, the present one or the next.
+          starts: bool [R], the rows with which windows may start, if these are rows of whole
+            episodes; None: all.
         """
         number = tf.shape(back, tf.int64)[0]
         self._drop_segment(segment, number)
@@ -96,7 +105,7 @@ class Ring(tf.Module):
         if self._episodes is not None:
             self._episodes.receive(positions, age)
         is_final = rows[NUMBERS][:, -1] > 0
-        self._add_windows(new, tf.cast(age, tf.int64), is_final)
+        self._add_windows(new, tf.cast(age, tf.int64), is_final, starts)
         self._row.assign_add(number)
 
     def sample(self, number: int, generator: tf.random.Generator) -> Mapping[str, tf.Tensor]:
@@ -141,14 +150,19 @@ class Ring(tf.Module):
         before = tf.boolean_mask(new, follows) - ahead
         _put(self._ahead, before % self._size, tf.cast(ahead, tf.int32))
 
-    def _add_windows(self, new: tf.Tensor, age: tf.Tensor, is_final: tf.Tensor) -> None:
+    def _add_windows(
+        self, new: tf.Tensor, age: tf.Tensor, is_final: tf.Tensor, may_start: tf.Tensor | None
+    ) -> None:
         """Adds the windows that new rows complete, the longest of each row first."""
         n = self._windows.n
         steps_before = self._windows.steps_before
         chain = self._chain(new, age, n + steps_before)
         lengths = tf.range(n, 0, -1, dtype=tf.int64)
         is_complete = (lengths <= age[:, None]) & (is_final[:, None] | (lengths == n))
-        starts = tf.boolean_mask(chain[:, n:0:-1], is_complete)
+        first = chain[:, n:0:-1]
+        if may_start is not None:
+            is_complete &= tf.gather(may_start, tf.maximum(first - new[0], 0))
+        starts = tf.boolean_mask(first, is_complete)
         reach = tf.minimum(age[:, None], lengths + steps_before)
         oldest = tf.boolean_mask(tf.gather(chain, reach, axis=1, batch_dims=1), is_complete)
         numbers = self._window + tf.range(tf.shape(starts, tf.int64)[0])

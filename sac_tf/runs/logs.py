@@ -5,7 +5,7 @@ import io
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,14 @@ _EVALUATION_COLUMNS = (
     "success_once",
 )
 _SUCCESS_COLUMNS = ("episode_success", "episode_success_once")
-_FIRST_COLUMNS = ("step", "wall_time", "episode_return", "episode_length", *_SUCCESS_COLUMNS)
+_FIRST_COLUMNS = (
+    "step",
+    "wall_time",
+    "episode_return",
+    "episode_length",
+    "episode_interventions",
+    *_SUCCESS_COLUMNS,
+)
 _LAST_COLUMNS = ("replay_size", "steps_per_second", "updates_per_second")
 """Columns of metrics.csv before and after the learner's metrics."""
 _RECENT_EPISODES = 20
@@ -76,6 +83,12 @@ def evaluated_returns(root_dir: Path) -> dict[int, float]:
         return {}
     with path.open(newline="") as file:
         return {int(row["step"]): float(row["return_mean"]) for row in csv.DictReader(file)}
+
+
+def _intervention_rate(episodes: Collection[Episode]) -> float:
+    """Returns the share of the steps of some episodes in which somebody took over."""
+    steps = sum(episode.length for episode in episodes)
+    return sum(episode.interventions for episode in episodes) / steps
 
 
 def evaluated_return(root_dir: Path, step: int) -> float | None:
@@ -205,6 +218,8 @@ class RunLog:
         once = self._info.success_once_rate(self._recent)
         if once is not None:
             text += f" (once {once:.2f})"
+        if any(episode.interventions for episode in self._recent):
+            text += f", interventions {_intervention_rate(self._recent):.2f}"
         self._bar.set_postfix_str(text, refresh=False)
 
     def evaluating(self, done: int, episodes: int) -> None:
@@ -240,6 +255,8 @@ class RunLog:
             lengths = [episode.length for episode in self._episodes]
             row["episode_return"] = float(np.mean(returns))
             row["episode_length"] = float(np.mean(lengths))
+            if any(episode.interventions for episode in self._episodes):
+                row["episode_interventions"] = _intervention_rate(self._episodes)
             last = self._info.success_rate(self._episodes)
             once = self._info.success_once_rate(self._episodes)
             for name, success in zip(_SUCCESS_COLUMNS, (last, once), strict=True):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sac_tf.environments.environment import Environment
-from sac_tf.types import Act, Episode, Nest, Numbers, Step, Transition
+from sac_tf.types import INTERVENED, Act, Episode, Nest, Numbers, Step, Transition
 
 
 def collect(
@@ -30,18 +30,25 @@ def collect(
 
 
 def to_transition(observation: Nest, action: np.ndarray, step: Step) -> Transition:
-    """Returns the E transitions of one joint step.
+    """Returns the E transitions of one joint step, with the actions that were executed.
 
     `discount` is 0 only where the task itself ended. Truncation keeps 1: a time limit does not
     change the value of a state (Pardo et al., 1712.00378).
 
     Args:
       observation: nest of [E, ...].
-      action: [E, A] in [-1, 1].
-      step: the result of `action`.
+      action: [E, A] in [-1, 1], of the policy.
+      step: the result of `action`; where somebody took over, of another one.
     """
     discount = 1.0 - step.terminated.astype(np.float32)
-    return Transition(observation, action, step.reward, discount, step.successor)
+    extras = {}
+    if step.interventions:
+        action = action.copy()
+        extras[INTERVENED] = np.zeros(len(action), bool)
+        for copy, executed in step.interventions.items():
+            action[copy] = executed
+            extras[INTERVENED][copy] = True
+    return Transition(observation, action, step.reward, discount, step.successor, extras)
 
 
 class EpisodeTally:
@@ -51,6 +58,7 @@ class EpisodeTally:
         """Starts with new episodes."""
         self._total_reward = np.zeros(num_environments)
         self._length = np.zeros(num_environments, int)
+        self._interventions = np.zeros(num_environments, int)
         self._info: list[dict[str, float]] = [{} for _ in range(num_environments)]
         self._largest: list[dict[str, float]] = [{} for _ in range(num_environments)]
 
@@ -58,6 +66,8 @@ class EpisodeTally:
         """Adds a joint step, and returns the episodes that ended with it."""
         self._total_reward += step.reward
         self._length += 1
+        for copy in step.interventions:
+            self._interventions[copy] += 1
         for latest, largest, info in zip(self._info, self._largest, step.info, strict=True):
             for key, number in _numbers(info).items():
                 latest[key] = number
@@ -73,9 +83,11 @@ class EpisodeTally:
             copy=copy,
             info=self._info[copy],
             largest=self._largest[copy],
+            interventions=int(self._interventions[copy]),
         )
         self._total_reward[copy] = 0
         self._length[copy] = 0
+        self._interventions[copy] = 0
         self._info[copy] = {}
         self._largest[copy] = {}
         return episode

@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from sac_tf.agents.agent import TrainState
-from sac_tf.errors import ConfigurationError, RunError, require_number
+from sac_tf.errors import ConfigurationError, RunError, require_count, require_number
 from sac_tf.files import absolute
 from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.columns import Trajectory
 from sac_tf.replay.dataset import MinariEpisodes, is_dataset
-from sac_tf.replay.mixture import PRIOR_DATA, ReplayWithPriorData, SavedSource
+from sac_tf.replay.mixture import PRIOR_DATA
 from sac_tf.replay.prior_data import Episodes, PriorData
 from sac_tf.replay.saved import Summary, saved_episodes
 from sac_tf.replay.windows import Windows
@@ -76,10 +76,13 @@ class PriorDataSettings:
       dataset: id of a Minari data set in the local store, its folder, or the folder of another run
         whose steps are used.
       fraction: of the rows of each batch that are prior data.
+      interventions: steps of the run for which the prior data have room: those of the episodes in
+        which somebody took over. 0: interventions are in the replay only.
     """
 
     dataset: str | None = None
     fraction: float = 0.5
+    interventions: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.dataset, str) or not self.dataset:
@@ -94,20 +97,19 @@ class PriorDataSettings:
             lambda x: 0 < x < 1,
             "a number above 0 and below 1",
         )
+        require_count("prior_data.interventions", self.interventions, minimum=0)
 
-    def mix(
+    def read(
         self,
-        replay: SavedSource,
         windows: Windows,
         state: TrainState,
         title: str,
         spec: EnvironmentSpec,
         restore_from: Path | None,
-    ) -> SavedSource:
-        """Returns the replay of a run with prior data.
+    ) -> PriorData:
+        """Returns the prior data of a run.
 
         Args:
-          replay: of the run.
           windows: of the task.
           state: its generator draws.
           title, spec: of the task.
@@ -118,10 +120,9 @@ class PriorDataSettings:
         """
         assert self.dataset is not None
         episodes = open_episodes(self.dataset, title, spec)
-        prior = PriorData(windows, episodes, state.generator)
+        prior = PriorData(windows, episodes, state.generator, self.interventions)
         _fill(prior, state, restore_from)
-        replicas = 1 if state.strategy is None else state.strategy.num_replicas_in_sync
-        return ReplayWithPriorData(replay, prior, self.fraction, replicas)
+        return prior
 
 
 def _fill(prior: PriorData, state: TrainState, restore_from: Path | None) -> None:
@@ -131,7 +132,7 @@ def _fill(prior: PriorData, state: TrainState, restore_from: Path | None) -> Non
         prior.fill(lambda steps: observe(steps.observation))
     else:
         prior.fill()
-        prior.refuse_other(restore_from / PRIOR_DATA)
+        prior.restore(restore_from / PRIOR_DATA)
 
 
 @dataclasses.dataclass(frozen=True)

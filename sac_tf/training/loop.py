@@ -63,7 +63,8 @@ class Run:
         windows = settings.make_windows(spec, self._environment.goals)
         state = settings.make_state(spec)
         self._replay = opened.open(self._make_replay(windows, state, initialization, checkpoint))
-        self._source = settings.make_source(self._replay, windows, state, spec, checkpoint)
+        self._prior = settings.make_prior_data(windows, state, spec, checkpoint)
+        self._source = settings.make_source(self._replay, self._prior, state)
         self._updater = settings.make_updater(state, self._source)
         self._observe = make_observer(state)
         if initialization is not None:
@@ -133,7 +134,7 @@ class Run:
             is_over = self._is_over()
             while not is_over:
                 self._run_period()
-                self._replay.end_episodes()
+                self._end_episodes()
                 is_over = self._is_over()  # once: a signal may come at any moment
                 if is_over or self._store.is_affordable():
                     self._save()
@@ -198,8 +199,16 @@ class Run:
         """Adds the E transitions of a joint step to the replay and to the running statistics;
         arguments as for `Sink.add`."""
         self._replay.add(transition, step, ended)
+        if self._prior is not None:
+            self._prior.add(transition, ended)
         self._updater.rewards.update(transition)
         self._observe(transition.observation)
+
+    def _end_episodes(self) -> None:
+        """Ends the episodes that have begun, in the replay and among the prior data."""
+        self._replay.end_episodes()
+        if self._prior is not None:
+            self._prior.end_episodes()
 
     def _learn(self, step: int) -> dict[str, float]:
         """Performs the updates that are due at environment step `step`, in whole calls.

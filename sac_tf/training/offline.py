@@ -166,7 +166,7 @@ class _Run:
             self._start()
         else:
             self._data.fill()
-            self._data.refuse_other(checkpoint / folder.REPLAY)
+            self._data.restore(checkpoint / folder.REPLAY)
         self._held_out = self._make_held_out()
         self._evaluations = opened.open(self._make_evaluations(state.policy))
         self._log = opened.open(self._make_log())

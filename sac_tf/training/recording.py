@@ -2,21 +2,20 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
-import numpy as np
 import tree
 
 from sac_tf import files
-from sac_tf.environments.conversion import short
+from sac_tf.environments.conversion import one_action
 from sac_tf.environments.environment import Environment
 from sac_tf.environments.factory import EnvironmentFactory, resolve
 from sac_tf.environments.spaces import action_leaves
 from sac_tf.errors import ConfigurationError, RunError
-from sac_tf.leaves import ActionLeaf, Nest, nest_of, pick
+from sac_tf.leaves import Nest
 from sac_tf.replay.dataset_writer import MinariWriter, Played, Recorder, new_dataset
 from sac_tf.runs.checkpoints import one_line
 from sac_tf.runs.episodes import EpisodeInfo
@@ -72,7 +71,7 @@ def demonstrator(name: str, factory: EnvironmentFactory) -> Player:
         def act(observations: Nest) -> Nest:
             observation = tree.map_structure(lambda array: array[0], observations)
             action = _guarded(name, decide, observation)
-            return _checked(name, leaves, action)
+            return one_action(f"--demonstrator={name} returned", action, leaves)
 
         return act
 
@@ -86,23 +85,6 @@ def _guarded(name: str, function: Callable[[Any], Any], argument: Any) -> Any:
         raise RunError(
             f"--demonstrator={name} raised {type(error).__name__} ({one_line(error)})."
         ) from error
-
-
-def _checked(name: str, leaves: Sequence[ActionLeaf], action: Any) -> Nest:
-    """Returns the action of one environment as that of E = 1."""
-    arrays = []
-    for leaf in leaves:
-        try:
-            array = np.asarray(pick(action, leaf.path), leaf.dtype)
-        except (LookupError, TypeError, ValueError):
-            array = np.empty(0)
-        if array.shape != leaf.shape:
-            raise RunError(
-                f"--demonstrator={name} returned {short(action)}, which is not an action of the "
-                f"task: {leaf}."
-            )
-        arrays.append(array[np.newaxis])
-    return nest_of([leaf.path for leaf in leaves], arrays)
 
 
 class _Interrupted(Exception):

@@ -20,7 +20,8 @@ from sac_tf.environments.factory import EnvironmentFactory, Task
 from sac_tf.environments.goals import Goals
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.files import absolute
-from sac_tf.replay.mixture import SavedSource
+from sac_tf.replay.mixture import ReplayWithPriorData, SavedSource
+from sac_tf.replay.prior_data import PriorData
 from sac_tf.replay.protocols import RewardScale, Source, Transform
 from sac_tf.replay.replay import Replay
 from sac_tf.replay.rewards import FixedRewardScale
@@ -201,26 +202,30 @@ class Training:
         """Returns the policy alone, on one device, for all that acts and does not learn."""
         return self.agent().make_policy(spec, self.seed)
 
-    def make_source(
-        self,
-        replay: SavedSource,
-        windows: Windows,
-        state: TrainState,
-        spec: EnvironmentSpec,
-        checkpoint: Path | None,
-    ) -> SavedSource:
-        """Returns where the batches of a run come from: its replay, with prior data if it has some.
+    def make_prior_data(
+        self, windows: Windows, state: TrainState, spec: EnvironmentSpec, checkpoint: Path | None
+    ) -> PriorData | None:
+        """Returns the prior data of a run, or None.
 
         Args:
-          replay: of the run.
           windows, state, spec: of the run.
           checkpoint: from which the run resumes, or None.
         """
         if self.prior_data is None:
-            return replay
+            return None
         restore_from = None if checkpoint is None else checkpoint / folder.REPLAY
         title = self.environment_factory.title
-        return self.prior_data().mix(replay, windows, state, title, spec, restore_from=restore_from)
+        return self.prior_data().read(windows, state, title, spec, restore_from=restore_from)
+
+    def make_source(
+        self, replay: SavedSource, prior: PriorData | None, state: TrainState
+    ) -> SavedSource:
+        """Returns where the batches of a run come from: its replay, with prior data if it has
+        some."""
+        if prior is None:
+            return replay
+        replicas = 1 if state.strategy is None else state.strategy.num_replicas_in_sync
+        return ReplayWithPriorData(replay, prior, 1.0 - self.replay_fraction, replicas)
 
     @property
     def replay_fraction(self) -> float:

@@ -24,6 +24,12 @@ def test_the_arm_reaches_every_goal():
     assert all(total > -6 and info["is_success"] for total, info in played)
 
 
+def test_the_tip_reaches_its_target():
+    """A random policy gets about -40."""
+    returns = [total for total, _ in _returns("Reacher-v5", demonstrators.reacher, 5)]
+    assert sum(returns) / 5 > -8
+
+
 def test_the_pendulum_is_swung_up():
     """A random policy gets -1200, a trained one about -150."""
     returns = [total for total, _ in _returns("Pendulum-v1", demonstrators.pendulum, 10)]

@@ -124,10 +124,10 @@ def test_it_is_compared_with_that_of_a_checkpoint(game, tmp_path):
         made[name] = _make(windows, episodes)
         made[name].fill()
     made["saved"].save(tmp_path / "replay")
-    made["same"].refuse_other(tmp_path / "replay")
+    made["same"].restore(tmp_path / "replay")
     for name in ("fewer", "rewarded"):
         with pytest.raises(ConfigurationError, match=r"has \d+ steps, and had 200; use a new"):
-            made[name].refuse_other(tmp_path / "replay")
+            made[name].restore(tmp_path / "replay")
 
 
 @pytest.mark.parametrize(
