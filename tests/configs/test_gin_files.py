@@ -51,7 +51,11 @@ def _changes(file) -> tuple[dict[str, str], set[str]]:
     """Returns the settings of a run that a file changes or adds, and the names of those that it
     removes."""
     settings = _settings(file)
-    changed = {name: value for name, value in settings.items() if _defaults().get(name) != value}
+    changed = {
+        name: value
+        for name, value in settings.items()
+        if _defaults().get(name) != value or name in _bound(file)
+    }
     return changed, _defaults().keys() - settings.keys()
 
 
@@ -64,7 +68,14 @@ def _composed(*files) -> dict[str, str]:
         kept = (changed.keys() & settings.keys()) - _defaults().keys() - _bound(file).keys()
         changed = {name: value for name, value in changed.items() if name not in kept}
         settings = {name: settings[name] for name in settings.keys() - absent} | changed
-    return settings
+    values = " ".join(settings.values())
+    replaced = {name for name in settings.keys() - _defaults().keys() if _part(name) not in values}
+    return {name: settings[name] for name in settings.keys() - replaced}
+
+
+def _part(name) -> str:
+    """Returns the part that a setting is of: "adam" for "critic/adam.learning_rate"."""
+    return name.rpartition("/")[2].partition(".")[0]
 
 
 def _effective(name) -> str:
