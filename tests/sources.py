@@ -38,12 +38,18 @@ def numbered_source(first, **extras):
     return Given(rows)
 
 
+def row_sampler(source, number):
+    """Returns a function that gives `number` rows of a source in each call, leaves [number, ...];
+    compiled once, so a sampler of Reverb may have fetched rows ahead."""
+    return tf.function(lambda: rows_of(source.sample(number, 1)), autograph=False)
+
+
 def sample_rows(source, number):
-    """Returns `number` rows of a source, leaves [number, ...]."""
-    return tf.function(lambda: rows_of(source.sample(number, 1)))()
+    """Returns `number` rows of a source, as it is now."""
+    return row_sampler(source, number)()
 
 
 def update_priorities(source, rows, td_error):
     """Gives the TD errors of rows back to their source."""
     batch = tf.nest.map_structure(lambda leaf: leaf[None], rows)
-    tf.function(lambda: source.update_priorities(batch, td_error[None]))()
+    tf.function(lambda: source.update_priorities(batch, td_error[None]), autograph=False)()

@@ -74,7 +74,7 @@ def test_critics_fit_the_reward_where_nothing_is_bootstrapped(spec):
     state = _state(spec, critic_optimizer=functools.partial(adam, learning_rate=1e-2))
     batch = _batch()._replace(discount=tf.zeros([8]))
     actor = _weights(state.policy.network)
-    step = tf.function(lambda: steps.critic_step(state, batch))
+    step = tf.function(lambda: steps.critic_step(state, batch), autograph=False)
     first = float(step()[0]["critic_loss"])
     for _ in range(500):
         last, _ = step()

@@ -65,7 +65,7 @@ def _add(server, first: int, last: int) -> None:
 
 def _take_rewards(replay, number: int):
     """Returns a compiled function that samples `number` rewards; fetching starts now."""
-    take = tf.function(lambda: replay.sample(1, number).reward[0])
+    take = tf.function(lambda: replay.sample(1, number).reward[0], autograph=False)
     take.get_concrete_function()
     return take
 
@@ -188,7 +188,7 @@ def test_checkpoint_has_the_priority_of_new_rows(spec, serve, make_remote, tmp_p
     def learn() -> None:
         before.update_priorities(before.sample(1, 4), tf.constant([[1.0, 2.0, 6.5, 0.0]]))
 
-    learn = tf.function(learn)
+    learn = tf.function(learn, autograph=False)
     learn.get_concrete_function()
     assert feeder.wait(60)
     learn()

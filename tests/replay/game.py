@@ -113,7 +113,13 @@ def stack(frames: list[int], newest: int, size: int) -> list[int]:
 def drawn(replay, number: int = 6000) -> dict[int, tuple]:
     """Returns the transitions that a replay samples, by first frame, each the same in every draw.
     6,000 draws miss one of 300 in one call of a million."""
-    batch = tf.nest.map_structure(np.asarray, sample_rows(replay, number))
+    return transitions_of(sample_rows(replay, number))
+
+
+def transitions_of(rows: Transition) -> dict[int, tuple]:
+    """Returns rows as transitions by first frame."""
+    batch = tf.nest.map_structure(np.asarray, rows)
+    number = len(batch.reward)
     found = {}
     for row in range(number):
         observation = batch.observation["count"][row].astype(int).tolist()

@@ -38,7 +38,7 @@ def test_td_errors_go_back_to_the_source_of_their_rows():
     sources = [numbered_source(0), numbered_source(1000)]
     mixture = Mixture([(sources[0], 0.25), (sources[1], 0.75)])
 
-    @tf.function
+    @tf.function(autograph=False)
     def learn():
         batches = mixture.sample(2, 4)
         mixture.update_priorities(batches, batches.reward + 0.5)

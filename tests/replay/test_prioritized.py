@@ -38,7 +38,9 @@ def make_prioritized(make_replay):
 
 def _infos(replay) -> dict[int, reverb.SampleInfo]:
     """Returns Reverb's present information on each row, by the number of the row."""
-    transition, info = tf.function(lambda: replay._reader.sampler._source.draw(3000))()
+    transition, info = tf.function(
+        lambda: replay._reader.sampler._source.draw(3000), autograph=False
+    )()
     infos = [
         reverb.SampleInfo(*values)
         for values in zip(*(column.numpy() for column in info), strict=True)

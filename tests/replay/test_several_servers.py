@@ -296,7 +296,7 @@ def test_each_server_has_an_even_share_of_every_batch(windows, serve, make_write
         writer.end_episodes()
         writer.publish()
     sampler = _sampler(windows, servers)
-    sample = tf.function(lambda: sampler.draw(number))
+    sample = tf.function(lambda: sampler.draw(number), autograph=False)
     for _ in range(5):
         batch, info = sample()
         np.testing.assert_array_equal(batch.reward.numpy() // 100, np.repeat([0, 1, 2], parts))

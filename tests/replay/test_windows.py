@@ -14,8 +14,8 @@ from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import Prioritized, Uniform
 from sac_tf.replay.windows import Windows
 from sac_tf.types import RETURN_TO_GO
-from tests.replay.game import DISCOUNT, Game, drawn, game_spec
-from tests.sources import sample_rows
+from tests.replay.game import DISCOUNT, Game, drawn, game_spec, transitions_of
+from tests.sources import row_sampler, sample_rows
 
 SAMPLERS = {
     ResidentSampler: Uniform,
@@ -84,23 +84,26 @@ def test_a_full_ring_has_the_newest_windows_also_after_a_restart(
     before.save(tmp_path / "saved")
     game.cut()
     after = make_replay(*settings, restore_from=tmp_path / "saved")
-    for replay in (before, after):
-        _reseed(replay)
-    first = drawn(before, 500)
-    assert first == drawn(after, 500)
+    replays = (before, after)
+    samplers = [row_sampler(replay, 500) for replay in replays]
+    first, same = _draws(replays, samplers)
+    assert first == same
     assert first.items() <= game.transitions(n).items()
     for steps in (17, 50):
-        state = copy.deepcopy(game)
-        state.play(after, steps // environments)
-        after.publish()
-        game.play(before, steps // environments)
-        before.publish()
-        for replay in (before, after):
-            _reseed(replay)
-        _assert_newest(drawn(before, 500), game, n)
-        _reseed(before)
-        assert drawn(before, 500) == drawn(after, 500)
-        game = state
+        games = (game, copy.deepcopy(game))
+        for state, replay in zip(games, replays, strict=True):
+            state.play(replay, steps // environments)
+            replay.publish()
+        newest, same = _draws(replays, samplers)
+        _assert_newest(newest, game, n)
+        assert newest == same
+
+
+def _draws(replays, samplers) -> list[dict[int, tuple]]:
+    """Returns what samplers draw with one seed."""
+    for replay in replays:
+        replay._reader.sampler._generator.reset_from_seed(7)
+    return [transitions_of(sample()) for sample in samplers]
 
 
 def _assert_newest(found, game, n):
@@ -111,10 +114,6 @@ def _assert_newest(found, game, n):
     order = [number for number in expected if number >= min(found)]
     assert 100 - 16 - 3 * 2 * n - 25 <= len(found) <= 112
     assert len(found) >= len(order) - 3 * 2 * (n + 2)
-
-
-def _reseed(replay):
-    replay._reader.sampler._generator.reset_from_seed(7)
 
 
 @pytest.mark.parametrize("sampler", [ResidentSampler, ReverbSampler])
