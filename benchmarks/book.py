@@ -31,7 +31,7 @@ _PACKAGES = ("tensorflow", "gymnasium", "mujoco")
 _COMMITS = "commits.txt"
 """Of a run: the commits at which it was started and resumed."""
 _VERSIONS = "versions.txt"
-"""Of a run of another library: the versions of its packages."""
+"""Of a run: the versions of its packages; `benchmarks.peer_training` writes those of its own."""
 
 _LIBRARY = flags.DEFINE_multi_enum("library", [SAC_TF], LIBRARIES, "Whose runs.")
 _ALGORITHM = flags.DEFINE_multi_string("algorithm", [], "Only this algorithm; may be repeated.")
@@ -150,12 +150,13 @@ def _stages(missing: Sequence[tuple[Entry, int]], root_dir: Path) -> tuple[Stage
 
 
 def _command(stage: Stage, peers_python: str, run: sweep.Run) -> list[str]:
-    """Returns the command that trains a run, and writes the present commit to its folder."""
+    """Returns the command that trains a run, and writes commit and versions to its folder."""
     entry, seed = stage[run]
     path = run.root_dir / _COMMITS
     commits = path.read_text().split() if path.exists() else []
     path.write_text(" ".join(dict.fromkeys([*commits, provenance.commit()])))
     if entry.library == SAC_TF:
+        (run.root_dir / _VERSIONS).write_text(channel.versions(*_PACKAGES))
         return sweep.train_command("binaries.train", run)
     return [
         *(peers_python, "-m", "benchmarks.peer_training"),
@@ -167,17 +168,9 @@ def _command(stage: Stage, peers_python: str, run: sweep.Run) -> list[str]:
 def _add(stage: Stage, path: Path, run: sweep.Run) -> None:
     """Adds the rows of a run to returns.csv."""
     entry, seed = stage[run]
-    versions = run.root_dir / _VERSIONS
-    returns.add(
-        path,
-        returns.of_run(
-            run.root_dir,
-            entry,
-            seed,
-            commit=(run.root_dir / _COMMITS).read_text(),
-            versions=versions.read_text() if versions.exists() else channel.versions(*_PACKAGES),
-        ),
-    )
+    commits = (run.root_dir / _COMMITS).read_text()
+    versions = (run.root_dir / _VERSIONS).read_text()
+    returns.add(path, returns.of_run(run.root_dir, entry, seed, commits, versions))
 
 
 def draw(output_dir: Path, repository: Path = _REPOSITORY) -> None:

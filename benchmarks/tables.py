@@ -24,6 +24,8 @@ from benchmarks.returns import Row
 PUBLISHED = Path(__file__).with_name("published.csv")
 COMPARED = 100_000
 """Environment steps at which algorithms are compared over several tasks."""
+_GOAL = 5_000
+"""A return that shows in how much time an algorithm learns HalfCheetah."""
 _NOT_RUN = ""
 _MARK = re.compile(r"(<!-- book: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -143,19 +145,31 @@ def _aggregates(rows: Sequence[Row]) -> str:
 
 
 def _stability(rows: Sequence[Row]) -> str:
-    header = ["task", "algorithm", "coefficient of variation", "seconds for 1,000 steps"]
+    header = [
+        *("task", "algorithm", "coefficient of variation"),
+        *("seconds for 1,000 steps", f"hours to a return of {_GOAL:,}"),
+    ]
     lines = []
     for task in FEW_TASKS:
         for label in _on_task(rows, task):
             found = list(scores(rows, label, task, COMPARED).values())
-            variation = f"{np.std(found, ddof=1) / abs(np.mean(found)):.2f}" if found[1:] else ""
-            times = [
-                1_000 * row.wall_time / row.step
-                for row in rows
-                if (row.label, row.task, row.step) == (label, task, COMPARED) and row.wall_time
-            ]
-            lines.append([task, label, variation, f"{np.mean(times):.2f}" if times else _NOT_RUN])
+            variation = np.std(found, ddof=1) / abs(np.mean(found)) if found[1:] else np.nan
+            own = [row for row in rows if (row.label, row.task) == (label, task)]
+            timed = [row for row in own if row.wall_time is not None]
+            pace = [1_000 * row.wall_time / row.step for row in timed if row.step == COMPARED]
+            numbers = (variation, np.mean(pace) if pace else np.nan, _hours(timed))
+            lines.append([task, label, *(_NOT_RUN if np.isnan(n) else f"{n:.2f}" for n in numbers)])
     return _table(header, lines)
+
+
+def _hours(timed: Sequence[Row]) -> float:
+    """Returns the mean time of runs until their first evaluation with a return of `_GOAL`; NaN if
+    one of them has none."""
+    first = {row.seed: np.nan for row in timed}
+    for row in sorted(timed, key=lambda row: row.step, reverse=True):
+        if row.return_mean >= _GOAL:
+            first[row.seed] = row.wall_time / 3600
+    return float(np.mean(list(first.values()))) if first else np.nan
 
 
 def _compare(

@@ -1,0 +1,20 @@
+"""Tests that the pages show the numbers of returns.csv."""
+
+import pytest
+
+from benchmarks import returns, tables
+from tests.docs.source import ROOT
+
+RESULTS = ROOT / "benchmarks/results/returns.csv"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md"])
+def test_figures_of_a_page_are_those_of_the_csv(page):
+    text = (ROOT / page).read_text()
+    assert "<!-- book: " in text
+    assert tables.fill(text, returns.read(RESULTS)) == text
+
+
+def test_results_are_unchanged_by_reading_and_writing(tmp_path):
+    returns.add(tmp_path / "returns.csv", returns.read(RESULTS))
+    assert (tmp_path / "returns.csv").read_text() == RESULTS.read_text()
