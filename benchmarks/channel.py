@@ -108,6 +108,16 @@ def versions(*packages: str) -> str:
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
 
 
+def limit_cores(number: int) -> None:
+    """Keeps this process, and those that it starts, to some of its cores."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
+
+
+def cores() -> int:
+    """Returns how many cores this process may use: the number of threads of every contender."""
+    return len(os.sched_getaffinity(0))
+
+
 def claim_stdout() -> TextIO:
     """Returns a stream for responses, and redirects everything else that is printed to standard
     error."""

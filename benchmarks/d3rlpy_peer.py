@@ -14,6 +14,7 @@ import time
 
 import d3rlpy
 import numpy as np
+import torch
 
 from benchmarks import channel
 from benchmarks.sizes import SIZES, UNITS, Size
@@ -58,6 +59,7 @@ class Cql:
 def main() -> None:
     """Serves one size."""
     responses = channel.claim_stdout()
+    torch.set_num_threads(channel.cores())
     peer = Cql(SIZES[sys.argv[1]])
     channel.serve(responses, channel.versions("d3rlpy", "torch"), {"update": peer.update})
 

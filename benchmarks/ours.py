@@ -35,7 +35,10 @@ class Ours:
 
     def __init__(self, size: Size, staging: Path, bindings: Sequence[str] = ()):
         """Reads the settings, `bindings` last, and sets up the runtime; builds no learner yet."""
-        self._settings = launch.make_training(gin_files(size), [*gin_bindings(size), *bindings])
+        threads = f"set_runtime.inter_op = {channel.cores()}"
+        self._settings = launch.make_training(
+            gin_files(size), [*gin_bindings(size), threads, *bindings]
+        )
         self._settings.runtime()
         self._environment = self._settings.environment_factory.make()
         self._staging = staging

@@ -3,8 +3,9 @@
 python -m benchmarks.speed --output_dir=benchmarks/results
 
 Run it from the top folder of the repository, on a machine without other work; `make bench` does,
-and creates the environment of the peers first. Values are printed as they come; the last lines are
-`name value`.
+and creates the environment of the peers first. Every contender has the same cores, and as many
+threads. On a machine with other work give --cores=1: where one of several threads of an operation
+has to wait for a core, all wait. Values are printed as they come; the last lines are `name value`.
 """
 
 import shlex
@@ -32,6 +33,9 @@ _QUICK = flags.DEFINE_bool(
 _ONLY = flags.DEFINE_multi_enum(
     "only", [], _PARTS, "A part to run; repeat for several. All by default."
 )
+_CORES = flags.DEFINE_integer(
+    "cores", None, "Cores and threads of each contender (default: all usable ones).", lower_bound=1
+)
 _PEERS_PYTHON = launch.DEFINE_path(
     "peers_python", ".venv-peers/bin/python", "Python with the peers installed."
 )
@@ -39,7 +43,7 @@ _PEERS_PYTHON = launch.DEFINE_path(
 
 def main(arguments: list[str]) -> int:
     """Runs the parts, writes the results after each, and prints the figures."""
-    from benchmarks import picture, provenance, results
+    from benchmarks import channel, picture, provenance, results
     from benchmarks.channel import BenchmarkError
     from benchmarks.suite import Suite
 
@@ -50,6 +54,8 @@ def main(arguments: list[str]) -> int:
             f"--peers_python={_PEERS_PYTHON.value} does not exist; `make bench` creates it from "
             "benchmarks/requirements-peers.txt."
         )
+    if _CORES.value is not None:
+        channel.limit_cores(_CORES.value)
     output_dir = _OUTPUT_DIR.value
     output_dir.mkdir(parents=True, exist_ok=True)
     commit = provenance.commit()

@@ -3,10 +3,11 @@
 python -m benchmarks.stable_baselines <sbx or sb3> <size> [n]
 
 Both run as their documentation shows: `SAC("MlpPolicy", environment)` with all defaults (learning
-rates, networks of 256-256, threads, a Monitor around the environment), and `verbose=1`, their
-normal log, every fourth episode. With `n` they collect n steps before n times the updates
-(train_freq, gradient_steps), unlike their defaults. Tasks with images are learned by
-`CnnPolicy` with the networks and the batch of this library.
+rates, networks of 256-256, a Monitor around the environment), and `verbose=1`, their normal log,
+every fourth episode. Both have as many threads as the process has cores: JAX takes them from
+there, and torch is told so, since its own choice depends on the environment. With `n` they collect
+n steps before n times the updates (train_freq, gradient_steps), unlike their defaults. Tasks with
+images are learned by `CnnPolicy` with the networks and the batch of this library.
 
 Tasks:
   update: updates per second of `train`.
@@ -45,6 +46,8 @@ class StableBaselines:
 
     def __init__(self, library: str, size: Size, steps_per_call: int):
         """Builds the model and takes the random steps, before any update."""
+        if library == "sb3":
+            importlib.import_module("torch").set_num_threads(channel.cores())
         self._batch = size.batch
         changes: dict[str, Any] = {}
         if size.updates_per_step > 1:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import channel
 from benchmarks.channel import BenchmarkError, last_lines
 from benchmarks.sizes import RANDOM_STEPS, UPDATES_PER_CALL, Size, gin_bindings
 
@@ -56,6 +57,7 @@ def train(size: Size, root_dir: Path, log: Path, quick: bool = False) -> TrainRu
     period, total = schedule(size, quick)
     bindings = [
         *gin_bindings(size),
+        f"set_runtime.inter_op = {channel.cores()}",
         f"train.random_steps = {RANDOM_STEPS}",
         f"train.total_steps = {total}",
         f"train.evaluation_period = {total}",

@@ -2,10 +2,14 @@
 
 import csv
 import inspect
+import subprocess
+import sys
+from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
-from benchmarks import results, sizes
+from benchmarks import channel, ours, results, sizes, stable_baselines
 from benchmarks.channel import BenchmarkError
 from benchmarks.products import Product, update_products
 from benchmarks.results import Sample
@@ -135,6 +139,32 @@ def test_schedule_has_rows_at_the_first_update_and_the_end(size):
     assert len(rows) >= 2
     if size.updates_per_step == 1:
         assert rows[0] == sizes.RANDOM_STEPS + 16
+
+
+def test_contenders_have_the_cores_that_are_given():
+    code = "from benchmarks import channel; channel.limit_cores(1); " + (
+        "import subprocess; print(channel.cores(), subprocess.getoutput('nproc'))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == ["1", "1"]
+
+
+@pytest.mark.parametrize(("library", "threads"), [("sb3", [3]), ("sbx", [])])
+def test_torch_has_as_many_threads_as_cores(library, threads, monkeypatch):
+    set_to = []
+    fake = SimpleNamespace(set_num_threads=set_to.append, SAC=mock.MagicMock())
+    monkeypatch.setattr(stable_baselines.importlib, "import_module", lambda name: fake)
+    monkeypatch.setattr(channel, "cores", lambda: 3)
+    stable_baselines.StableBaselines(library, sizes.HALF_CHEETAH, 1)
+    assert set_to == threads
+
+
+def test_our_worker_has_as_many_threads_as_cores(tmp_path, monkeypatch):
+    monkeypatch.setattr(channel, "cores", lambda: 3)
+    make_training = mock.MagicMock()
+    monkeypatch.setattr(ours.launch, "make_training", make_training)
+    ours.Ours(sizes.HALF_CHEETAH, tmp_path)
+    assert "set_runtime.inter_op = 3" in make_training.call_args.args[1]
 
 
 def test_sizes_repeat_the_defaults_of_the_library():
