@@ -8,6 +8,7 @@ from typing import Protocol
 import tensorflow as tf
 
 from sac_tf.agents.policy import MakePolicy, Policy
+from sac_tf.replay.protocols import Transform
 from sac_tf.types import EnvironmentSpec, Metrics, Transition
 
 
@@ -57,8 +58,10 @@ class Agent:
       make_policy: builds the policy alone, for all that acts and does not learn.
       make_state: builds the train state, with such a policy in it.
       steps: changes a state.
+      transforms: of the batches of an update, before those of the run.
     """
 
     make_policy: MakePolicy
     make_state: MakeState
     steps: Steps
+    transforms: Sequence[Transform] = ()

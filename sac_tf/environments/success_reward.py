@@ -47,7 +47,10 @@ class SuccessReward(gymnasium.Wrapper):
         self._threshold = described["threshold"]
         if threshold is not None:
             self._threshold = require_number(
-                "SuccessReward threshold", threshold, lambda x: 0 <= x < 1, "from 0 to below 1"
+                "SuccessReward.threshold",
+                threshold,
+                lambda x: 0 <= x < 1,
+                "a number from 0 to below 1",
             )
         title = f"The task of the classifier in {folder}"
         leaves = observation_leaves(title, environment.observation_space)

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from sac_tf.environments.conversion import ActionWriter, one_hot
 from sac_tf.environments.spaces import action_leaves, observation_leaves
 from sac_tf.errors import ConfigurationError
+from sac_tf.files import absolute
 from sac_tf.leaves import ObservationLeaf, nest_of, pick
 from sac_tf.replay.columns import Trajectory
 from sac_tf.types import EnvironmentSpec
@@ -59,6 +60,12 @@ class MinariEpisodes:
         if difference is not None:
             raise ConfigurationError(f"The data set {name} is not of {title}: it has {difference}.")
         return cls(str(name), data, spec)
+
+    @classmethod
+    def named(cls, name: str, title: str, spec: EnvironmentSpec) -> "MinariEpisodes":
+        """As `open`, of a folder if there is one with this name, and else of an id."""
+        path = absolute(name)
+        return cls.open(path if path.exists() else name, title, spec)
 
     @property
     def transitions(self) -> int:

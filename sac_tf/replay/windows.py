@@ -81,6 +81,12 @@ class Windows:
         self.steps_before = max(leaf.frames for leaf in self._leaves) - 1
         self.length = self.steps_before + 1 + n
 
+    @property
+    def keeps_rewards(self) -> bool:
+        """Whether the reward of a transition is that of one step of the task, and nothing else is
+        computed from rewards."""
+        return self.n == 1 and not self.with_return_to_go and self.hindsight is None
+
     def transition(self, rows: Columns, generator: tf.random.Generator) -> Transition:
         """Returns the transitions of windows; called inside a `tf.function`.
 

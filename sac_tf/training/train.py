@@ -66,6 +66,8 @@ class Training:
       initialization: f(initialize_from), what is copied from that run.
       environments: makes the environments of the task.
       agent: the algorithm.
+      learned_reward: f(agent), returns it with a reward that it learns: `vice`; None: the rewards
+        of the task.
       exploration: how the policy acts in training: `sampled`, `noisy`, `partly_random` or
         `repeated_noise`.
       devices: where the learner computes: `one_device`, or `mirrored` for several.
@@ -95,6 +97,7 @@ class Training:
     initialization: Callable[..., Initialization] = Initialization
     environments: Callable[[Task], EnvironmentFactory] = EnvironmentFactory
     agent: Callable[[], Agent] = default_agent
+    learned_reward: Callable[[Agent], Agent] | None = None
     exploration: MakeExploration = sampled
     devices: Callable[[], AbstractContextManager] = one_device
     update: Callable[..., Update] = make_update
@@ -191,16 +194,22 @@ class Training:
     def make_state(self, spec: EnvironmentSpec) -> TrainState:
         """Returns a new train state for a task."""
         with self.devices():
-            return self.agent().make_state(spec, self.seed, self.discount)
+            return self._make_agent().make_state(spec, self.seed, self.discount)
 
     def make_windows(self, spec: EnvironmentSpec, goals: Goals | None = None) -> Windows:
         """Returns what makes transitions of the steps of a task; `goals` are None in a process that
         only stores steps."""
-        return self.windows(spec, self.discount, goals)
+        windows = self.windows(spec, self.discount, goals)
+        if self.learned_reward is not None and not windows.keeps_rewards:
+            raise ConfigurationError(
+                "train.learned_reward replaces the rewards of single steps: leave Windows.n at 1, "
+                "Windows.with_return_to_go at False and Windows.hindsight at None."
+            )
+        return windows
 
     def make_policy(self, spec: EnvironmentSpec) -> Policy:
         """Returns the policy alone, on one device, for all that acts and does not learn."""
-        return self.agent().make_policy(spec, self.seed)
+        return self._make_agent().make_policy(spec, self.seed)
 
     def make_prior_data(
         self, windows: Windows, state: TrainState, spec: EnvironmentSpec, checkpoint: Path | None
@@ -234,11 +243,27 @@ class Training:
 
     def make_updater(self, state: TrainState, source: Source) -> Updater:
         """Returns the updater of a train state from the batches of a source."""
+        agent = self._make_agent()
+        rewards = self.rewards(self.discount)
+        if self.learned_reward is not None and not isinstance(rewards, FixedRewardScale):
+            raise ConfigurationError(
+                "train.rewards has statistics of the rewards of the task, which "
+                "train.learned_reward replaces; use @FixedRewardScale."
+            )
+        if self.learned_reward is not None and self.replay_fraction < 0.5:
+            raise ConfigurationError(
+                "train.learned_reward needs at least half of each batch from the replay; set "
+                "prior_data.fraction to at most 0.5."
+            )
         return Updater(
             state,
             source,
-            functools.partial(self.update, steps=self.agent().steps),
+            functools.partial(self.update, steps=agent.steps),
             batch_size=self.batch_size,
-            transforms=self.transforms,
-            rewards=self.rewards(self.discount),
+            transforms=[*agent.transforms, *self.transforms],
+            rewards=rewards,
         )
+
+    def _make_agent(self) -> Agent:
+        agent = self.agent()
+        return agent if self.learned_reward is None else self.learned_reward(agent)

@@ -17,6 +17,8 @@ VARIANTS = sorted(set(map(str, Path("gin_configs").glob("*.gin"))) - {SAC})
 WITHOUT_CRITICS = "gin_configs/bc.gin"
 SETS_CRITICS = "gin_configs/adamw.gin"
 """Refused with `WITHOUT_CRITICS`, because some of its bindings have no effect there."""
+WITH_CLASSIFIER = "gin_configs/vice.gin"
+"""Its classifier has inputs and an optimizer besides those of policy and critics."""
 PAIRS = [
     pair
     for pair in itertools.combinations(VARIANTS, 2)

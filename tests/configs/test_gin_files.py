@@ -16,6 +16,7 @@ from tests.configs.pairs import (
     TASK_PAIRS,
     TASKS,
     VARIANTS,
+    WITH_CLASSIFIER,
     WITHOUT_CRITICS,
     name_of,
     read,
@@ -70,12 +71,23 @@ def _composed(*files) -> dict[str, str]:
         settings = {name: settings[name] for name in settings.keys() - absent} | changed
     values = " ".join(settings.values())
     replaced = {name for name in settings.keys() - _defaults().keys() if _part(name) not in values}
-    return {name: settings[name] for name in settings.keys() - replaced}
+    settings = {name: settings[name] for name in settings.keys() - replaced}
+    return settings | _of_classifier(*files) if WITH_CLASSIFIER in files else settings
 
 
 def _part(name) -> str:
     """Returns the part that a setting is of: "adam" for "critic/adam.learning_rate"."""
     return name.rpartition("/")[2].partition(".")[0]
+
+
+def _of_classifier(*files) -> dict[str, str]:
+    """Returns settings of a classifier that other files do not take away, and those of `adam`
+    without a scope, which hold for its optimizer too."""
+    found = {"observation_inputs.leaves": _defaults()["observation_inputs.leaves"]}
+    for file in files:
+        shared = {name: value for name, value in _bound(file).items() if name.startswith("adam.")}
+        found |= {f"classifier/{name}": value for name, value in shared.items()}
+    return found
 
 
 def _effective(name) -> str:
