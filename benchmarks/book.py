@@ -26,6 +26,7 @@ from sac_tf.runs.interrupts import Interrupts
 from sac_tf.sweeps import sweep
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
+_RESULTS = _REPOSITORY / "benchmarks/results"
 _PAGES = ("docs/benchmarks.md", "README.md")
 _PACKAGES = ("tensorflow", "gymnasium", "mujoco")
 _COMMITS = "commits.txt"
@@ -40,7 +41,9 @@ _SEED = flags.DEFINE_multi_integer("seed", [], "Only this seed; may be repeated.
 _DRAW_ONLY = flags.DEFINE_bool("draw_only", False, "Train nothing.")
 _ROOT_DIR = launch.DEFINE_path("root_dir", "runs/book", "Folder of all runs.")
 _OUTPUT_DIR = launch.DEFINE_path(
-    "output_dir", "benchmarks/results", "Folder of returns.csv and the figures."
+    "output_dir",
+    str(_RESULTS),
+    "Folder of returns.csv and the figures; of another one no table of a page is filled.",
 )
 _PEERS_PYTHON = launch.DEFINE_path(
     "peers_python", ".venv-peers/bin/python", "Python with the other libraries installed."
@@ -173,15 +176,17 @@ def _add(stage: Stage, path: Path, run: sweep.Run) -> None:
     returns.add(path, returns.of_run(run.root_dir, entry, seed, commits, versions))
 
 
-def draw(output_dir: Path, repository: Path = _REPOSITORY) -> None:
-    """Draws the figures, and fills the tables of the pages, from returns.csv."""
+def draw(output_dir: Path) -> None:
+    """Draws the figures from returns.csv, and fills the tables of the pages, if the folder is that
+    of the repository."""
     from benchmarks import figures, tables
 
     rows = returns.read(output_dir / "returns.csv")
     figures.draw(rows, output_dir)
-    for page in _PAGES:
-        path = repository / page
-        files.write_at_once(path, tables.fill(path.read_text(), rows))
+    if output_dir == _RESULTS:
+        for page in _PAGES:
+            path = _REPOSITORY / page
+            files.write_at_once(path, tables.fill(path.read_text(), rows))
 
 
 if __name__ == "__main__":

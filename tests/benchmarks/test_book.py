@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import gin
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import tensorflow as tf
 from rliable import metrics as rliable_metrics
 
-from benchmarks import aggregates, figures, provenance, returns, tables
+from benchmarks import aggregates, provenance, returns, tables
 from benchmarks.entries import BOOK, EVALUATION_PERIOD, PARTS, SBX, Entry
 from benchmarks.returns import Row
 from binaries import launch
@@ -163,12 +164,17 @@ def test_cost_is_time_of_a_step_and_time_to_a_return():
     assert tables.fill(page, rows).count("|  |\n") == 1
 
 
-def test_figures_are_drawn(tmp_path):
+def test_figures_are_drawn_and_pages_of_other_results_kept(tmp_path):
     rows = [row(seed=seed, step=step, wall_time=3.0) for seed in (0, 1) for step in (1, 100_000)]
     rows += [one._replace(task="HalfCheetah-v5") for one in rows]
-    figures.draw(rows, tmp_path)
+    returns.add(tmp_path / "returns.csv", rows)
+    page = Path("README.md").read_text()
+    flags = ["--draw_only", f"--output_dir={tmp_path}"]
+    subprocess.run([sys.executable, "-m", "benchmarks.book", *flags], check=True)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"returns.png", "wall_clock.png", "parts.png", "profiles.png"}
+    figures = {"returns.png", "wall_clock.png", "parts.png", "profiles.png"}
+    assert names == {"returns.csv", *figures}
+    assert Path("README.md").read_text() == page
 
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.folder)
