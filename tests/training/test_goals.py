@@ -76,7 +76,7 @@ def test_fetch_reach_trains_evaluates_and_exports(tmp_path):
     code, _, err = call_program(*export, "--format=tflite")
     assert code == 0, err
     policies = [sac_tf.load_policy(tmp_path / name) for name in ("policy", "lite")]
-    environment = EnvironmentFactory(settings["environment"])._make_one({})
+    environment = EnvironmentFactory(settings["environment"])._make_one({}, ())
     observation, _ = environment.reset(seed=0)
     first, second = (policy(observation) for policy in policies)
     np.testing.assert_allclose(first, second, atol=1e-5)
@@ -110,7 +110,7 @@ def test_task_without_goals_is_one_sentence(tmp_path):
 def test_functions_of_a_task_are_called_with_many_goals(task):
     """Also a `compute_terminated` that takes one goal: with two it says that both ended."""
     factory = EnvironmentFactory(f"tests.goal_tasks:{task}")
-    goals = Goals(factory.title, lambda: factory._make_one({}))
+    goals = Goals(factory.title, lambda: factory._make_one({}, ()))
     goals.prepare((1,))
     achieved, desired = np.float32([[0], [0], [1]]), np.float32([[0.25], [2], [1]])
     np.testing.assert_array_equal(goals.reward(achieved, desired), [0, -1, 0])

@@ -69,7 +69,7 @@ def test_two_cameras_and_a_vector_train_resume_and_serve(tmp_path):
     )
     assert code == 0, err
     policies = [sac_tf.load_policy(path) for path in (resumed / "policy", lite, resumed)]
-    environment = EnvironmentFactory("tests.pixel_tasks:TwoCameras")._make_one({})
+    environment = EnvironmentFactory("tests.pixel_tasks:TwoCameras")._make_one({}, ())
     observation, _ = environment.reset(seed=0)
     first, second, of_checkpoint = (policy(observation) for policy in policies)
     np.testing.assert_allclose(first, second, atol=1e-5)

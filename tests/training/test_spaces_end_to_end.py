@@ -39,7 +39,7 @@ def _train(task, root_dir):
 
 def _assert_serves(policy, others, task):
     """All act on what the task itself returns, and the task takes what they return."""
-    environment = EnvironmentFactory(task)._make_one({})
+    environment = EnvironmentFactory(task)._make_one({}, ())
     observation, _ = environment.reset(seed=0)
     for _ in range(3):
         action = policy(observation)
