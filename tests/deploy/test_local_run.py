@@ -18,9 +18,10 @@ trap 'touch "saved.$program"; echo saved; exit 143' TERM
 echo "$@"
 [ ! -e "$program.sh" ] || . "./$program.sh"
 touch "runs.$program"
-sleep 60 &
+sleep 60 >/dev/null 2>&1 &
 wait
 """
+"""A signal just before `sleep` starts ends the script alone: `sleep` must not hold its output."""
 _PROGRAMS = ("replay_server", "learner", "collector", "evaluator")
 _ENDS = "touch complete.$$; exit 0"
 _COMPLETE = {
