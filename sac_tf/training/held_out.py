@@ -3,13 +3,13 @@ also where there is no task to evaluate in."""
 
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from sac_tf.agents.agent import TrainState
 from sac_tf.agents.trainable import Trainable
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.columns import Trajectory
+from sac_tf.replay.examples import joined
 from sac_tf.replay.prior_data import Episodes
 from sac_tf.replay.protocols import RewardScale
 from sac_tf.replay.windows import Windows
@@ -75,8 +75,8 @@ class HeldOut:
         """Takes what is evaluated, the episodes, and how rewards are scaled in learning."""
         parts = [windows.steps_of(windows.rows_of(episode)) for episode in episodes]
         first = [tf.nest.map_structure(lambda leaf: leaf[:1], part.observation) for part in parts]
-        self._steps: Transition = _joined(parts)
-        self._first = _joined(first)
+        self._steps: Transition = joined(parts)
+        self._first = joined(first)
         self._metrics_of_steps = _compiled(
             lambda steps: step_metrics(state, rewards(state, steps), windows.discount)
         )
@@ -120,10 +120,6 @@ def _critics(state: TrainState) -> Trainable | None:
     """Returns the critics of a state, if it has some whose outputs are Q values [N, B]."""
     critics = getattr(state, "critics", None)
     return critics if critics is not None and len(critics.model.output_shape) == 2 else None
-
-
-def _joined(parts: Sequence) -> Transition:
-    return tf.nest.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
 
 
 def _compiled(function: Callable) -> Callable:

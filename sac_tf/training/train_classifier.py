@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from sac_tf import files
+from sac_tf.agents import passes
 from sac_tf.agents.optimizers import Optimizer, adam, minimize, with_slots
 from sac_tf.environments.success_reward import DESCRIPTION, MODEL, PROBABILITY
 from sac_tf.errors import ConfigurationError, RunError, require_count, require_number
@@ -265,7 +266,7 @@ def _draw(data: Sequence[Nest], sizes: Sequence[int], generator: tf.random.Gener
         number = tf.nest.flatten(examples)[0].shape[0]
         rows = generator.uniform([size], maxval=number, dtype=tf.int32)
         drawn.append(tf.nest.map_structure(lambda leaf, rows=rows: tf.gather(leaf, rows), examples))
-    return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *drawn)
+    return passes.joined(*drawn)
 
 
 def _probabilities(classifier: Classifier, examples: Nest) -> np.ndarray:
