@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from sac_tf.leaves import ActionLeaf, ObservationLeaf
-from sac_tf.types import EnvironmentSpec, Transition
+from sac_tf.types import RETURN_TO_GO, EnvironmentSpec, Transition
 from tests.sources import sample_rows
 
 DISCOUNT = 0.5
@@ -134,3 +134,22 @@ def transitions_of(rows: Transition) -> dict[int, tuple]:
         transition = (observation, float(batch.reward[row]), float(batch.discount[row]), successor)
         assert found.setdefault(first, transition) == transition
     return found
+
+
+def returns_to_go(episodes) -> dict[int, float]:
+    """Returns {frame: return from there} of every step of episodes."""
+    found = {}
+    for played in episodes:
+        following = 0.0
+        steps = list(zip(played.frames, played.rewards, played.discounts, strict=False))
+        for frame, reward, discount in reversed(steps):
+            following = reward + DISCOUNT * discount * following
+            found[frame] = following
+    return found
+
+
+def drawn_returns(replay) -> dict[int, float]:
+    """Returns the returns-to-go that a replay samples, by first frame."""
+    batch = sample_rows(replay, 3000)
+    frames = batch.observation["count"][:, 0].numpy().astype(int).tolist()
+    return dict(zip(frames, batch.extras[RETURN_TO_GO].numpy().tolist(), strict=True))

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from sac_tf.replay.prior_data import PriorData
 from sac_tf.replay.windows import Windows
-from sac_tf.types import INTERVENED, RETURN_TO_GO
-from tests.replay.game import DISCOUNT, Game, drawn, game_spec
+from sac_tf.types import INTERVENED
+from tests.replay.game import DISCOUNT, Game, drawn, drawn_returns, game_spec, returns_to_go
 from tests.replay.test_prior_data import _Given
 from tests.sources import sample_rows
 
@@ -87,16 +87,8 @@ def test_returns_to_go_are_those_of_the_episode():
     data, _ = _data(1, with_return_to_go=True)
     run, taken = _run(data, 1)
     data.end_episodes()
-    expected = {}
-    for played in [*run.finished, *run._open]:
-        following = 0.0
-        steps = list(zip(played.frames, played.rewards, played.discounts, strict=False))
-        for frame, reward, discount in reversed(steps):
-            following = reward + DISCOUNT * discount * following
-            expected[frame] = following
-    batch = sample_rows(data, 3000)
-    frames = batch.observation["count"].numpy()[:, 0].astype(int).tolist()
-    found = dict(zip(frames, batch.extras[RETURN_TO_GO].numpy().tolist(), strict=True))
+    expected = returns_to_go([*run.finished, *run._open])
+    found = drawn_returns(data)
     own = {frame: value for frame, value in found.items() if frame > FIRST_OF_RUN}
     assert own == {frame: expected[frame] for frame in taken}
 

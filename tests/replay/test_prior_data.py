@@ -8,8 +8,7 @@ from sac_tf.errors import ConfigurationError
 from sac_tf.replay.columns import Trajectory
 from sac_tf.replay.prior_data import PriorData
 from sac_tf.replay.windows import Windows
-from sac_tf.types import RETURN_TO_GO
-from tests.replay.game import DISCOUNT, Game, drawn, game_spec, stack
+from tests.replay.game import DISCOUNT, Game, drawn, drawn_returns, game_spec, returns_to_go, stack
 from tests.sources import sample_rows
 
 
@@ -72,16 +71,8 @@ def test_returns_to_go_end_with_the_episode(game):
     windows = Windows(game_spec(1), DISCOUNT, None, with_return_to_go=True)
     data = _make(windows, _Given(game.finished))
     data.fill()
-    expected = {}
-    for played in game.finished:
-        following = 0.0
-        steps = list(zip(played.frames, played.rewards, played.discounts, strict=False))
-        for frame, reward, discount in reversed(steps):
-            following = reward + DISCOUNT * discount * following
-            expected[frame] = following
-    batch = sample_rows(data, 3000)
-    frames = batch.observation["count"].numpy()[:, 0].astype(int).tolist()
-    found = dict(zip(frames, batch.extras[RETURN_TO_GO].numpy().tolist(), strict=True))
+    expected = returns_to_go(game.finished)
+    found = drawn_returns(data)
     assert found == expected
 
 

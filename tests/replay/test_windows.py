@@ -13,8 +13,7 @@ from sac_tf.replay.resident import ResidentSampler
 from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import Prioritized, Uniform
 from sac_tf.replay.windows import Windows
-from sac_tf.types import RETURN_TO_GO
-from tests.replay.game import DISCOUNT, Game, drawn, game_spec, transitions_of
+from tests.replay.game import DISCOUNT, Game, drawn, drawn_returns, game_spec, transitions_of
 from tests.sources import row_sampler, sample_rows
 
 SAMPLERS = {
@@ -125,14 +124,14 @@ def test_returns_to_go_are_those_of_the_oracle(make_replay, tmp_path, sampler, e
     game.play(replay, 60)
     replay.publish()
     expected = _returns_to_go(game.finished)
-    assert _drawn_returns(replay) == expected
+    assert drawn_returns(replay) == expected
     replay.save(tmp_path / "saved")
     game.cut()
     restored = make_replay(
         sampler, environments, 3, 1, restore_from=tmp_path / "saved", returns=True
     )
     whole = _returns_to_go(game.finished)
-    assert _drawn_returns(restored) == whole and len(whole) > len(expected)
+    assert drawn_returns(restored) == whole and len(whole) > len(expected)
 
 
 def _returns_to_go(episodes) -> dict[int, float]:
@@ -143,12 +142,6 @@ def _returns_to_go(episodes) -> dict[int, float]:
             rewards = enumerate(played.rewards[start:])
             found[played.frames[start]] = sum(DISCOUNT**k * reward for k, reward in rewards)
     return {frame: pytest.approx(value, abs=1e-5) for frame, value in found.items()}
-
-
-def _drawn_returns(replay) -> dict[int, float]:
-    batch = sample_rows(replay, 3000)
-    frames = batch.observation["count"][:, 0].numpy().astype(int).tolist()
-    return dict(zip(frames, batch.extras[RETURN_TO_GO].numpy().tolist(), strict=True))
 
 
 @pytest.mark.parametrize("environments", [1, 3])
