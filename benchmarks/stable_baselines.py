@@ -4,10 +4,10 @@ python -m benchmarks.stable_baselines <sbx or sb3> <size> [n]
 
 Both run as their documentation shows: `SAC("MlpPolicy", environment)` with all defaults (learning
 rates, networks of 256-256, a Monitor around the environment), and `verbose=1`, their normal log,
-every fourth episode. Both have as many threads as the process has cores: JAX takes them from
-there, and torch is told so, since its own choice depends on the environment. With `n` they collect
-n steps before n times the updates (train_freq, gradient_steps), unlike their defaults. Tasks with
-images are learned by `CnnPolicy` with the networks and the batch of this library.
+every fourth episode. Both have as many threads as the process has cores: JAX does so by itself, and
+for torch the number is set. With `n` they collect n steps before n times the updates (train_freq,
+gradient_steps), unlike their defaults. Tasks with images are learned by `CnnPolicy` with the
+networks and the batch of this library.
 
 Tasks:
   update: updates per second of `train`.
