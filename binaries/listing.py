@@ -16,6 +16,9 @@ flags.disclaim_key_flags()  # the flag belongs to the program that defines it
 
 _EXAMPLES = {launch.ENVIRONMENT: "'Pendulum-v1'", launch.DATASET: "'pendulum/expert-v0'"}
 """Values of the settings without a default."""
+_REQUIRED = {launch.ENVIRONMENT: "required"}
+_REQUIRED_OFFLINE = {launch.ENVIRONMENT: "that of the data set", launch.DATASET: "required"}
+"""{setting without a default: where its value comes from}."""
 
 
 def DEFINE_listing(name: str, requires: Sequence[flags.FlagHolder] = ()) -> flags.FlagHolder[bool]:
@@ -44,8 +47,8 @@ def print_config(
     """Prints all settings of a run, and returns the exit code; those without a default may be
     missing."""
     launch.divert_native_output(Path(os.devnull))
-    needed = [launch.ENVIRONMENT, launch.DATASET] if is_offline else [launch.ENVIRONMENT]
-    unset = launch.unset(gin_file, bindings, needed)
+    sources = _REQUIRED_OFFLINE if is_offline else _REQUIRED
+    unset = {name: sources[name] for name in launch.unset(gin_file, bindings, list(sources))}
     filled = [*bindings, *(f"{name} = {_EXAMPLES[name]}" for name in unset)]
     if is_distributed:
         configuration = _of_distributed(gin_file, filled)

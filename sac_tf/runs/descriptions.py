@@ -5,7 +5,7 @@ import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Collection
+from collections.abc import Mapping
 
 import gin
 
@@ -18,19 +18,19 @@ _ENTRY = re.compile(r"  (\w+(?:, \w+)*): (.*)")
 _END_OF_SENTENCE = re.compile(r"(?<=[.])\s+(?=[A-Z`@])")
 
 
-def describe(configuration: Configuration, unset: Collection[str] = ()) -> str:
+def describe(configuration: Configuration, unset: Mapping[str, str]) -> str:
     """Returns the text of a gin file with every setting of a run.
 
     Args:
       configuration: of the run.
-      unset: settings that have no value yet; they are shown as comments.
+      unset: {setting without a value: where its value comes from}; they are shown as comments.
     """
     lines = [f"import {module}" for module in sorted(configuration.modules)]
     names = sorted(configuration.settings, key=_order)
     for _, group in itertools.groupby(names, key=lambda name: name.rpartition(".")[0]):
         lines.append("")
         for name in group:
-            lines += _described(name, configuration.settings[name], is_unset=name in unset)
+            lines += _described(name, configuration.settings[name], unset.get(name))
     return "\n".join(lines)
 
 
@@ -48,11 +48,11 @@ def description_of(setting: str) -> str:
     return _END_OF_SENTENCE.split(found.get(parameter, ""))[0]
 
 
-def _described(name: str, value: str, *, is_unset: bool) -> list[str]:
+def _described(name: str, value: str, comes_from: str | None) -> list[str]:
     text = textwrap.wrap(description_of(name), _COLUMNS - len("# "))
     comments = [f"# {line}" for line in text]
-    if is_unset:
-        return [*comments, f"# {name} = (required)"]
+    if comes_from is not None:
+        return [*comments, f"# {name} = ({comes_from})"]
     default = default_of(name)
     note = "" if default in (value, None) else f"  # default: {default}"
     return [*comments, f"{name} = {value}{note}"]

@@ -41,6 +41,12 @@ def test_it_needs_neither_task_nor_folder(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_offline_run_needs_a_data_set_but_no_task():
+    out = _printed("--gin_file=bc.gin", program="train_offline")
+    assert "\n# train.environment = (that of the data set)\n" in out
+    assert "\n# train_offline.dataset = (required)\n" in out
+
+
 @pytest.mark.parametrize("program", ["replay_server", "learner", "collector", "evaluator"])
 def test_distributed_programs_list_the_settings_of_all(program):
     out = _printed("--gin_file=droq.gin", "--gin_file=tasks/ant.gin", program=program)
