@@ -49,7 +49,8 @@ class Ours:
 
     def update(self, updates: int) -> float:
         """Returns updates per second: sampling from the resident rows, updates, metrics, checks."""
-        updater, replay = self._filled or self._fill(self._size.random_steps)
+        rows = self._size.random_steps
+        updater, replay = self._filled or self._fill(rows, expected_steps=rows)
         self._step += updates // self._size.updates_per_step
         done = updater.updates
         start = time.perf_counter()
@@ -64,14 +65,14 @@ class Ours:
             self._products = bare_products(update_products(self._size), UPDATES_PER_CALL)
         return self._products(updates)
 
-    def fill(self, rows: int) -> float:
-        """Returns the bytes that this process holds with `rows` rows in its replay, after one call
-        of the compiled update."""
-        self._fill(rows)
+    def fill(self, rows: int, expected_steps: int) -> float:
+        """Returns the bytes that this process holds with `rows` rows in a replay that has room for
+        `expected_steps`, after one call of the compiled update."""
+        self._fill(rows, expected_steps)
         self.update(self._size.updates_per_step * UPDATES_PER_CALL)
         return channel.resident_memory() * 1e6
 
-    def _fill(self, rows: int) -> "tuple[Updater, Replay]":
+    def _fill(self, rows: int, expected_steps: int) -> "tuple[Updater, Replay]":
         """Builds an updater and fills its replay with `rows` transitions of random actions,
         published as in the training loop.
 
@@ -86,7 +87,7 @@ class Ours:
             num_environments=1,
             generator=state.generator,
             staging=self._staging,
-            expected_steps=rows,
+            expected_steps=expected_steps,
             restore_from=None,
         )
         self._filled = (settings.make_updater(state, replay), replay)
