@@ -44,16 +44,20 @@ def freeze(
 
 
 def _hide_constants(graph: tf.compat.v1.GraphDef) -> None:
-    """Puts each constant matrix behind a `PlaceholderWithDefault`, in place.
+    """Puts each constant matrix and each constant scale behind a `PlaceholderWithDefault`, in
+    place.
 
     TensorFlow repacks weights that it knows to be constant, and the repacked matrix product rounds
-    differently, which changes the return of a long episode. With the placeholder, an exported
-    policy acts exactly as in training, bit for bit.
+    differently, which changes the return of a long episode. Where it uses oneDNN, it also replaces
+    Keras' LayerNormalization with a constant scale by an operation with an epsilon of 0.001,
+    whatever the layer has. With the placeholder, an exported policy acts exactly as in training,
+    bit for bit.
     """
+    scales = _constant_scales(graph)
     constants = [node for node in graph.node if node.op == "Const"]
     for node in constants:
         shape = node.attr["value"].tensor.tensor_shape
-        if len(shape.dim) < 2:
+        if len(shape.dim) < 2 and node.name not in scales:
             continue
         value = graph.node.add()
         value.CopyFrom(node)
@@ -64,3 +68,17 @@ def _hide_constants(graph: tf.compat.v1.GraphDef) -> None:
         placeholder.attr["dtype"].CopyFrom(node.attr["dtype"])
         placeholder.attr["shape"].shape.CopyFrom(shape)
         node.CopyFrom(placeholder)
+
+
+def _constant_scales(graph: tf.compat.v1.GraphDef) -> set[str]:
+    """Returns the names of the float vectors that `graph` multiplies, also through an identity."""
+    vectors = {
+        node.name
+        for node in graph.node
+        if node.op == "Const"
+        and len(node.attr["value"].tensor.tensor_shape.dim) == 1
+        and tf.as_dtype(node.attr["dtype"].type).is_floating
+    }
+    sources = {node.name: node.input[0] for node in graph.node if node.op == "Identity"}
+    factors = {name for node in graph.node if node.op == "Mul" for name in node.input}
+    return vectors & {sources.get(name, name) for name in factors}
