@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 _PROGRAMS = ("server", "learner", "collector-0", "collector-1", "collector-2", "evaluator")
 _TASK = "gin_configs/tasks/pendulum.gin"
 _CHECKPOINT_STEPS = 1_000
+_CAPACITY = 5_000
+"""Steps that the replay keeps: full within the first minute, so that the server grows only if it
+leaks."""
 _BINDINGS = (
     "train.total_steps = 1_000_000",
     f"train.checkpoint_period = {_CHECKPOINT_STEPS}",
     "replay_server.checkpoint_period = 10",
+    f"tables.capacity = {_CAPACITY}",
 )
 _PAUSE_SHARE = 0.25
 """The share of pauses (SIGSTOP, SIGCONT); the others are kills."""
