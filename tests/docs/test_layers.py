@@ -114,6 +114,17 @@ def test_only_agents_know_soft_actor_critic():
     assert not found, "\n".join(found)
 
 
+def test_no_test_imports_from_another():
+    """Bazel runs each file of tests alone; it has helpers, but no other tests."""
+    found = [
+        f"{place(path)} imports {name}"
+        for path in python_files("tests")
+        for name in sorted(imported_modules(path))
+        if re.search(r"\.test_", name)
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_cycles_are_recognized():
     assert _cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert _cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []

@@ -1,17 +1,31 @@
 """A game for the tests of windows, which knows every transition of what was played, and what a
 replay of it gives."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from sac_tf.leaves import ActionLeaf, ObservationLeaf
+from sac_tf.replay.columns import Trajectory
+from sac_tf.replay.prioritized import PrioritizedSampler
+from sac_tf.replay.resident import ResidentSampler
+from sac_tf.replay.samplers import ReverbSampler
+from sac_tf.replay.tables import Prioritized, Uniform
 from sac_tf.types import RETURN_TO_GO, EnvironmentSpec, Transition
 from tests.sources import sample_rows
 
 DISCOUNT = 0.5
 """Exact in float32, as the small integers of rewards are."""
+
+
+SAMPLERS = {
+    ResidentSampler: Uniform,
+    ReverbSampler: Uniform,
+    PrioritizedSampler: functools.partial(Prioritized, priority_exponent=0.0),
+}
+"""Each sampler with a selector that draws all windows equally often."""
 
 
 def game_spec(frames: int) -> EnvironmentSpec:
@@ -153,3 +167,24 @@ def drawn_returns(replay) -> dict[int, float]:
     batch = sample_rows(replay, 3000)
     frames = batch.observation["count"][:, 0].numpy().astype(int).tolist()
     return dict(zip(frames, batch.extras[RETURN_TO_GO].numpy().tolist(), strict=True))
+
+
+class Episodes:
+    """Episodes of a game, as a data set."""
+
+    name = "of the game"
+
+    def __init__(self, played, stacks=1, rows=None):
+        self.episodes = [self._trajectory(one, stacks) for one in played]
+        self.rows = sum(len(one.frames) for one in played) if rows is None else rows
+
+    def __iter__(self):
+        return iter(self.episodes)
+
+    def _trajectory(self, played, stacks):
+        counts = [stack(played.frames, newest, stacks) for newest in range(len(played.frames))]
+        count = np.float32(counts)
+        observation = {"count": count, "image": (count % 256).astype(np.uint8)[:, None, None]}
+        action = np.float32(played.frames[:-1])[:, None] / np.float32(1e4)
+        reward, discount = (np.float32(values) for values in (played.rewards, played.discounts))
+        return Trajectory(observation, action, reward, discount)

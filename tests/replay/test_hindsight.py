@@ -13,7 +13,7 @@ from sac_tf.replay.prioritized import PrioritizedSampler
 from sac_tf.replay.resident import ResidentSampler
 from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.windows import Windows
-from tests.replay.game import DISCOUNT, game_spec
+from tests.replay.game import DISCOUNT, SAMPLERS, game_spec
 from tests.replay.goal_game import (
     DRAWS,
     GameGoals,
@@ -22,7 +22,6 @@ from tests.replay.goal_game import (
     goal_spec,
     reachable_goals,
 )
-from tests.replay.test_windows import SAMPLERS
 
 
 @pytest.fixture

@@ -7,8 +7,15 @@ import tensorflow as tf
 from sac_tf.replay.prior_data import PriorData
 from sac_tf.replay.windows import Windows
 from sac_tf.types import INTERVENED
-from tests.replay.game import DISCOUNT, Game, drawn, drawn_returns, game_spec, returns_to_go
-from tests.replay.test_prior_data import _Given
+from tests.replay.game import (
+    DISCOUNT,
+    Episodes,
+    Game,
+    drawn,
+    drawn_returns,
+    game_spec,
+    returns_to_go,
+)
 from tests.sources import sample_rows
 
 FIRST_OF_RUN = 10_000
@@ -38,7 +45,7 @@ def _data(frames, n=1, rows=1000, **settings):
     windows = Windows(game_spec(frames), DISCOUNT, None, n=n, **settings)
     played = [one for one in game.finished if one.rewards]
     generator = tf.random.Generator.from_seed(0)
-    data = PriorData(windows, _Given(played), generator, interventions=rows)
+    data = PriorData(windows, Episodes(played), generator, interventions=rows)
     data.fill()
     return data, game
 

@@ -5,10 +5,18 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
-from sac_tf.replay.columns import Trajectory
 from sac_tf.replay.prior_data import PriorData
 from sac_tf.replay.windows import Windows
-from tests.replay.game import DISCOUNT, Game, drawn, drawn_returns, game_spec, returns_to_go, stack
+from tests.replay.game import (
+    DISCOUNT,
+    Episodes,
+    Game,
+    drawn,
+    drawn_returns,
+    game_spec,
+    returns_to_go,
+    stack,
+)
 from tests.sources import sample_rows
 
 
@@ -17,27 +25,6 @@ class _Discard:
 
     def add(self, transition, step, ended):
         pass
-
-
-class _Given:
-    """Episodes of a game."""
-
-    name = "of the game"
-
-    def __init__(self, played, stacks=1, rows=None):
-        self.episodes = [self._trajectory(one, stacks) for one in played]
-        self.rows = sum(len(one.frames) for one in played) if rows is None else rows
-
-    def __iter__(self):
-        return iter(self.episodes)
-
-    def _trajectory(self, played, stacks):
-        counts = [stack(played.frames, newest, stacks) for newest in range(len(played.frames))]
-        count = np.float32(counts)
-        observation = {"count": count, "image": (count % 256).astype(np.uint8)[:, None, None]}
-        action = np.float32(played.frames[:-1])[:, None] / np.float32(1e4)
-        reward, discount = (np.float32(values) for values in (played.rewards, played.discounts))
-        return Trajectory(observation, action, reward, discount)
 
 
 def _played(frames):
@@ -62,14 +49,14 @@ def _make(windows, episodes, seed=0):
 def test_every_window_is_that_of_the_oracle(n, frames, stacks):
     """Also of a data set that has whole stacks, of which only the newest frame is stored."""
     game = _played(frames)
-    data = _make(Windows(game_spec(frames), DISCOUNT, None, n=n), _Given(game.finished, stacks))
+    data = _make(Windows(game_spec(frames), DISCOUNT, None, n=n), Episodes(game.finished, stacks))
     data.fill()
     assert drawn(data, 3000) == game.transitions(n) and data.size == 200
 
 
 def test_returns_to_go_end_with_the_episode(game):
     windows = Windows(game_spec(1), DISCOUNT, None, with_return_to_go=True)
-    data = _make(windows, _Given(game.finished))
+    data = _make(windows, Episodes(game.finished))
     data.fill()
     expected = returns_to_go(game.finished)
     found = drawn_returns(data)
@@ -78,7 +65,7 @@ def test_returns_to_go_end_with_the_episode(game):
 
 def test_the_visit_has_all_transitions_in_order(game):
     frames = 3
-    data = _make(Windows(game_spec(frames), DISCOUNT, None, n=5), _Given(game.finished))
+    data = _make(Windows(game_spec(frames), DISCOUNT, None, n=5), Episodes(game.finished))
     visited = []
     data.fill(visited.append)
     for played, steps in zip(game.finished, visited, strict=True):
@@ -94,7 +81,7 @@ def test_the_visit_has_all_transitions_in_order(game):
 def test_the_same_seed_gives_the_same_batches(game):
     batches = []
     for seed in (0, 0, 1):
-        data = _make(Windows(game_spec(1), DISCOUNT, None), _Given(game.finished), seed)
+        data = _make(Windows(game_spec(1), DISCOUNT, None), Episodes(game.finished), seed)
         data.fill()
         batches.append(sample_rows(data, 50).reward.numpy().tolist())
     assert batches[0] == batches[1] != batches[2]
@@ -103,13 +90,13 @@ def test_the_same_seed_gives_the_same_batches(game):
 def test_it_is_compared_with_that_of_a_checkpoint(game, tmp_path):
     """Fewer episodes are others, and so is another reward."""
     windows = Windows(game_spec(1), DISCOUNT, None)
-    rewarded = _Given(game.finished)
+    rewarded = Episodes(game.finished)
     rewarded.episodes[-1].reward[-1] += 1
     made = {}
     for name, episodes in (
-        ("saved", _Given(game.finished)),
-        ("same", _Given(game.finished)),
-        ("fewer", _Given(game.finished[:-1])),
+        ("saved", Episodes(game.finished)),
+        ("same", Episodes(game.finished)),
+        ("fewer", Episodes(game.finished[:-1])),
         ("rewarded", rewarded),
     ):
         made[name] = _make(windows, episodes)
@@ -124,11 +111,14 @@ def test_it_is_compared_with_that_of_a_checkpoint(game, tmp_path):
 @pytest.mark.parametrize(
     ("episodes", "words"),
     [
-        (lambda played: _Given([]), "The data set of the game has no steps"),
-        (lambda played: _Given(played, rows=50), "has more steps than its description says"),
-        (lambda played: _with_nan(_Given(played)), "Episode 1 of the data set of the game has a"),
+        (lambda played: Episodes([]), "The data set of the game has no steps"),
+        (lambda played: Episodes(played, rows=50), "has more steps than its description says"),
         (
-            lambda played: _Given(played, rows=10**13),
+            lambda played: _with_nan(Episodes(played)),
+            "Episode 1 of the data set of the game has a",
+        ),
+        (
+            lambda played: Episodes(played, rows=10**13),
             "needs .* GB of memory for 10,000,000,000,000",
         ),
     ],

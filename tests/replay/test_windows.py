@@ -2,7 +2,6 @@
 frame stacks, several environments, a full replay, and a checkpoint in the middle."""
 
 import copy
-import functools
 
 import numpy as np
 import pytest
@@ -11,16 +10,17 @@ from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.prioritized import PrioritizedSampler
 from sac_tf.replay.resident import ResidentSampler
 from sac_tf.replay.samplers import ReverbSampler
-from sac_tf.replay.tables import Prioritized, Uniform
 from sac_tf.replay.windows import Windows
-from tests.replay.game import DISCOUNT, Game, drawn, drawn_returns, game_spec, transitions_of
+from tests.replay.game import (
+    DISCOUNT,
+    SAMPLERS,
+    Game,
+    drawn,
+    drawn_returns,
+    game_spec,
+    transitions_of,
+)
 from tests.sources import row_sampler, sample_rows
-
-SAMPLERS = {
-    ResidentSampler: Uniform,
-    ReverbSampler: Uniform,
-    PrioritizedSampler: functools.partial(Prioritized, priority_exponent=0.0),
-}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
 
 from sac_tf.tf_agents import SacAgent
 
@@ -26,3 +27,10 @@ def make(**changes) -> SacAgent:
 def message_of(error: pytest.ExceptionInfo) -> str:
     """Returns the message of an error without the lines that gin appends about the call."""
     return str(error.value).partition("\n  In call to configurable")[0]
+
+
+def common_steps(experience):
+    """Returns time steps, policy steps and next time steps [B, ...] of trajectories [B, 2]."""
+    return tf.nest.map_structure(
+        lambda leaf: tf.squeeze(leaf, 1), trajectory.to_transition(experience)
+    )

@@ -8,7 +8,7 @@ from tf_agents.agents.cql.cql_sac_agent import CqlSacAgent
 from tf_agents.specs import tensor_spec
 
 from sac_tf.agents.cql.losses import conservative_gap
-from tests.tf_agents.test_parity import TIME_STEP, common_steps
+from tests.tf_agents.making import TIME_STEP, common_steps
 
 SAMPLES = 4
 

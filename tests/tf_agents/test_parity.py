@@ -6,13 +6,11 @@ import pytest
 import tensorflow as tf
 from tf_agents.agents.sac import sac_agent
 from tf_agents.specs import tensor_spec
-from tf_agents.trajectories import time_step as ts
-from tf_agents.trajectories import trajectory
 from tf_agents.utils import common
 
 from sac_tf.tf_agents import SacAgent
+from tests.tf_agents.making import TIME_STEP, common_steps
 
-TIME_STEP = ts.time_step_spec(tensor_spec.TensorSpec([3], tf.float32, "observation"))
 BOUNDS = [(-1.0, 1.0), (-2.0, 0.5), ([-3.0, -0.1], [1.0, 0.2])]
 SETTINGS = {
     "gamma": 0.9,
@@ -77,12 +75,6 @@ def test_each_loss_equals_theirs(networks, experience, bounds, weighted, loss):
 
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert min(map(abs, expected)) > 1e-2  # values near 0 would be equal within the tolerance
-
-
-def common_steps(experience):
-    return tf.nest.map_structure(
-        lambda leaf: tf.squeeze(leaf, 1), trajectory.to_transition(experience)
-    )
 
 
 @pytest.mark.parametrize("bounds", BOUNDS)

@@ -1,5 +1,6 @@
 """Reads the files of a finished run, without what differs between two equal runs."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +63,10 @@ def saved_steps(checkpoint):
 def updates_done(root):
     """Returns the number of updates in the newest checkpoint."""
     return int(tf.train.load_checkpoint(str(last_checkpoint(root) / "state")).get_tensor(UPDATES))
+
+
+def killed(root, copy):
+    """Returns a copy of the folder of a run as if it had been killed before its last checkpoint."""
+    shutil.copytree(root, copy)
+    shutil.rmtree(last_checkpoint(copy))
+    return copy

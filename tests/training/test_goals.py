@@ -10,9 +10,8 @@ from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.environments.goals import Goals
 from sac_tf.errors import ConfigurationError
 from tests.binaries.running import call_program
-from tests.training.left_behind import final_state, last_metrics, read_rows
+from tests.training.left_behind import final_state, killed, last_metrics, read_rows
 from tests.training.small_runs import small_training
-from tests.training.test_repeatability import _killed
 
 HER = "gin_configs/her.gin"
 REACH = "gin_configs/tasks/fetch_reach.gin"
@@ -55,7 +54,7 @@ def test_a_run_with_hindsight_resumes_bit_for_bit(tmp_path, without_export):
     settings = {"files": files, "num_environments": 3, "total_steps": 300}
     run = functools.partial(_train, checkpoint_period=150, **settings)
     run(tmp_path / "whole")
-    run(_killed(tmp_path / "whole", tmp_path / "resumed"))
+    run(killed(tmp_path / "whole", tmp_path / "resumed"))
     assert read_rows(tmp_path / "whole") == read_rows(tmp_path / "resumed")
     assert final_state(tmp_path / "whole") == final_state(tmp_path / "resumed")
 

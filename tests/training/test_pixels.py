@@ -8,9 +8,8 @@ from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.columns import ColumnPacker
 from tests.binaries.running import call_program
-from tests.training.left_behind import final_state, last_metrics, read_rows
+from tests.training.left_behind import final_state, killed, last_metrics, read_rows
 from tests.training.small_runs import small_training
-from tests.training.test_repeatability import _killed
 
 DRQ = "gin_configs/drq.gin"
 SERL = "gin_configs/serl_pixels.gin"
@@ -59,7 +58,7 @@ def test_two_cameras_and_a_vector_train_resume_and_serve(tmp_path):
     files = (SERL, "gin_configs/normalized.gin", "gin_configs/n_step.gin")
     settings = {"task": "TwoCameras", "files": files, "num_environments": 2, "total_steps": 160}
     _train(tmp_path / "whole", *bindings, checkpoint_period=120, **settings)
-    resumed = _killed(tmp_path / "whole", tmp_path / "resumed")
+    resumed = killed(tmp_path / "whole", tmp_path / "resumed")
     _train(resumed, *bindings, checkpoint_period=120, **settings)
     assert read_rows(tmp_path / "whole") == read_rows(resumed)
     assert final_state(tmp_path / "whole") == final_state(resumed)

@@ -4,7 +4,6 @@ import functools
 import itertools
 import json
 import os
-import shutil
 import signal
 
 import numpy as np
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 from sac_tf.runs.checkpoints import CheckpointStore
 from sac_tf.training.loop import Run
-from tests.training.left_behind import final_state, last_checkpoint, read_rows, saved_steps
+from tests.training.left_behind import final_state, killed, last_checkpoint, read_rows, saved_steps
 from tests.training.small_runs import small_training
 
 pytestmark = pytest.mark.usefixtures("without_export")
@@ -40,13 +39,6 @@ def _run(root, variant, **settings):
         **settings,
     )
     return training.run(str(root))
-
-
-def _killed(root, copy):
-    """Returns a copy of the folder of a run as if it had been killed before its last checkpoint."""
-    shutil.copytree(root, copy)
-    shutil.rmtree(last_checkpoint(copy))
-    return copy
 
 
 def _checkpoints(root):
@@ -94,7 +86,7 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(normalized, tmp_path):
 
 def test_a_normalized_run_resumes_bit_for_bit(normalized, tmp_path):
     assert _checkpoints(normalized) == [250, WHOLE]
-    resumed = _killed(normalized, tmp_path / "resumed")
+    resumed = killed(normalized, tmp_path / "resumed")
     _run(resumed, "normalized", total_steps=WHOLE)
     _assert_equal(normalized, resumed)
     assert _reward_scale(normalized) == _reward_scale(resumed)
@@ -104,7 +96,7 @@ def test_a_run_with_uneven_episodes_resumes_bit_for_bit(uneven, tmp_path):
     """Three environments, n-step rows, without normalization."""
     before, last = _checkpoints(uneven)
     assert before % UNEVEN["checkpoint_period"] and last == UNEVEN["total_steps"]
-    resumed = _killed(uneven, tmp_path / "resumed")
+    resumed = killed(uneven, tmp_path / "resumed")
     _run(resumed, "n_step", **UNEVEN)
     _assert_equal(uneven, resumed)
     assert _checkpoints(resumed) == [before, last]
@@ -120,7 +112,7 @@ def test_skipped_checkpoints_change_no_byte(uneven, tmp_path, monkeypatch):
     _run(tmp_path / "whole", "n_step", **UNEVEN)
     first, last = _checkpoints(tmp_path / "whole")
     assert first < _checkpoints(uneven)[0] and last == UNEVEN["total_steps"]
-    resumed = _killed(tmp_path / "whole", tmp_path / "resumed")
+    resumed = killed(tmp_path / "whole", tmp_path / "resumed")
     _run(resumed, "n_step", **UNEVEN)
     for root in (tmp_path / "whole", resumed):
         _assert_equal(uneven, root)
