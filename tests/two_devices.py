@@ -1,7 +1,6 @@
 """Data-parallel learning on two logical CPUs, run by `test_devices.py` in a separate process."""
 
 import functools
-import shutil
 
 import gin
 import numpy as np
@@ -37,6 +36,7 @@ from sac_tf.training.exploration import sampled
 from sac_tf.training.train import Training
 from sac_tf.types import WEIGHT, Transition
 from tests.sources import Given, numbered_source
+from tests.training.left_behind import killed
 
 # TensorFlow creates its devices at its first operation.
 _cpu = tf.config.list_physical_devices("CPU")[0]
@@ -337,8 +337,7 @@ def test_a_mirrored_run_trains_resumes_and_exports(tmp_path, monkeypatch):
 
     train("whole")
     monkeypatch.setattr(exporting, "export", lambda *_: None)
-    shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
-    shutil.rmtree(tmp_path / "resumed/checkpoints/step-000000100")
+    killed(tmp_path / "whole", tmp_path / "resumed")
     train("resumed")
     whole, resumed = (
         _read(tmp_path / folder / "checkpoints" / "step-000000100" / "state")

@@ -19,7 +19,6 @@ from tests.sources import sample_rows
 DISCOUNT = 0.5
 """Exact in float32, as the small integers of rewards are."""
 
-
 SAMPLERS = {
     ResidentSampler: Uniform,
     ReverbSampler: Uniform,

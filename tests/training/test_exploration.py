@@ -1,7 +1,6 @@
 """Exploration: the actions of each kind, by hand and by distribution; resumed runs."""
 
 import functools
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +13,7 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.distributions import SquashedGaussian
 from sac_tf.seeds import draw_seed
 from sac_tf.training.exploration import noisy, partly_random, repeated_noise, sampled
-from tests.training.left_behind import final_state, last_checkpoint
+from tests.training.left_behind import final_state, killed
 from tests.training.small_runs import small_training
 
 
@@ -152,8 +151,7 @@ def test_a_resumed_run_explores_as_an_uninterrupted_one(tmp_path, without_export
         ).run(str(root))
 
     run(tmp_path / "whole")
-    shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
-    shutil.rmtree(last_checkpoint(tmp_path / "resumed"))
+    killed(tmp_path / "whole", tmp_path / "resumed")
     assert list((tmp_path / "resumed/checkpoints").glob("step-*"))
     run(tmp_path / "resumed")
     assert final_state(tmp_path / "whole") == final_state(tmp_path / "resumed")

@@ -1,7 +1,5 @@
 """Runs in which somebody takes over: what is stored, counted, kept and recorded."""
 
-import shutil
-
 import gin
 import gymnasium
 import numpy as np
@@ -15,6 +13,7 @@ from sac_tf.training.recording import make_recorder
 from tests.minari_data import play, write
 from tests.training.left_behind import (
     final_state,
+    killed,
     last_checkpoint,
     last_metrics,
     read_rows,
@@ -89,12 +88,11 @@ def test_a_killed_run_resumes_with_its_interventions(dataset, tmp_path):
     """Those of 12 episodes of ten steps, and of two that the ends of the periods cut at five."""
     whole = tmp_path / "whole"
     _with_prior_data(whole, dataset, checkpoint_period=115)
-    killed = shutil.copytree(whole, tmp_path / "killed")
-    shutil.rmtree(last_checkpoint(killed))
-    _with_prior_data(killed, dataset, checkpoint_period=115)
-    assert read_rows(killed) == read_rows(whole)
-    assert final_state(killed) == final_state(whole)
-    for root in (whole, killed):
+    resumed = killed(whole, tmp_path / "resumed")
+    _with_prior_data(resumed, dataset, checkpoint_period=115)
+    assert read_rows(resumed) == read_rows(whole)
+    assert final_state(resumed) == final_state(whole)
+    for root in (whole, resumed):
         saved = np.load(last_checkpoint(root) / "replay/prior_data/interventions.npz")
         actions = [saved[f"{i}/float32"][saved[f"{i}/starts"], 3] for i in range(14)]
         assert np.array_equal(actions, np.full([14, 2], 0.5)) and "14/starts" not in saved

@@ -16,7 +16,7 @@ from sac_tf.training.offline import OfflineSettings
 from sac_tf.training.train import Training
 from tests.binaries.running import call_program
 from tests.minari_data import play, write
-from tests.training.left_behind import last_checkpoint, read_rows, saved_steps, updates_done
+from tests.training.left_behind import killed, last_checkpoint, read_rows, saved_steps, updates_done
 from tests.training.small_runs import small_training
 
 POINT = "tests.tasks:Point-v0"
@@ -88,8 +88,7 @@ def test_observations_are_normalized_by_the_data_set(finished, played):
 @pytest.mark.usefixtures("without_export")
 def test_a_killed_run_resumes_with_the_same_bytes(finished, dataset, tmp_path):
     """Its newest checkpoint is lost, and its data set is read again."""
-    root = shutil.copytree(finished, tmp_path / "killed")
-    shutil.rmtree(last_checkpoint(root))
+    root = killed(finished, tmp_path / "resumed")
     _run(root, dataset, files=["gin_configs/normalized.gin"])
     assert read_rows(root) == read_rows(finished)
     assert read_rows(root, "metrics.csv") == read_rows(finished, "metrics.csv")

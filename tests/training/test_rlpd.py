@@ -1,7 +1,5 @@
 """Runs with prior data: its share of every minibatch, and a resumed run."""
 
-import shutil
-
 import gin
 import gymnasium
 import pytest
@@ -9,7 +7,7 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
 from tests.minari_data import play, write
-from tests.training.left_behind import final_state, last_checkpoint, read_rows
+from tests.training.left_behind import final_state, killed, last_checkpoint, read_rows
 from tests.training.small_runs import small_training
 
 pytestmark = pytest.mark.usefixtures("without_export")
@@ -90,11 +88,10 @@ def test_a_killed_run_resumes_with_the_same_bytes(dataset, tmp_path):
     ]
     whole = tmp_path / "whole"
     _run(whole, dataset, *bindings, checkpoint_period=120)
-    killed = shutil.copytree(whole, tmp_path / "killed")
-    shutil.rmtree(last_checkpoint(killed))
-    _run(killed, dataset, *bindings, checkpoint_period=120)
-    assert read_rows(killed) == read_rows(whole)
-    assert final_state(killed) == final_state(whole)
+    resumed = killed(whole, tmp_path / "resumed")
+    _run(resumed, dataset, *bindings, checkpoint_period=120)
+    assert read_rows(resumed) == read_rows(whole)
+    assert final_state(resumed) == final_state(whole)
     reader = tf.train.load_checkpoint(str(last_checkpoint(whole) / "state"))
     (count,) = (reader.get_tensor(name) for name in _counts(reader) if "policy" in name)
     assert count == 30 + 130

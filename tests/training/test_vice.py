@@ -1,14 +1,12 @@
 """Runs with VICE: the reward of goal observations is learned, and learned from; a killed run."""
 
-import shutil
-
 import gymnasium
 import numpy as np
 import pytest
 
 from sac_tf.errors import ConfigurationError
 from tests.minari_data import play, write
-from tests.training.left_behind import final_state, last_checkpoint, last_metrics, read_rows
+from tests.training.left_behind import final_state, killed, last_metrics, read_rows
 from tests.training.small_runs import small_training
 
 pytestmark = pytest.mark.usefixtures("without_export")
@@ -43,11 +41,10 @@ def test_a_killed_run_resumes_with_the_same_bytes(dataset, tmp_path):
     settings = {"total_steps": 130, "checkpoint_period": 115, "evaluation_period": 1000}
     whole = tmp_path / "whole"
     _training(dataset, **settings).run(str(whole))
-    killed = shutil.copytree(whole, tmp_path / "killed")
-    shutil.rmtree(last_checkpoint(killed))
-    _training(dataset, **settings).run(str(killed))
-    assert read_rows(killed) == read_rows(whole)
-    states = [final_state(root) for root in (whole, killed)]
+    resumed = killed(whole, tmp_path / "resumed")
+    _training(dataset, **settings).run(str(resumed))
+    assert read_rows(resumed) == read_rows(whole)
+    states = [final_state(root) for root in (whole, resumed)]
     assert states[0] == states[1]
     assert any(name.startswith("state/classifier/optimizer/") for name in states[0])
     assert any(name.startswith("state/goals/") for name in states[0])
