@@ -147,13 +147,18 @@ def items_of(
 ) -> tf.data.Dataset:
     """Returns the items that a table of a server gives; `settings` are those of Reverb's
     `TrajectoryDataset`."""
-    return reverb.TrajectoryDataset(
+    items = reverb.TrajectoryDataset(
         address,
         table,
         dtypes={name: column.dtype for name, column in signature.items()},
         shapes={name: column.shape for name, column in signature.items()},
         **settings,
     )
+    # There is nothing to tune, and an iterator is only freed when TensorFlow's tuner wakes up next:
+    # up to a minute later in a long run.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return items.with_options(options)
 
 
 def rows_of_item(windows: Windows) -> int:
