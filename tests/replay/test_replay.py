@@ -6,12 +6,19 @@ import socket
 import numpy as np
 import pytest
 import reverb
+import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay import resident, streams, tables, writer
 from sac_tf.replay.resident import ResidentSampler
 from sac_tf.replay.samplers import ReverbSampler
-from sac_tf.replay.tables import ReplayServer, make_tables, rows_of_segment, segments_kept
+from sac_tf.replay.tables import (
+    ReplayServer,
+    items_of,
+    make_tables,
+    rows_of_segment,
+    segments_kept,
+)
 from sac_tf.replay.windows import Windows
 from tests.replay.numbered import CAPACITY, add_numbered, numbered, sampled_numbers
 
@@ -41,6 +48,13 @@ def test_the_ring_has_all_transitions_of_the_newest_segments(make_replay, added)
     assert replay.size == min(added - 1, CAPACITY)
     oldest = max(0, -(-added // 16) - 7) * 16
     assert set(sampled_numbers(replay)) == set(range(oldest, added - 1))
+
+
+def test_no_iterator_waits_for_the_tuner_of_tf_data():
+    """The tuner sleeps for up to a minute, and an iterator ends with it."""
+    columns = {"number": tf.TensorSpec([3], tf.float32)}
+    items = items_of("localhost:1", "items", columns, max_in_flight_samples_per_worker=1)
+    assert items.batch(2).prefetch(1).options().autotune.enabled is False
 
 
 @pytest.mark.parametrize(
