@@ -28,11 +28,30 @@ class Convolutions(Protocol):
 
 
 @gin.configurable
+def flattened(x: tf.Tensor) -> tf.Tensor:
+    """Returns all values of feature maps: [B, H, W, C] -> [B, H * W * C]."""
+    return tf.keras.layers.Flatten()(x)
+
+
+@gin.configurable
+def spatial_softmax(x: tf.Tensor) -> tf.Tensor:
+    """Returns where each feature map is large, the mean position under its softmax (1504.00702):
+    [B, H, W, C] -> [B, 2 * C], y of all maps, then x of all, from -1 to 1."""
+    _, height, width, maps = x.shape
+    flat = tf.keras.layers.Reshape((height * width, maps))(x)
+    weights = tf.keras.layers.Softmax(axis=1)(flat)
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    positions = np.stack([y.ravel(), x.ravel()]).astype(np.float32)
+    return tf.keras.layers.Flatten()(tf.matmul(positions, weights))
+
+
+@gin.configurable
 def drq_convolutions(
     image: tf.Tensor,
     stream: Iterator[int],
     filters: Sequence[int] = (32, 32, 32, 32),
     strides: Sequence[int] = (2, 2, 2, 1),
+    pooling: Callable[[tf.Tensor], tf.Tensor] = flattened,
 ) -> tf.Tensor:
     """`Convolutions` of 3x3 with ReLU, orthogonally initialized, as in DrQ (2004.13649).
 
@@ -41,6 +60,7 @@ def drq_convolutions(
       stream: seeds.
       filters: of each layer.
       strides: of each layer; (2, 1, 1, 1) are those of DrQ, and take about five times as long.
+      pooling: feature maps of the last layer [B, H', W', C'] -> features [B, F].
 
     Raises:
       ConfigurationError: unequal numbers of filters and strides, or too small an image.
@@ -53,7 +73,7 @@ def drq_convolutions(
             "have a number for each layer."
         )
     x = _convolved(image - 0.5, filters, strides, f"drq_convolutions.strides={strides!r}", stream)
-    return tf.keras.layers.Flatten()(x)
+    return pooling(x)
 
 
 @gin.configurable

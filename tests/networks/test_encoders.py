@@ -16,6 +16,7 @@ from sac_tf.networks.encoders import (
     encoded_inputs,
     encoder_of,
     serl_convolutions,
+    spatial_softmax,
 )
 from sac_tf.networks.inputs import used_leaves
 from sac_tf.networks.running_normalization import RunningNormalization, make_observer
@@ -33,6 +34,14 @@ def test_sizes_are_those_of_drq(strides, size, features):
     encoder = encoder_of(state.policy.network)
     assert encoder.output_shape == (None, features)
     assert sum(np.prod(v.shape) for v in encoder.variables) == 9 * 9 * 32 + 3 * 9 * 32 * 32 + 4 * 32
+
+
+def test_spatial_softmax_by_hand():
+    """Weights 1/8, 1/8, 1/4, 1/2 of the corners: y = 3/4 - 1/4, x = 5/8 - 3/8; and one corner."""
+    maps = np.zeros((1, 2, 2, 2), np.float32)
+    maps[0, ..., 0] = np.log([[1, 1], [2, 4]])
+    maps[0, 0, 1, 1] = 100
+    np.testing.assert_allclose(spatial_softmax(tf.constant(maps)), [[0.5, -1, 0.25, 1]], atol=1e-6)
 
 
 def test_the_small_encoder_of_serl():

@@ -1,5 +1,7 @@
 """Whole runs on images, configured by the shipped gin file."""
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -32,20 +34,28 @@ def _train(root, *bindings, task="Reacher", files=(DRQ,), **settings):
 
 
 def test_the_reacher_is_learned_from_images(tmp_path, without_export):
-    """A random policy gets -21.3, the best one -2.37."""
-    outcome = _train(
+    """A random policy gets -21.3, the best one -2.37, and -4.2 is 90% of the way."""
+    _train(
         tmp_path,
+        "drq_convolutions.filters = (16, 16)",
+        "drq_convolutions.strides = (2, 1)",
+        "drq_convolutions.pooling = @spatial_softmax",
         "actor.hidden_units = (64, 64)",
         "critic.hidden_units = (64, 64)",
-        "Evaluator.episodes = 20",
-        total_steps=2500,
+        "critic.torso = @layer_norm_torso",
+        "critic_step.tau = 0.02",
+        "train.updates_per_step = 2",
+        "Evaluator.episodes = 50",
+        total_steps=5000,
         random_steps=300,
-        evaluation_period=2500,
-        checkpoint_period=2500,
-        batch_size=32,
-        discount=0.9,
+        evaluation_period=1000,
+        checkpoint_period=5000,
+        batch_size=64,
+        discount=0.8,
     )
-    assert outcome.evaluation.return_mean >= -12
+    with (tmp_path / "evaluations.csv").open() as file:
+        returns = [float(row["return_mean"]) for row in csv.DictReader(file)]
+    assert max(returns) >= -4.2, returns
 
 
 def test_two_cameras_and_a_vector_train_resume_and_serve(tmp_path):
