@@ -42,6 +42,14 @@ def require_targets(step: str, critics: Trainable) -> tf.keras.Model:
     return critics.target
 
 
+def require_no_targets(step: str, critics: Trainable) -> None:
+    """Raises ConfigurationError if there are target critics, and a step does without them."""
+    if critics.target is not None:
+        raise ConfigurationError(
+            f"{step} learns without target critics: set SacState.target_critic to None."
+        )
+
+
 def copy_values(target: Network, network: Network) -> None:
     """Gives a new target network the values of `network`."""
     for variable, source in averaged_pairs(target, network):

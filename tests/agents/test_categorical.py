@@ -214,6 +214,27 @@ def test_projection_and_statistics_after_one_step(spec):
     np.testing.assert_allclose(first.moving_mean[1], (1 - 0.99**2) * both.mean(0), rtol=1e-3)
 
 
+def test_the_first_step_without_targets_is_that_with_targets(spec):
+    """Target critics are equal to the critics before it."""
+    joint = functools.partial(categorical.categorical_step, forward=passes.joint_pass)
+    found = []
+    for step, settings in (
+        (joint, {}),
+        (categorical.categorical_crossq_step, {"target_critic": None}),
+    ):
+        sgd = functools.partial(tf.keras.optimizers.legacy.SGD, 0.1)
+        state = _state(spec, torso=batch_norm_torso, critic_optimizer=sgd, **settings)
+        state.generator.reset_from_seed(1)
+        last = state.critics.model.trainable_variables[-1]
+        before = last.numpy().copy()
+        metrics, td_error = step(state, _batch())
+        variables = state.critics.model.variables
+        found.append([*metrics.values(), td_error, *(v.numpy() for v in variables)])
+        assert np.any(last != before)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_the_policy_may_see_the_next_observations_in_its_step(spec):
     batch = _batch()
     means = []
@@ -238,6 +259,12 @@ def test_a_step_with_scalar_critics_is_refused(spec):
 def test_a_step_without_targets_is_refused(spec):
     with pytest.raises(ConfigurationError, match="categorical_step needs target critics"):
         categorical.categorical_step(_state(spec, target_critic=None), _batch())
+
+
+def test_target_critics_that_nothing_would_use_are_refused(spec):
+    words = "categorical_crossq_step learns without target critics"
+    with pytest.raises(ConfigurationError, match=words):
+        categorical.categorical_crossq_step(_state(spec), _batch())
 
 
 @pytest.mark.parametrize(

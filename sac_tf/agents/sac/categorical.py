@@ -152,6 +152,45 @@ def categorical_step(
     return critic_metrics(metrics, q, tf.linalg.matvec(y, behind.support))
 
 
+@gin.configurable
+def categorical_crossq_step(
+    state: SacState,
+    batch: Transition,
+    pool: Pool = pools.minimum_q,
+    value: losses.Value = losses.soft_value,
+    target: losses.Target = losses.td_target,
+    projection: Projection = two_bins,
+    minimize: Minimize = optimizers.minimize,
+) -> tuple[Metrics, tf.Tensor]:
+    """Moves every critic towards the distribution of a TD target of the critics themselves: one
+    pass over (s, a) and (s', a') in training mode, without target critics (CrossQ, 1902.05605).
+
+    Args: as for `categorical_step`, and so is the result.
+      pool, value, target, projection: of the TD target.
+
+    Raises:
+      ConfigurationError: the state has target critics, critics with another head, or several views.
+    """
+    trained = state.critics
+    targets.require_no_targets("categorical_crossq_step", trained)
+    views.require_one("categorical_crossq_step", batch)
+    now, after, next_log_prob = passes.pairs_of(batch, state.policy, state.generator)
+    both = passes.joined(now, after)
+    critics = CategoricalCritic(trained.model)
+    returns = _returns(state, batch, next_log_prob, critics.support, value=value, target=target)
+
+    def row_losses() -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+        logits, next_logits = tf.split(critics.logits(list(both), training=True), 2, axis=1)
+        others = tf.stop_gradient(next_logits)
+        probabilities = mixture(pool, others, critics.mean, state.generator)
+        y = tf.stop_gradient(projection(returns, probabilities, critics.support))
+        return weigh(batch, cross_entropy(logits, y)), (critics.mean(logits), y)
+
+    metrics, (q, y) = minimize(row_losses, trained.optimizer, trained.model.trainable_variables)
+    state.shared.copy()
+    return critic_metrics(metrics, q, tf.linalg.matvec(y, critics.support))
+
+
 def _categorical(trained: Trainable) -> tuple[CategoricalCritic, CategoricalCritic]:
     """Returns the critics and the target critics."""
     target = targets.require_targets("categorical_step", trained)

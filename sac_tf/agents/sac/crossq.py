@@ -3,14 +3,12 @@
 import gin
 import tensorflow as tf
 
-from sac_tf.agents import optimizers, passes, pools, views
+from sac_tf.agents import optimizers, passes, pools, targets, views
 from sac_tf.agents.optimizers import Minimize
 from sac_tf.agents.pools import ComputedQ, Pool
 from sac_tf.agents.sac import losses, steps
 from sac_tf.agents.sac.state import SacState
-from sac_tf.agents.trainable import Trainable
 from sac_tf.agents.weighting import weigh
-from sac_tf.errors import ConfigurationError
 from sac_tf.types import Metrics, Transition
 
 
@@ -36,7 +34,7 @@ def crossq_step(
       ConfigurationError: the state has target critics, or the batch has several views.
     """
     critics = state.critics
-    _require_no_target(critics)
+    targets.require_no_targets("crossq_step", critics)
     views.require_one("crossq_step", batch)
     now, after, next_log_prob = passes.pairs_of(batch, state.policy, state.generator)
     both = passes.joined(now, after)
@@ -50,10 +48,3 @@ def crossq_step(
     metrics, (q, y) = minimize(row_losses, critics.optimizer, critics.model.trainable_variables)
     state.shared.copy()
     return steps.critic_metrics(metrics, q, y)
-
-
-def _require_no_target(critics: Trainable) -> None:
-    if critics.target is not None:
-        raise ConfigurationError(
-            "crossq_step learns without target critics: set SacState.target_critic to None."
-        )
