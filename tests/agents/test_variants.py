@@ -11,7 +11,7 @@ import tensorflow as tf
 from sac_tf.agents.passes import joint_pass
 from sac_tf.agents.policy import make_policy
 from sac_tf.agents.sac import steps
-from sac_tf.agents.sac.categorical import categorical_step
+from sac_tf.agents.sac.categorical import categorical_crossq_step, categorical_step
 from sac_tf.agents.sac.crossq import crossq_step
 from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.targets import averaged_pairs, update_targets
@@ -47,6 +47,10 @@ VARIANTS = {
     "XQC": (
         _part(SacState, **_networks(batch_norm_torso, head=categorical_head)),
         _part(_sac_steps, critic_step=_part(categorical_step, forward=joint_pass)),
+    ),
+    "XQC without targets": (
+        _part(SacState, target_critic=None, **_networks(batch_norm_torso, head=categorical_head)),
+        _part(_sac_steps, critic_step=categorical_crossq_step),
     ),
     "TD3": (_part(Td3State, **_networks(torsos.mlp_torso)), td3_steps),
 }
