@@ -63,6 +63,12 @@ def joint_pass(critics: tf.keras.Model, inputs: Pair, others: Pair, training: bo
         return critics(list(both), training=True)
 
 
+def pass_over_both(critics: tf.keras.Model, now: Pair, after: Pair) -> list[tf.Tensor]:
+    """Returns the outputs [N, B, ...] for (s, a) and for (s', a') of one pass over all 2B rows in
+    training mode (CrossQ, 1902.05605)."""
+    return tf.split(critics(list(joined(now, after)), training=True), 2, axis=1)
+
+
 def joined(*nests: Nest) -> Nest:
     """Returns nests of [B, ...] as one, with the rows of the first before those of the next."""
     return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *nests)

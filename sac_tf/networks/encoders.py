@@ -40,8 +40,8 @@ def spatial_softmax(x: tf.Tensor) -> tf.Tensor:
     _, height, width, maps = x.shape
     flat = tf.keras.layers.Reshape((height * width, maps))(x)
     weights = tf.keras.layers.Softmax(axis=1)(flat)
-    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    positions = np.stack([y.ravel(), x.ravel()]).astype(np.float32)
+    axes = (np.linspace(-1, 1, height), np.linspace(-1, 1, width))
+    positions = np.reshape(np.meshgrid(*axes, indexing="ij"), (2, -1)).astype(np.float32)
     return tf.keras.layers.Flatten()(tf.matmul(positions, weights))
 
 

@@ -1,12 +1,11 @@
 """A whole distributed run on images."""
 
-import csv
-
 import numpy as np
 
 import sac_tf
 from sac_tf.environments.factory import EnvironmentFactory
 from tests.distributed.running import Cluster
+from tests.training.left_behind import last_metrics
 
 TASK = "tests.pixel_tasks:Reacher"
 RUN = {
@@ -32,9 +31,7 @@ def test_two_collectors_send_images(tmp_path):
         processes = cluster.status()["processes"]
         assert all(processes[f"collector {name}"]["steps"] > 0 for name in "ab")
         assert server.end() == 130
-    with (tmp_path / "metrics.csv").open() as file:
-        last = list(csv.DictReader(file))[-1]
-    assert float(last["critic_loss"]) > 0
+    assert float(last_metrics(tmp_path)["critic_loss"]) > 0
     policy = sac_tf.load_policy(tmp_path / "policy")
     observation, _ = EnvironmentFactory(TASK, frame_stack=3)._make_one({}, ()).reset(seed=0)
     assert np.abs(policy(observation) - policy(np.zeros_like(observation))).max() > 1e-6

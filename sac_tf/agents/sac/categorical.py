@@ -175,12 +175,11 @@ def categorical_crossq_step(
     targets.require_no_targets("categorical_crossq_step", trained)
     views.require_one("categorical_crossq_step", batch)
     now, after, next_log_prob = passes.pairs_of(batch, state.policy, state.generator)
-    both = passes.joined(now, after)
     critics = CategoricalCritic(trained.model)
     returns = _returns(state, batch, next_log_prob, critics.support, value=value, target=target)
 
     def row_losses() -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
-        logits, next_logits = tf.split(critics.logits(list(both), training=True), 2, axis=1)
+        logits, next_logits = passes.pass_over_both(critics.logits, now, after)
         others = tf.stop_gradient(next_logits)
         probabilities = mixture(pool, others, critics.mean, state.generator)
         y = tf.stop_gradient(projection(returns, probabilities, critics.support))

@@ -37,10 +37,9 @@ def crossq_step(
     targets.require_no_targets("crossq_step", critics)
     views.require_one("crossq_step", batch)
     now, after, next_log_prob = passes.pairs_of(batch, state.policy, state.generator)
-    both = passes.joined(now, after)
 
     def row_losses() -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
-        q, next_q = tf.split(critics.model(list(both), training=True), 2, axis=1)
+        q, next_q = passes.pass_over_both(critics.model, now, after)
         next_value = value(pool(ComputedQ(next_q), state.generator), next_log_prob, state.alpha)
         y = target(batch.reward, batch.discount, state.discount, next_value)
         return weigh(batch, loss(q, y)), (q, y)
