@@ -76,7 +76,7 @@ class CategoricalCritic:
         self.mean = critic.layers[-1]
         if not isinstance(self.mean, Expectation):
             raise ConfigurationError(
-                "categorical_step needs critics of distributions: set critic.head to "
+                "sac_steps.critic_step needs critics of distributions: set critic.head to "
                 "@categorical_head."
             )
         self.logits = tf.keras.Model(critic.input, self.mean.input)

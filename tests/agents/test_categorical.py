@@ -254,6 +254,10 @@ def test_a_step_with_scalar_critics_is_refused(spec):
     state = SacState(spec, 0, 0.99, policy=make_policy, critic=scalar)
     with pytest.raises(ConfigurationError, match="set critic.head to @categorical_head"):
         categorical.categorical_step(state, _batch())
+    state = SacState(spec, 0, 0.99, policy=make_policy, critic=scalar, target_critic=None)
+    words = "^sac_steps.critic_step needs critics of distributions: set critic.head to"
+    with pytest.raises(ConfigurationError, match=words):
+        categorical.categorical_crossq_step(state, _batch())
 
 
 def test_a_step_without_targets_is_refused(spec):
