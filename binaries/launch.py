@@ -160,7 +160,7 @@ def make_offline(
     have are left out, and a run without a task has the spaces of its data set."""
     if unset(gin_file, bindings, [DATASET]):
         raise ConfigurationError(f"Give {DATASET}, by --gin_file or --gin_bindings.")
-    from sac_tf.pinned.gin_registry import forget
+    from sac_tf.pinned.gin_bindings import forget
     from sac_tf.training import offline
     from sac_tf.training.train import Training
 

@@ -5,7 +5,6 @@ follow bindings and signature defaults from a root instead, so a setting that no
 before any work, and processes that use different parts of a run can compare all of its settings.
 """
 
-import contextlib
 import copy
 import dataclasses
 import inspect
@@ -18,7 +17,8 @@ from gin import config
 
 from sac_tf.errors import ConfigurationError
 
-_MACRO = "gin.macro"
+MACRO = "gin.macro"
+"""Selector under which gin keeps the value of a macro, in a scope that is its name."""
 _OWN_MODULES = "sac_tf."
 
 
@@ -53,7 +53,7 @@ class Settings(NamedTuple):
     defaults: set[str]
 
 
-class _Node(NamedTuple):
+class Node(NamedTuple):
     """A configurable in a scope."""
 
     scope: tuple[str, ...]
@@ -96,14 +96,14 @@ def settings_of(roots: Iterable[Any], ignored: Mapping[str, set[str]]) -> Settin
             if parameter in ignored.get(node.configurable.name, ()):
                 continue
             used |= {_Binding(scope, selector, parameter) for scope in _scopes(node)}
-            used |= {_Binding(macro, _MACRO, "value") for macro in _macros(value)}
+            used |= {_Binding(macro, MACRO, "value") for macro in _macros(value)}
             text = _text(value)
             if text is not None:
                 name = f"{_name(node)}.{parameter}"
                 values[name] = text
                 if _is_default(_Binding("", selector, parameter), value):
                     defaults.add(name)
-            waiting += [(child, None) for child in _references(value, node.scope)]
+            waiting += [(child, None) for child in references(value, node.scope)]
     return Settings(values, modules - {"__main__", ""}, _unused(used), defaults)
 
 
@@ -118,26 +118,26 @@ def default_of(setting: str) -> str | None:
     return _text(known.default)
 
 
-def forget(settings: Iterable[str]) -> None:
-    """Removes the bindings of "name.parameter" outside of all scopes, if there are some."""
-    for setting in settings:
-        name, _, parameter = setting.rpartition(".")
-        selector = config._REGISTRY.get_match(name).selector
-        config._CONFIG.get(("", selector), {}).pop(parameter, None)
-
-
-@contextlib.contextmanager
-def separate_settings() -> Iterator[None]:
-    """Within the context gin has no bindings; those of before come back at the end."""
-    before = {key: dict(bound) for key, bound in config._CONFIG.items()}
-    was_locked = gin.config_is_locked()
-    gin.clear_config()
-    try:
-        yield
-    finally:
-        gin.clear_config()
-        config._CONFIG.update(before)
-        config._set_config_is_locked(was_locked)
+def references(value: Any, scope: tuple[str, ...] = ()) -> Iterator[Node]:
+    """Yields the configurables that a value refers to; `scope` is active where they are called."""
+    if isinstance(value, config.ConfigurableReference):
+        if value.configurable.selector == MACRO:
+            yield from references(_macro_value(value), scope)
+        else:
+            yield Node(tuple(value.scopes) or scope, value.configurable)
+    elif isinstance(value, InScope):
+        for node in references(value.configurable, scope):
+            yield node._replace(scope=(value.scope,))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from references(item, scope)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from references(item, scope)
+    elif callable(value):
+        configurable = config._inverse_lookup(value)
+        if configurable is not None:
+            yield Node(scope, configurable)
 
 
 def _unused(used: set[_Binding]) -> list[str]:
@@ -149,11 +149,11 @@ def _unused(used: set[_Binding]) -> list[str]:
             if binding in used or _is_default(binding, value):
                 continue
             name = f"{scope}/{_short(selector)}.{parameter}".removeprefix("/")
-            names.append(scope if selector == _MACRO else name)
+            names.append(scope if selector == MACRO else name)
     return sorted(names)
 
 
-def _root(root: Any) -> tuple[_Node, Mapping[str, Any] | None]:
+def _root(root: Any) -> tuple[Node, Mapping[str, Any] | None]:
     given = None
     if dataclasses.is_dataclass(root) and not isinstance(root, type):
         given = {field.name: getattr(root, field.name) for field in dataclasses.fields(root)}
@@ -161,10 +161,10 @@ def _root(root: Any) -> tuple[_Node, Mapping[str, Any] | None]:
     configurable = config._inverse_lookup(root)
     if configurable is None:
         raise TypeError(f"{root} is not a gin configurable.")
-    return _Node((), configurable), given
+    return Node((), configurable), given
 
 
-def _parameters(node: _Node, given: Mapping[str, Any] | None) -> dict[str, Any]:
+def _parameters(node: Node, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns {parameter: value} of what gin may bind: what is bound, or else the default.
 
     Args:
@@ -194,8 +194,8 @@ def _parameters(node: _Node, given: Mapping[str, Any] | None) -> dict[str, Any]:
 def _may_resolve_to(bound: Any, value: Any) -> bool:
     """Returns whether gin may have made `value` from what is bound. It always may from the result
     of a call (`@name()`), which is not repeated here."""
-    references = config.iterate_references({"bound": bound})
-    if any(one.evaluate and one.configurable.selector != _MACRO for one in references):
+    found = config.iterate_references({"bound": bound})
+    if any(one.evaluate and one.configurable.selector != MACRO for one in found):
         return True
     return bool(copy.deepcopy(bound) == value)  # which is how gin resolves references
 
@@ -216,32 +216,10 @@ def _is_default(binding: _Binding, value: Any) -> bool:
     return value == default or (text is not None and text == _text(default))
 
 
-def _references(value: Any, scope: tuple[str, ...]) -> Iterator[_Node]:
-    """Yields the configurables that a value refers to; `scope` is active where they are called."""
-    if isinstance(value, config.ConfigurableReference):
-        if value.configurable.selector == _MACRO:
-            yield from _references(_macro_value(value), scope)
-        else:
-            yield _Node(tuple(value.scopes) or scope, value.configurable)
-    elif isinstance(value, InScope):
-        for node in _references(value.configurable, scope):
-            yield node._replace(scope=(value.scope,))
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _references(item, scope)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _references(item, scope)
-    elif callable(value):
-        configurable = config._inverse_lookup(value)
-        if configurable is not None:
-            yield _Node(scope, configurable)
-
-
 def _macros(value: Any) -> Iterator[str]:
     """Yields the names of the macros in a value, and of those in their values."""
     for reference in config.iterate_references({"value": value}):
-        if reference.configurable.selector == _MACRO:
+        if reference.configurable.selector == MACRO:
             yield _macro_name(reference)
             yield from _macros(_macro_value(reference))
 
@@ -251,7 +229,7 @@ def _text(value: Any) -> str | None:
     if isinstance(value, np.generic):  # a NumPy number
         value = value.item()
     if isinstance(value, config.ConfigurableReference):
-        if value.configurable.selector == _MACRO:
+        if value.configurable.selector == MACRO:
             return _text(_macro_value(value))
         return repr(value)
     if isinstance(value, InScope):
@@ -276,19 +254,19 @@ def _macro_name(reference: config.ConfigurableReference) -> str:
 
 def _macro_value(reference: config.ConfigurableReference) -> Any:
     with gin.config_scope(list(reference.scopes)):
-        bound = gin.get_bindings(_MACRO, resolve_references=False)
+        bound = gin.get_bindings(MACRO, resolve_references=False)
     if "value" not in bound:
         name = _macro_name(reference)
         raise ConfigurationError(f"The macro {name} has no value; bind {name} = ... in gin.")
     return bound["value"]
 
 
-def _scopes(node: _Node) -> list[str]:
+def _scopes(node: Node) -> list[str]:
     """Returns the scopes whose bindings the node obeys: every prefix of its own."""
     return ["/".join(node.scope[:end]) for end in range(len(node.scope) + 1)]
 
 
-def _name(node: _Node) -> str:
+def _name(node: Node) -> str:
     return "/".join([*node.scope, _short(node.configurable.selector)])
 
 

@@ -14,6 +14,7 @@ from gin import config_parser
 
 import sac_tf
 from sac_tf.errors import ConfigurationError
+from sac_tf.pinned.gin_bindings import forget_settings_of_replaced
 
 _BASE_FILE = "sac.gin"
 _AGENT = "train.agent"
@@ -37,7 +38,8 @@ def read(files: Sequence[str], bindings: Sequence[str]) -> None:
 
     Each file is looked up in the working directory and then among the shipped files, where
     `gin_configs/` may be left out. A file that another one includes is also looked up in the folder
-    of that one, before the shipped files.
+    of that one, before the shipped files. Where `bindings` replace the only value that refers to a
+    configurable, what the files bind of it is left out.
 
     Raises:
       ConfigurationError: a file is missing; gin cannot use a file or a binding, with its reason; or
@@ -48,7 +50,8 @@ def read(files: Sequence[str], bindings: Sequence[str]) -> None:
     with _gin_errors():
         for file in _ordered(files):
             _parse(file.path, file.path.read_text())
-        _parse(None, "\n".join(bindings))
+        with forget_settings_of_replaced():
+            _parse(None, "\n".join(bindings))
         gin.finalize()
 
 

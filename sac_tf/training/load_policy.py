@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sac_tf import files
 from sac_tf.errors import ConfigurationError
-from sac_tf.pinned.gin_registry import separate_settings
+from sac_tf.pinned.gin_bindings import separate_settings
 from sac_tf.runs import folder, gin_files, restoring
 from sac_tf.runs.configuration import refuse_older
 from sac_tf.runs.logs import evaluated_return

@@ -62,6 +62,17 @@ def test_a_file_may_override_the_files_that_it_includes(write):
     assert Training().seed == 2
 
 
+def test_a_number_may_replace_the_schedule_of_a_file():
+    run = ["train.environment = 'Pendulum-v1'", "adam.learning_rate = 3e-4"]
+    gin_files.read(["fast.gin"], run)
+    settings = Training().configuration().settings
+    assert settings["actor/adam.learning_rate"] == settings["critic/adam.learning_rate"] == "0.0003"
+    gin.clear_config()
+    gin_files.read(["fast.gin"], [*run, "linear_decay.decay_steps = 5"])
+    with pytest.raises(ConfigurationError, match="linear_decay.decay_steps has no effect"):
+        Training().configuration()
+
+
 def test_bindings_are_read_as_text(write):
     file = write(
         "all.gin",
