@@ -63,13 +63,16 @@ class Transform(Protocol):
 
 
 class RewardScale(Transform, Protocol):
-    """Scales the rewards of batches; the replay keeps the task's own rewards."""
+    """Scales the rewards and returns-to-go of batches; the replay keeps the task's own."""
 
     def update(self, transition: Transition) -> None:
         """Updates the statistics with the E transitions of a joint step."""
 
+    def end_episodes(self) -> None:
+        """Ends the episodes that have begun: the next transitions begin new ones."""
+
     def save(self, folder: Path) -> None:
-        """Writes the statistics. The next transitions must begin episodes, as after a restart."""
+        """Writes the statistics; episodes must have ended."""
 
     def restore(self, folder: Path) -> None:
         """Reads what `save` wrote."""

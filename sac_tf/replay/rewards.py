@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from sac_tf.errors import POSITIVE, require_number
 from sac_tf.moments import Moments
-from sac_tf.types import Transition
+from sac_tf.types import RETURN_TO_GO, Transition
 
 _FILE = "reward_scale.json"
 
@@ -32,11 +32,14 @@ class FixedRewardScale:
     def update(self, transition: Transition) -> None:
         """Nothing to do: the scale is constant."""
 
+    def end_episodes(self) -> None:
+        """Nothing to do."""
+
     def __call__(self, state: tf.Module, batch: Transition) -> Transition:
         del state
         if self._scale == 1:
             return batch
-        return batch._replace(reward=self._scale * batch.reward)
+        return _scaled(batch, self._scale)
 
     def save(self, folder: Path) -> None:
         """Nothing to write."""
@@ -95,10 +98,12 @@ class RunningRewardScale:
 
     def __call__(self, state: tf.Module, batch: Transition) -> Transition:
         del state
-        return batch._replace(reward=self._scale * batch.reward)
+        return _scaled(batch, self._scale)
+
+    def end_episodes(self) -> None:
+        self._carried = 0.0
 
     def save(self, folder: Path) -> None:
-        self._carried = 0.0
         numbers = {**self._moments._asdict(), "largest": self._largest}
         (folder / _FILE).write_text(json.dumps(numbers))
 
@@ -112,3 +117,11 @@ class RunningRewardScale:
         if moments.count:
             std = math.sqrt(moments.variance + self._epsilon)
             self._scale.assign(1 / max(std, self._largest / self._largest_return))
+
+
+def _scaled(batch: Transition, scale: float | tf.Variable) -> Transition:
+    """Returns the batch with scaled rewards, and returns-to-go in the same units."""
+    extras = dict(batch.extras)
+    if RETURN_TO_GO in extras:
+        extras[RETURN_TO_GO] = scale * extras[RETURN_TO_GO]
+    return batch._replace(reward=scale * batch.reward, extras=extras)

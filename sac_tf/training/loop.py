@@ -205,8 +205,9 @@ class Run:
         self._observe(transition.observation)
 
     def _end_episodes(self) -> None:
-        """Ends the episodes that have begun, in the replay and among the prior data."""
+        """Ends the episodes that have begun: in the replay, the prior data and the statistics."""
         self._replay.end_episodes()
+        self._updater.rewards.end_episodes()
         if self._prior is not None:
             self._prior.end_episodes()
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.rewards import FixedRewardScale, RunningRewardScale
-from sac_tf.types import Transition
+from sac_tf.types import RETURN_TO_GO, WEIGHT, Transition
 
 
 def _step(*rewards, discounts=None):
@@ -19,10 +19,26 @@ def _scale_of(rewards):
     return float(rewards(None, Transition(None, None, tf.constant([1.0]), None, None)).reward[0])
 
 
+def _running_scale_of_a_half():
+    rewards = RunningRewardScale(0.99, epsilon=1e-12)
+    rewards.update(_step(1, 5))  # their standard deviation is 2
+    return rewards
+
+
 def test_fixed_scale_multiplies_rewards():
     batch = Transition(None, None, tf.constant([1.0, -2.0]), None, None)
     np.testing.assert_array_equal(FixedRewardScale(0.99, 2.5)(None, batch).reward, [2.5, -5.0])
     assert FixedRewardScale(0.99)(None, batch) is batch
+
+
+@pytest.mark.parametrize("make", [lambda: FixedRewardScale(0.99, 0.5), _running_scale_of_a_half])
+def test_returns_to_go_are_scaled_as_rewards(make):
+    """Cal-QL compares them with Q values, which are in the units of the scaled rewards."""
+    extras = {RETURN_TO_GO: tf.constant([50.0, -4.0]), WEIGHT: tf.constant([2.0, 3.0])}
+    scaled = make()(None, Transition(None, None, tf.constant([1.0, 8.0]), None, None, extras))
+    np.testing.assert_allclose(scaled.reward, [0.5, 4])
+    np.testing.assert_allclose(scaled.extras[RETURN_TO_GO], [25, -2])
+    np.testing.assert_array_equal(scaled.extras[WEIGHT], [2, 3])
 
 
 def test_running_scale_by_hand():
@@ -68,6 +84,7 @@ def test_a_restored_scale_resumes_like_the_saved_one(tmp_path, largest):
     restored = RunningRewardScale(0.99, largest_return=largest)
     for reward in (1.0, 5.0, -2.0):
         saved.update(_step(reward))
+    saved.end_episodes()
     saved.save(tmp_path)
     restored.restore(tmp_path)
     assert _scale_of(restored) == _scale_of(saved) != 1

@@ -25,16 +25,17 @@ UNEVEN = {
     "total_steps": 600,
 }
 """Episodes end at random, most of them later than a checkpoint is due."""
+VARIANTS = ("n_step", "normalized")
 
 
-def _run(root, variant, **settings):
+def _run(root, *variants, **settings):
     """Checkpoints lie within episodes, which take 200 steps. Two updates per call, so that an
     update may be due at a checkpoint."""
     settings = {"environment": "Pendulum-v1", "checkpoint_period": 250, **settings}
     training = small_training(
         "update.updates_per_call = 2",
         "Evaluator.episodes = 1",
-        files=[f"gin_configs/{variant}.gin"],
+        files=[f"gin_configs/{variant}.gin" for variant in variants],
         evaluation_period=150,
         **settings,
     )
@@ -48,6 +49,12 @@ def _checkpoints(root):
 def _assert_equal(first, second):
     assert read_rows(first) == read_rows(second)
     assert final_state(first) == final_state(second)
+    assert _reward_scale(first) == _reward_scale(second)
+
+
+def _reward_scale(root):
+    path = last_checkpoint(root) / "reward_scale.json"
+    return path.read_text() if path.exists() else None
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +69,13 @@ def normalized(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory):
-    """The folder of an uninterrupted n-step run whose episodes end at random."""
+    """The folder of an uninterrupted n-step run with normalized rewards whose episodes end at
+    random."""
     root = tmp_path_factory.mktemp("uneven")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sac_tf.training.exporting.export", lambda *_: None)
-        _run(root, "n_step", **UNEVEN)
+        _run(root, *VARIANTS, **UNEVEN)
     return root
-
-
-def _reward_scale(root):
-    return (last_checkpoint(root) / "reward_scale.json").read_text()
 
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit(normalized, tmp_path):
@@ -89,15 +93,14 @@ def test_a_normalized_run_resumes_bit_for_bit(normalized, tmp_path):
     resumed = killed(normalized, tmp_path / "resumed")
     _run(resumed, "normalized", total_steps=WHOLE)
     _assert_equal(normalized, resumed)
-    assert _reward_scale(normalized) == _reward_scale(resumed)
 
 
 def test_a_run_with_uneven_episodes_resumes_bit_for_bit(uneven, tmp_path):
-    """Three environments, n-step rows, without normalization."""
+    """Three environments and n-step rows."""
     before, last = _checkpoints(uneven)
     assert before % UNEVEN["checkpoint_period"] and last == UNEVEN["total_steps"]
     resumed = killed(uneven, tmp_path / "resumed")
-    _run(resumed, "n_step", **UNEVEN)
+    _run(resumed, *VARIANTS, **UNEVEN)
     _assert_equal(uneven, resumed)
     assert _checkpoints(resumed) == [before, last]
     assert len(saved_steps(last_checkpoint(resumed))) == last
@@ -109,11 +112,11 @@ def test_skipped_checkpoints_change_no_byte(uneven, tmp_path, monkeypatch):
     ticks = itertools.count(step=10)
     store = functools.partial(CheckpointStore, clock=lambda: next(ticks))
     monkeypatch.setattr("sac_tf.training.loop.CheckpointStore", store)
-    _run(tmp_path / "whole", "n_step", **UNEVEN)
+    _run(tmp_path / "whole", *VARIANTS, **UNEVEN)
     first, last = _checkpoints(tmp_path / "whole")
     assert first < _checkpoints(uneven)[0] and last == UNEVEN["total_steps"]
     resumed = killed(tmp_path / "whole", tmp_path / "resumed")
-    _run(resumed, "n_step", **UNEVEN)
+    _run(resumed, *VARIANTS, **UNEVEN)
     for root in (tmp_path / "whole", resumed):
         _assert_equal(uneven, root)
 
