@@ -40,8 +40,8 @@ class Interventions:
         self._starts: dict[int, list[bool]] = {}
         self._successor: Nest = None
 
-    def add(self, transition: Transition, ended: Collection[int]) -> Iterator[Intervened]:
-        """Adds the E transitions of a joint step, and yields the episodes that ended with it and
+    def add(self, transition: Transition, ended: Collection[int]) -> list[Intervened]:
+        """Adds the E transitions of a joint step, and returns the episodes that ended with it and
         had an intervention; arguments as for `Sink.add`."""
         rows = self._columns.pack(transition)
         number = len(transition.reward)
@@ -53,11 +53,12 @@ class Interventions:
         self._successor = transition.next_observation
         return self._end(sorted(ended))
 
-    def end_episodes(self) -> Iterator[Intervened]:
+    def end_episodes(self) -> list[Intervened]:
         """As `add`, of the episodes that have begun."""
         return self._end(sorted(self._rows))
 
-    def _end(self, environments: Sequence[int]) -> Iterator[Intervened]:
+    def _end(self, environments: Sequence[int]) -> list[Intervened]:
+        episodes = []
         for environment in environments:
             rows = self._rows.pop(environment)
             starts = self._starts.pop(environment)
@@ -67,7 +68,8 @@ class Interventions:
             final = tree.map_structure(lambda leaf, which=which: leaf[which], self._successor)
             rows.append(self._columns.pack_final(final))
             joined = {dtype: np.concatenate([row[dtype] for row in rows]) for dtype in rows[0]}
-            yield Intervened(joined, np.array([*starts, False]))
+            episodes.append(Intervened(joined, np.array([*starts, False])))
+        return episodes
 
 
 def save_episodes(folder: Path, episodes: Sequence[Intervened]) -> None:

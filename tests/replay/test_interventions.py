@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sac_tf.replay.interventions import Interventions
 from sac_tf.replay.prior_data import PriorData
 from sac_tf.replay.windows import Windows
 from sac_tf.types import INTERVENED
@@ -111,6 +112,26 @@ def test_what_has_no_room_is_left_out_and_reported_once(caplog):
         "prior_data.interventions has room for no more steps: later interventions are in the "
         "replay only."
     ]
+
+
+class _Taken(_Discard):
+    """A sink that takes over in all steps and ignores the episodes that are returned."""
+
+    def __init__(self, interventions):
+        self._interventions = interventions
+
+    def add(self, transition, step, ended):
+        extras = {INTERVENED: np.ones(2, bool)}
+        self._interventions.add(transition._replace(extras=extras), {0, 1})
+
+
+def test_episodes_that_nobody_has_room_for_end_all_the_same():
+    """Two episodes end together, and the next two do not contain their steps."""
+    interventions = Interventions(Windows(game_spec(1), DISCOUNT, None).columns)
+    game = Game(seed=5, environments=2, frames=1)
+    for steps in (3, 2):
+        game.play(_Taken(interventions), steps)
+    assert interventions.end_episodes() == []
 
 
 def test_without_room_the_steps_of_the_run_are_not_held():
