@@ -4,7 +4,8 @@
 as a replica (a term of `tf.distribute`). Of R replicas, replica r takes the rows r, r + R, r + 2 R,
 ... of each batch, and of the noise drawn for them. Gradients and batch statistics are averaged over
 the replicas; other random draws are made once and shared. So the result equals single-device
-training, up to the order of sums and except for dropout masks, which each replica draws separately.
+training, up to the order of sums. Only dropout masks and the draws of VICE's classifier are made by
+each replica separately.
 
 The functions below implement this inside a replica. Outside of one they return their arguments
 unchanged and add nothing to a graph.

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tf_agents.specs import BoundedTensorSpec
 from tf_agents.trajectories import time_step, trajectory
 
+from sac_tf import devices
 from sac_tf.agents import pools
 from sac_tf.agents.cql.steps import cloning_actor_step, cql_gap, cql_step
 from sac_tf.agents.mirrored import mirrored
@@ -27,6 +28,7 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.running_normalization import RunningNormalization, make_observer
 from sac_tf.networks.temperature import Temperature
+from sac_tf.replay.augmentation import shift_images
 from sac_tf.replay.mixture import Mixture
 from sac_tf.runs import restoring
 from sac_tf.tf_agents import SacAgent
@@ -262,6 +264,23 @@ def test_each_replica_draws_its_own_dropout_masks(spec):
     inputs = [tf.ones([5, 3]), tf.ones([5, 2])]
     q = tf.function(lambda: state.strategy.run(lambda: state.critics.model(inputs)))()
     assert np.abs(q.values[0] - q.values[1]).min(axis=1).max() > 1e-4
+
+
+def test_images_are_shifted_as_on_one_device(spec):
+    images = np.random.default_rng(0).integers(0, 256, [1, 6, 9, 8, 2], np.uint8)
+
+    def shifted(state):
+        def learn(batches):
+            batch = shift_images(state.generator, 3, batches[0])
+            pixels = tf.cast(tf.reshape(batch, [batch.shape[0], -1]), tf.float32)
+            return {}, tf.linalg.matvec(pixels, tf.range(144.0))[tf.newaxis]
+
+        update = functools.partial(devices.on_replicas, state.strategy, learn, tf.constant(images))
+        return tf.function(update, autograph=False)()[1]
+
+    one, two = _one_device(spec, **_networks()), _mirrored(spec, **_networks())
+    for _ in range(2):
+        np.testing.assert_array_equal(shifted(two), shifted(one))
 
 
 def test_replicas_of_the_tf_agents_agent_sum_their_shares(spec):

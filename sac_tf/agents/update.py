@@ -70,14 +70,13 @@ def make_update(
     return Update(run, updates_per_call, batch_size, tuple(sorted(names)))
 
 
-def require_whole_turns(name: str, critic_steps_per_actor_step: int, updates: int) -> None:
-    """Raises ConfigurationError unless the updates of a call are whole turns of critic steps and an
-    actor step; `name` is that of the steps in gin."""
-    require_count(f"{name}.critic_steps_per_actor_step", critic_steps_per_actor_step)
-    if updates % critic_steps_per_actor_step:
+def require_whole_turns(setting: str, updates_per_turn: int, updates: int) -> None:
+    """Raises ConfigurationError unless the updates of a call are whole turns: one actor step to
+    several critic steps, for example. `setting` names the number of updates of a turn."""
+    require_count(setting, updates_per_turn)
+    if updates % updates_per_turn:
         raise ConfigurationError(
-            f"update.updates_per_call={updates} must be a multiple of "
-            f"{name}.critic_steps_per_actor_step={critic_steps_per_actor_step}."
+            f"update.updates_per_call={updates} must be a multiple of {setting}={updates_per_turn}."
         )
 
 

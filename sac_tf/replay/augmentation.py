@@ -5,6 +5,7 @@ import functools
 import gin
 import tensorflow as tf
 
+from sac_tf import devices
 from sac_tf.errors import require_count
 from sac_tf.types import NEXT_VIEWS, VIEWS, Nest, Transition
 
@@ -52,19 +53,19 @@ def random_shift(
 
 def shift_images(generator: tf.random.Generator, pixels: int, observation: Nest) -> Nest:
     """Returns an observation whose images are shifted, alike in each row."""
-    rows = tf.shape(tf.nest.flatten(observation)[0])[0]
-    shifts = generator.uniform([2, rows], -pixels, pixels + 1, dtype=tf.int32)
+    rows = tf.shape(tf.nest.flatten(observation)[0])[0] * devices.replicas()
+    drawn = devices.once(lambda: generator.uniform([2, rows], -pixels, pixels + 1, dtype=tf.int32))
+    shifts = tf.unstack(devices.own_rows(drawn, axis=1))
     return tf.nest.map_structure(
-        lambda array: shift(array, *tf.unstack(shifts)) if array.dtype == tf.uint8 else array,
-        observation,
+        lambda array: shift(array, *shifts) if array.dtype == tf.uint8 else array, observation
     )
 
 
-def shift(images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """Returns images [B, H, W, C] whose contents are moved up by `down` and left by `right` pixels,
-    int32 [B], with repeated edges."""
-    moved = tf.gather(images, _positions(images.shape[1], down), axis=1, batch_dims=1)
-    return tf.gather(moved, _positions(images.shape[2], right), axis=2, batch_dims=1)
+def shift(images: tf.Tensor, up: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
+    """Returns images [B, H, W, C] whose contents are moved by `up` and `left` pixels, int32 [B],
+    with repeated edges."""
+    moved = tf.gather(images, _positions(images.shape[1], up), axis=1, batch_dims=1)
+    return tf.gather(moved, _positions(images.shape[2], left), axis=2, batch_dims=1)
 
 
 def _positions(size: int, offset: tf.Tensor) -> tf.Tensor:

@@ -170,18 +170,30 @@ def _no_steps(state, batches):
 
 
 def test_the_classifier_steps_at_its_period_until_it_is_frozen(monkeypatch):
-    """In three calls of three updates: the first and third of each, or all of the first call."""
+    """In three calls of four updates: two in each, or all of the first call."""
     monkeypatch.setattr(vice_agent, "_goal_observations", lambda *_: np.zeros([3, 2], np.float32))
     spec = EnvironmentSpec.of_arrays(tf.TensorSpec([2], name="x"), *np.float32([[-1], [1]]))
     rows = Given(lambda number: Transition(*[tf.zeros([number, *shape]) for shape in _SHAPES]))
-    for settings, number in (({"period": 2}, 6), ({"period": 1, "frozen_from": 3}, 3)):
+    for settings, number in (({"period": 2}, 6), ({"period": 1, "frozen_from": 4}, 4)):
         base = Agent(make_policy, functools.partial(BcState, policy=make_policy), _no_steps)
         made = vice(base, "given", **settings)
         state = made.make_state(spec, 0, 0.9)
-        update = make_update(state, rows, 4, made.steps, made.transforms, updates_per_call=3)
+        update = make_update(state, rows, 4, made.steps, made.transforms, updates_per_call=4)
         for _ in range(3):
             update.run()
         assert int(state.classifier.optimizer.iterations) == number
+
+
+@pytest.mark.parametrize(
+    ("period", "words"),
+    [
+        (0, "vice.period must be an integer of at least 1"),
+        (3, "update.updates_per_call=4 must be a multiple of vice.period=3"),
+    ],
+)
+def test_a_period_that_is_no_part_of_a_call_is_refused(agent, period, words):
+    with pytest.raises(ConfigurationError, match=words):
+        agent(period=period).steps(None, [None] * 4)
 
 
 def test_two_cameras_are_shifted_alike_in_one_example(agent, monkeypatch):
@@ -209,7 +221,6 @@ def test_two_cameras_are_shifted_alike_in_one_example(agent, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"period": 0}, "vice.period must be an integer of at least 1"),
         ({"final_steps": 0}, "vice.final_steps must be an integer of at least 1"),
         ({"frozen_from": -1}, "vice.frozen_from must be an integer of at least 1"),
     ],

@@ -249,7 +249,8 @@ def sac_steps(
     Returns: the last metrics of each kind, and |Q - y| [K, B] of all rows.
     """
     require_count("sac_steps.actor_steps", actor_steps)
-    require_whole_turns("sac_steps", critic_steps_per_actor_step, len(batches))
+    setting = "sac_steps.critic_steps_per_actor_step"
+    require_whole_turns(setting, critic_steps_per_actor_step, len(batches))
     metrics: Metrics = {}
     td_errors: list[tf.Tensor] = []
     for number, batch in enumerate(batches, start=1):

@@ -145,7 +145,8 @@ def td3_steps(
     Raises:
       ConfigurationError: K is not a multiple of `critic_steps_per_actor_step`.
     """
-    require_whole_turns("td3_steps", critic_steps_per_actor_step, len(batches))
+    setting = "td3_steps.critic_steps_per_actor_step"
+    require_whole_turns(setting, critic_steps_per_actor_step, len(batches))
     metrics: Metrics = {}
     td_errors: list[tf.Tensor] = []
     for number, batch in enumerate(batches, start=1):

@@ -14,6 +14,7 @@ from sac_tf.agents.agent import Agent, MakeState, Steps, TrainState
 from sac_tf.agents.optimizers import Minimize, Optimizer, adam
 from sac_tf.agents.passes import joined
 from sac_tf.agents.trainable import Trainable
+from sac_tf.agents.update import require_whole_turns
 from sac_tf.agents.vice.losses import gradient_penalty, mixed_losses
 from sac_tf.agents.vice.rewards import REACHED, vice_reward
 from sac_tf.errors import NOT_NEGATIVE, ConfigurationError, require_count, require_number
@@ -156,7 +157,8 @@ def vice(
       agent: any other.
       dataset: with goal observations: id of a Minari data set in the local store, or its folder.
       final_steps: how many steps at the end of each of its episodes reach a goal; None: all.
-      period: updates of the agent from one step of the classifier to the next.
+      period: the classifier takes a step for this many updates of the agent; a divisor of
+        `update.updates_per_call`.
       frozen_from: updates of the agent after which the classifier stays as it is; None: never.
       network: builds the classifier.
       optimizer: builds its optimizer.
@@ -166,7 +168,6 @@ def vice(
     Raises:
       ConfigurationError: a setting out of range.
     """
-    require_count("vice.period", period)
     for name, value in (("final_steps", final_steps), ("frozen_from", frozen_from)):
         require_count(f"vice.{name}", 1 if value is None else value)
 
@@ -203,7 +204,11 @@ def _steps(
     state: TrainState,
     batches: Sequence[Transition],
 ) -> tuple[Metrics, tf.Tensor]:
-    """Takes the steps of the agent, and then those of the classifier that are due."""
+    """Takes the steps of the agent, and then those of the classifier, on every `period`-th batch.
+
+    All batches have rewards of the classifier before the call.
+    """
+    require_whole_turns("vice.period", period, len(batches))
     metrics, td_error = agent_steps(state, batches)
     for batch in batches[::period]:
         own = _unless_frozen(functools.partial(step, state, batch), state, frozen_from)
