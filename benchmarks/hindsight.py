@@ -57,7 +57,7 @@ class _Learner:
     def add(self, steps: int) -> None:
         """Takes random steps, and adds them to the replay."""
         for transition, episodes in itertools.islice(self._collected, steps):
-            self._replay.add(transition, 1, [episode.copy for episode in episodes])
+            self._replay.add(transition, 1, [episode.environment for episode in episodes])
         self._replay.refresh()
 
     def update(self) -> None:

@@ -107,7 +107,9 @@ class Ours:
 
         act = uniform_actions(self._environment.spec, 1, seed=0)
         collected = itertools.islice(collect(self._environment, act, seed=0), number)
-        return [(step, [episode.copy for episode in episodes]) for step, episodes in collected]
+        return [
+            (step, [episode.environment for episode in episodes]) for step, episodes in collected
+        ]
 
     def close(self) -> None:
         if self._filled is not None:

@@ -67,6 +67,8 @@ def _check_flags() -> None:
             raise launch.ConfigurationError(
                 f"--{flag.name}={flag.value} cannot be written: its folder does not exist."
             )
+        if flag.value and flag.value.is_dir():
+            raise launch.ConfigurationError(f"--{flag.name}={flag.value} is a folder.")
 
 
 def _make_evaluator(policy: policies.PlayedPolicy, interrupts: "Interrupts") -> "Evaluator":

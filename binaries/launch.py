@@ -126,8 +126,11 @@ def _report_unexpected(error: Exception) -> int:
         raise error
     _log_traceback()
     reason = " ".join(str(error).split())
-    sentence = f"Unexpected {type(error).__name__} ({reason}); see {_native_logs[-1]}."
-    return _print_error(sentence, 1)
+    where = f"; see {_native_logs[-1]}"
+    if _native_logs[-1] == Path(os.devnull):
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f" in line {frame.lineno} of {frame.filename}"
+    return _print_error(f"Unexpected {type(error).__name__} ({reason}){where}.", 1)
 
 
 def _log_traceback() -> None:
@@ -165,7 +168,9 @@ def make_offline(
     from sac_tf.training.train import Training
 
     gin_files.read(gin_file, bindings)
-    forget(unset([], bindings, [f"train.{name}" for name in sorted(offline.OF_COLLECTING)]))
+    without_effect = [f"train.{name}" for name in offline.OF_COLLECTING]
+    without_effect += [f"tables.{name}" for name in offline.OF_TABLES]
+    forget(unset([], bindings, sorted(without_effect)))
     settings = offline.OfflineSettings()
     if unset(gin_file, bindings, [ENVIRONMENT]):
         offline.bind_spaces(settings.dataset)

@@ -19,6 +19,9 @@ def report(root_dir: Path, outcome: "Outcome", unit: str, **notes: str | None) -
       notes: sentences on its evaluations, or None.
     """
     if outcome.stopped_by is not None:
+        if not outcome.step:
+            print(f"Stopped by {outcome.stopped_by.name} before the first {unit}.")
+            return 128 + outcome.stopped_by
         print(
             f"Stopped by {outcome.stopped_by.name} at {unit} {outcome.step:,}; its checkpoint is "
             "written. Rerun the same command to resume."
@@ -42,6 +45,14 @@ def report(root_dir: Path, outcome: "Outcome", unit: str, **notes: str | None) -
 
 
 def _summary(root_dir: Path, done: str, evaluated: list[str]) -> str:
+    from sac_tf.replay.dataset import RECORDED_SPACES
+    from sac_tf.runs import plot
+
+    following = launch.command(f"Next: python -m binaries.evaluate --root_dir={root_dir} ")
+    following += f"--video={root_dir}/policy.mp4"
+    if plot.task_of(root_dir) == RECORDED_SPACES:
+        following = launch.command(f"Next: python -m binaries.export_policy --root_dir={root_dir} ")
+        following += f"--export_dir={root_dir}/exported"
     return "\n".join(
         [
             f"Done: {done}. {evaluated[0]}",
@@ -50,7 +61,6 @@ def _summary(root_dir: Path, done: str, evaluated: list[str]) -> str:
             f"  checkpoint   {root_dir}/checkpoints",
             f"  metrics      {root_dir}/metrics.csv, {root_dir}/evaluations.csv",
             f"  TensorBoard  tensorboard --logdir={root_dir}/tensorboard",
-            launch.command(f"Next: python -m binaries.evaluate --root_dir={root_dir} ")
-            + f"--video={root_dir}/policy.mp4",
+            following,
         ]
     )

@@ -1,10 +1,10 @@
-"""Trains a grid of settings, or named variants, with several seeds each, and summarizes the runs in
-a figure and a table.
+r"""Trains a grid of settings, or named variants, with several seeds each, and summarizes the runs
+in a figure and a table.
 
 python -m binaries.sweep --root_dir=runs/critics --gin_file=gin_configs/tasks/hopper.gin \
   --sweep='critic.ensemble_size=[2, 5, 10]' --seeds=3
 python -m binaries.sweep --root_dir=runs/ablation --gin_file=gin_configs/tasks/hopper.gin \
-  --variant='SAC:' --variant='fixed alpha: sac.alpha_step=None; Temperature.initial_alpha=0.2'
+  --variant='SAC:' --variant='fixed alpha: sac.alpha_step=None; Temperature.initial_alpha=0.2' \
   --seeds=3
 python -m binaries.sweep --root_dir=runs/medium --offline --gin_file=gin_configs/tasks/hopper.gin \
   --gin_bindings='train_offline.dataset="data/hopper/medium"' \
@@ -56,6 +56,8 @@ def main(arguments: list[str]) -> int:
     from sac_tf.runs.interrupts import Interrupts
     from sac_tf.sweeps import settings, sweep
 
+    if not launch.unset([], _GIN_BINDINGS.value, [settings.SEED]):
+        raise launch.ConfigurationError(f"--gin_bindings cannot set {settings.SEED}; use --seeds.")
     chosen = settings.grid(_SWEEP.value) if _SWEEP.value else settings.variants(_VARIANT.value)
     root_dir = launch.open_root_dir(_ROOT_DIR.value)
     runs = sweep.plan(root_dir, chosen, _SEEDS.value, _GIN_FILE.value, _GIN_BINDINGS.value)
@@ -96,8 +98,13 @@ def _configure(runs: Sequence["Run"], is_offline: bool) -> None:
 
 
 def _report(root_dir: Path, runs: Sequence["Run"]) -> None:
+    from sac_tf.runs import plot
     from sac_tf.sweeps import summary
 
+    runs = [run for run in runs if plot.has_evaluations(run.root_dir)]
+    if not runs:
+        print("No evaluation (Evaluator.episodes = 0), so there is neither a table nor a figure.")
+        return
     groups: dict[str, list[Path]] = {}
     for run in runs:
         groups.setdefault(run.setting.name, []).append(run.root_dir)

@@ -66,6 +66,8 @@ def _commands(root_dir: Path) -> Iterator[list[str]]:
     medium = root_dir / "medium_run"
     given = [f"--gin_file={file}" for file in _GIN_FILE.value]
     given += [f"--gin_bindings={binding}" for binding in _GIN_BINDINGS.value]
+    if not expert.exists():
+        _refuse_unusable(given)
     yield ["binaries.train", f"--root_dir={expert}", *given]
     configuration = f"--gin_file={expert / folder.CONFIGURATION}"
     steps = f"--steps={_STEPS.value}"
@@ -76,6 +78,25 @@ def _commands(root_dir: Path) -> Iterator[list[str]]:
     yield ["binaries.train", f"--root_dir={medium}", configuration, total_steps]
     yield from _recording(root_dir / "medium", f"--root_dir={medium}", "--sampled", steps)
     yield from _recording(root_dir / "mixed", f"--root_dir={medium}", "--collected")
+
+
+def _refuse_unusable(given: list[str]) -> None:
+    """Raises ConfigurationError if runs with these flags lack what the data sets need."""
+    command = [sys.executable, "-m", "binaries.train", "--root_dir=unused", *given]
+    printed = subprocess.run([*command, "--print_config"], capture_output=True, text=True)
+    if printed.returncode:
+        raise launch.ConfigurationError(printed.stderr.strip().rpartition("\n")[2])
+    for line in printed.stdout.splitlines():
+        if line.startswith("Evaluator.episodes = 0"):
+            raise launch.ConfigurationError(
+                "Evaluator.episodes=0: an evaluation of expert_run says where medium_run ends; "
+                "leave it out."
+            )
+        if line.startswith("BatchReader.sampler = @"):
+            raise launch.ConfigurationError(
+                f"The steps of a run with {line.partition('  #')[0]} cannot be listed; leave it "
+                "out."
+            )
 
 
 def _recording(output: Path, *arguments: str) -> Iterator[list[str]]:

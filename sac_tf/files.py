@@ -28,6 +28,22 @@ def absolute(path: str | Path) -> Path:
         raise ConfigurationError(f"The home directory in {path} is unknown.") from error
 
 
+def make_parent(output: Path) -> None:
+    """Makes the folder in which `output` will be written, before long work.
+
+    Raises:
+      ConfigurationError: it cannot be made, or nothing can be written into it.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--output={output} cannot be written ({error.strerror})."
+        ) from error
+    if not os.access(output.parent, os.W_OK):
+        raise ConfigurationError(f"--output={output} cannot be written (no permission).")
+
+
 def write_at_once(path: Path, text: str) -> None:
     """Writes a file atomically: readers see the old or the new content, even after a crash."""
     unfinished = path.with_name(f".{path.name}.unfinished")

@@ -7,6 +7,12 @@ import tensorflow as tf
 
 from sac_tf import devices
 
+TRAINING = 0
+EVALUATION = 1
+EXPLORATION = 2
+"""Streams of random numbers of a run: training environments, evaluation environments, random
+actions."""
+
 
 def independent_seeds(seed: int, number: int) -> list[int]:
     """Returns `number` seeds that are independent of each other and determined by `seed`."""

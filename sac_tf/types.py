@@ -53,12 +53,12 @@ class Transition(NamedTuple):
     """Transitions: NumPy arrays before the replay, tensors after it.
 
     Attributes:
-      observation: nest of float32 [B, ...].
+      observation: nest [B, ...] of float32, or uint8 for images.
       action: float32 [B, A] in [-1, 1].
-      reward: float32 [B].
-      discount: float32 [B]; 0 where the episode terminated, else 1. A time limit does not end a
-        value: truncated rows keep 1 and bootstrap.
-      next_observation: nest of float32 [B, ...], the true successor, never the first observation of
+      reward: float32 [B]; in n-step rows the discounted sum of m <= n rewards.
+      discount: float32 [B]; 0 where the episode terminated, else gamma^(m - 1), which is 1 for one
+        step. A time limit does not end a value: truncated rows keep it and bootstrap.
+      next_observation: like `observation`, the true successor, never the first observation of
         a new episode.
       extras: arrays [B, ...] by name, whatever a source of batches adds. `WEIGHT` multiplies the
         losses of a row.
@@ -79,8 +79,8 @@ class Step(NamedTuple):
       reward: float32 [E].
       terminated: bool [E], the task itself ended (no value after it).
       truncated: bool [E], a time limit ended the episode (the value continues).
-      successor: nest of float32 [E, ...], the state reached, also where the episode ended.
-      observation: nest of float32 [E, ...], to act on next: the first of a new episode where one
+      successor: nest [E, ...] of float32 or uint8, the state reached, also where the episode ended.
+      observation: like `successor`, to act on next: the first of a new episode where one
         ended.
       info: E dicts, what each environment reported with the step.
       interventions: {environment: action float32 [A] in [-1, 1]} of those in which somebody took
@@ -102,7 +102,7 @@ class Episode(NamedTuple):
     Attributes:
       total_reward: undiscounted return.
       length: in environment steps.
-      copy: index of the environment that played it, of E.
+      environment: index of the one that played it, of E.
       info: every number that the environment reported, with its last value in the episode.
       largest: these numbers with their largest value in the episode.
       interventions: its steps in which somebody took over.
@@ -110,7 +110,7 @@ class Episode(NamedTuple):
 
     total_reward: float
     length: int
-    copy: int
+    environment: int
     info: Numbers = _NONE
     largest: Numbers = _NONE
     interventions: int = 0

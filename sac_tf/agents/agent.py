@@ -17,7 +17,7 @@ class TrainState(Protocol):
     algorithm uses, and nothing else.
 
     Attributes:
-      policy: acts.
+      policy: chooses actions.
       generator: random numbers of updates.
       exploration_generator: random numbers of exploration, independent of those of updates.
       updates: int64 scalar, updates done.

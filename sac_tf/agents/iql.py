@@ -99,7 +99,7 @@ def weighted_cloning_loss(
     Args:
       log_prob: log pi [B] of the actions in the data.
       advantage: A [B], treated as a constant.
-      inverse_temperature: beta; 0 is behavior cloning.
+      inverse_temperature: beta, above 0; near 0 this is behavior cloning.
       largest_weight: bound of the weights.
 
     Returns: [B].

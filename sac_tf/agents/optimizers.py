@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from sac_tf import devices
 from sac_tf.agents.schedules import Schedule, require_learning_rate
-from sac_tf.errors import require_number
+from sac_tf.errors import POSITIVE, require_number
 from sac_tf.pinned.gin_registry import InScope
 from sac_tf.pinned.keras_optimizers import AdamW
 from sac_tf.types import Metrics
@@ -54,6 +54,9 @@ def adam(
     require_learning_rate("adam.learning_rate", learning_rate)
     below_one = (lambda decay: 0 <= decay < 1, "a number from 0 to below 1")
     require_number("adam.weight_decay", weight_decay, *below_one)
+    require_number("adam.beta_1", beta_1, *below_one)
+    require_number("adam.beta_2", beta_2, *below_one)
+    require_number("adam.epsilon", epsilon, *POSITIVE)
     settings: dict[str, Any] = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
     if global_clipnorm is not None:
         positive = (lambda norm: norm > 0, "a number above 0 or None")
@@ -68,6 +71,7 @@ def adam(
 actor_adam = InScope("actor", adam)
 critic_adam = InScope("critic", adam)
 alpha_adam = InScope("alpha", adam)
+classifier_adam = InScope("classifier", adam)
 
 
 def with_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> Optimizer:

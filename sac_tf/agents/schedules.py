@@ -6,7 +6,7 @@ from typing import TypeAlias
 import gin
 import tensorflow as tf
 
-from sac_tf.errors import require_count, require_number
+from sac_tf.errors import POSITIVE, require_count, require_number
 
 Schedule: TypeAlias = tf.keras.optimizers.schedules.LearningRateSchedule
 
@@ -35,7 +35,7 @@ def linear_warmup(learning_rate: float = 3e-4, warmup_steps: int = 2000) -> Sche
     Raises:
       ConfigurationError: a number out of range.
     """
-    require_learning_rate("linear_warmup.learning_rate", learning_rate)
+    require_number("linear_warmup.learning_rate", learning_rate, *POSITIVE)
     require_count("linear_warmup.warmup_steps", warmup_steps)
     return tf.keras.optimizers.schedules.PolynomialDecay(0.0, warmup_steps, learning_rate)
 
@@ -54,7 +54,7 @@ def linear_decay(
     Raises:
       ConfigurationError: a number out of range.
     """
-    require_learning_rate("linear_decay.learning_rate", learning_rate)
+    require_number("linear_decay.learning_rate", learning_rate, *POSITIVE)
     require_count("linear_decay.decay_steps", decay_steps)
     _require_fraction("linear_decay.final_fraction", final_fraction)
     end = final_fraction * learning_rate
@@ -80,7 +80,7 @@ def cosine_decay(
     Raises:
       ConfigurationError: a number out of range.
     """
-    require_learning_rate("cosine_decay.learning_rate", learning_rate)
+    require_number("cosine_decay.learning_rate", learning_rate, *POSITIVE)
     require_count("cosine_decay.decay_steps", decay_steps)
     require_count("cosine_decay.warmup_steps", warmup_steps, minimum=0)
     _require_fraction("cosine_decay.final_fraction", final_fraction)

@@ -129,7 +129,7 @@ class _Collector:
 
     def _collect(self) -> None:
         for transition, episodes in collect(self._environment, self._act(), self._new_seed()):
-            ended = [episode.copy for episode in episodes]
+            ended = [episode.environment for episode in episodes]
             steps = self._steps + self._training.num_environments
             self._writer.add(transition, steps, ended, priority=self._new_priority)
             self._steps = steps

@@ -12,6 +12,7 @@ from sac_tf.distributed.messages import NO_ANSWER
 from sac_tf.errors import RunError
 from sac_tf.replay.reader import BatchReader, rows_of
 from sac_tf.replay.samplers import ReverbSampler
+from sac_tf.replay.saved import Summary
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
 from sac_tf.replay.windows import Windows
 from sac_tf.runs.logs import say
@@ -161,6 +162,7 @@ class RemoteReplay:
     def save(self, folder: Path) -> None:
         """Writes to the new folder `folder` what the servers' checkpoints do not have."""
         folder.mkdir()
+        Summary(transitions=0, rows=0, segment=0, widths={}).save(folder)
         self._reader.save(folder)
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ class ServerProgress:
                     Episode(
                         total_reward=heartbeat["last_return"],
                         length=heartbeat["last_length"],
-                        copy=0,
+                        environment=0,
                         info=heartbeat.get("last_info", {}),
                         largest=heartbeat.get("last_largest", {}),
                     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import gin
 
-from sac_tf.networks.layers import Dense, Members
+from sac_tf.networks.layers import Dense, Members, unit_norm_dense
 from sac_tf.networks.normalization import (
     EnsembleBatchNormalization,
     EnsembleRmsNormalization,
@@ -36,7 +36,7 @@ def batch_norm_torso(
     require_momentum("batch_norm_torso", momentum)
     members = EnsembleBatchNormalization(momentum)(members)
     for units in hidden_units:
-        members = _dense(dense, members, units, stream)
+        members = unit_norm_dense(dense, members, units, stream)
         members = EnsembleBatchNormalization(momentum)(members)
         members = activate(members, activation)
     return members
@@ -70,14 +70,10 @@ def batch_norm_residual_torso(
     def normalize(members: Members) -> Members:
         return EnsembleBatchNormalization(momentum, _FLASH_EPSILON, fixed_norm=True)(members)
 
-    members = _dense(dense, normalize(members), units, stream)
+    members = unit_norm_dense(dense, normalize(members), units, stream)
     for _ in hidden_units:
         inner = members
         for width in (EXPANSION * units, units):
-            inner = activate(normalize(_dense(dense, inner, width, stream)), activation)
+            inner = activate(normalize(unit_norm_dense(dense, inner, width, stream)), activation)
         members = [x + residual for x, residual in zip(members, inner, strict=True)]
     return EnsembleRmsNormalization()(members)
-
-
-def _dense(dense: Dense, members: Members, units: int, stream: Iterator[int]) -> Members:
-    return dense(units, next(stream), use_bias=False, unit_norm=True)(members)

@@ -14,6 +14,7 @@ from sac_tf.networks.layers import (
     filled_up,
     rows_of_evaluated,
     single_dense,
+    unit_norm_dense,
 )
 from sac_tf.networks.torsos import EXPANSION, activate, require_equal_units
 from sac_tf.seeds import initializer_seeds
@@ -69,13 +70,13 @@ def hyperspherical_torso(
     units = require_equal_units("hyperspherical_torso", hidden_units)
     scale = math.sqrt(2 / units)
     members = [tf.pad(x, [[0, 0], [0, 1]], constant_values=constant) for x in members]
-    members = _dense(dense, _on_sphere(members), units, stream)
+    members = unit_norm_dense(dense, _on_sphere(members), units, stream)
     members = _on_sphere(EnsembleScaler(scale, scale)(members))
     for _ in hidden_units:
-        inner = _dense(dense, members, EXPANSION * units, stream)
+        inner = unit_norm_dense(dense, members, EXPANSION * units, stream)
         inner = EnsembleScaler(scale / math.sqrt(EXPANSION), scale / math.sqrt(EXPANSION))(inner)
         inner = [x + _POSITIVE for x in activate(inner, activation)]
-        inner = _on_sphere(_dense(dense, inner, units, stream))
+        inner = _on_sphere(unit_norm_dense(dense, inner, units, stream))
         ways = [there - here for here, there in zip(members, inner, strict=True)]
         steps = EnsembleScaler(1 / (len(hidden_units) + 1), 1 / math.sqrt(units))(ways)
         members = _on_sphere([x + step for x, step in zip(members, steps, strict=True)])
@@ -88,7 +89,7 @@ def hyperspherical_output(
 ) -> Members:
     """`Output` of a dense layer as wide as the features, a scale, and a dense layer with a free
     bias (2502.15280, section 4)."""
-    members = _dense(dense, members, members[0].shape[-1], stream)
+    members = unit_norm_dense(dense, members, members[0].shape[-1], stream)
     members = EnsembleScaler(1.0, 1.0)(members)
     return dense(units, next(stream), unit_norm=True)(members)
 
@@ -99,10 +100,6 @@ def hyperspherical_std(features: tf.Tensor, units: int, seed: int) -> Sequence[t
     stream = initializer_seeds(seed)
     outputs = [hyperspherical_output([features], units, single_dense, stream) for _ in range(2)]
     return [output[0] for output in outputs]
-
-
-def _dense(dense: Dense, members: Members, units: int, stream: Iterator[int]) -> Members:
-    return dense(units, next(stream), use_bias=False, unit_norm=True)(members)
 
 
 def _on_sphere(members: Members) -> Members:

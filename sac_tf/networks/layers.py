@@ -43,6 +43,12 @@ class Dense(Protocol):
         """
 
 
+def unit_norm_dense(dense: Dense, members: Members, units: int, stream: Iterator[int]) -> Members:
+    """Returns the outputs of new dense layers with unit-norm weights and no bias; the next seed of
+    `stream` draws their weights."""
+    return dense(units, next(stream), use_bias=False, unit_norm=True)(members)
+
+
 _chosen: contextvars.ContextVar[tf.Tensor | None] = contextvars.ContextVar("chosen", default=None)
 
 

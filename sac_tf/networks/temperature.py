@@ -11,6 +11,10 @@ import tensorflow as tf
 from sac_tf.errors import POSITIVE, ConfigurationError, require_number
 
 _FINITE = (math.isfinite, "a finite number")
+_REACHABLE = (
+    lambda factor: -math.log(2) <= factor < math.inf,
+    "a finite number of at least -0.69, where the target is the entropy of uniform actions",
+)
 
 
 class Parametrization(NamedTuple):
@@ -122,7 +126,7 @@ class Temperature:
 
     def __post_init__(self) -> None:
         require_number("Temperature.initial_alpha", self.initial_alpha, *POSITIVE)
-        require_number("Temperature.target_entropy_factor", self.target_entropy_factor, *_FINITE)
+        require_number("Temperature.target_entropy_factor", self.target_entropy_factor, *_REACHABLE)
         for name, condition in (
             ("minimum", POSITIVE),
             ("maximum", POSITIVE),

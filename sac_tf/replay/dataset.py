@@ -103,6 +103,10 @@ class MinariEpisodes:
         )
 
 
+RECORDED_SPACES = "sac_tf.replay.dataset:RecordedSpaces"
+"""The task of a run that has none."""
+
+
 class RecordedSpaces(gymnasium.Env):
     """The spaces of a data set, for learning where its task cannot be made. It cannot be played."""
 
@@ -123,7 +127,7 @@ class RecordedSpaces(gymnasium.Env):
 
     def reset(self, **arguments: Any) -> tuple[Any, dict]:
         del arguments
-        raise RuntimeError("a data set cannot be played: give train.environment")
+        raise RuntimeError("the run had no train.environment: its policy can only be exported")
 
 
 def reference_returns(name: str | Path) -> tuple[float, float] | None:

@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 from sac_tf.environments.environment import INTERVENE_ACTION
 from sac_tf.errors import ConfigurationError
-from sac_tf.files import absolute
+from sac_tf.files import absolute, make_parent
 from sac_tf.replay.dataset import METADATA, import_minari
 
 _ID = re.compile(r"(?:\w[-\w/]*/)?[-\w]+-v\d+")
@@ -149,7 +149,7 @@ def new_dataset(output: str) -> tuple[Path, str]:
         other text is the path of a folder, which gives the id.
 
     Raises:
-      ConfigurationError: there is something at that place.
+      ConfigurationError: there is something at that place, or nothing can be written there.
     """
     minari = import_minari()
     name = output
@@ -163,4 +163,5 @@ def new_dataset(output: str) -> tuple[Path, str]:
         raise ConfigurationError(
             f"--output={output} exists already, in {folder}; give another one."
         )
+    make_parent(folder)
     return folder, name

@@ -116,8 +116,9 @@ class ReplayWithPriorData:
         self._mixture.update_priorities(batches, td_error)
 
     def save(self, folder: Path) -> None:
-        """Writes the steps of the replay, and which prior data there are."""
+        """Writes the steps of the replay, and which prior data there are; ends open episodes."""
         self._replay.save(folder)
+        self._prior.end_episodes()
         self._prior.save(folder / PRIOR_DATA)
 
 

@@ -170,7 +170,7 @@ class Replay:
             found = self._server.size(REPLAY_TABLE)
             if found != self.size:
                 raise RunError(f"Reverb restored {found} of the {self.size} steps in {folder}.")
-        elif not self._server.size(SEGMENT_TABLE):
+        elif saved.rows and not self._server.size(SEGMENT_TABLE):
             raise RunError(f"Reverb restored 0 of the {saved.rows} steps in {folder}.")
         else:
             self._segments.rows = saved.rows

@@ -33,7 +33,8 @@ class Summary(NamedTuple):
 
     Attributes:
       transitions: ever added.
-      rows: in its segments; 0 if Reverb's own sampler was used, which has none.
+      rows: in its segments; 0 if replay servers or Reverb's own sampler
+        keep them.
       segment: number of the next segment.
       widths: {dtype: numbers in a row}.
     """

@@ -2,6 +2,7 @@
 updates of offline runs."""
 
 import csv
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -66,7 +67,8 @@ def read_curve(root_dir: Path, column: str = RETURN) -> tuple[np.ndarray, np.nda
 
 def group_by_configuration(root_dirs: list[Path]) -> dict[str, list[Path]]:
     """Returns {label: runs}: runs that differ only by seed share a label, which is the task and,
-    where several configurations have the same task, the folder of the first run."""
+    where several configurations have the same task, the path of the first run, without what all
+    paths share."""
     groups: dict[tuple, list[Path]] = {}
     for root_dir in root_dirs:
         settings = _settings_of(root_dir)
@@ -75,9 +77,10 @@ def group_by_configuration(root_dirs: list[Path]) -> dict[str, list[Path]]:
         configuration = tuple(sorted(settings.items()))
         groups.setdefault((task, configuration), []).append(root_dir)
     tasks = [task for task, _ in groups]
+    shared = os.path.commonpath([runs[0] for runs in groups.values()])
     labeled = {}
     for (task, _), runs in groups.items():
-        label = task if tasks.count(task) == 1 else f"{task} {runs[0].name}"
+        label = task if tasks.count(task) == 1 else f"{task} {runs[0].relative_to(shared)}"
         labeled[label] = runs
     return labeled
 

@@ -9,10 +9,11 @@ import numpy as np
 from sac_tf import files
 from sac_tf.environments.conversion import ActionWriter, categories
 from sac_tf.environments.factory import EnvironmentFactory
+from sac_tf.errors import ConfigurationError
 from sac_tf.leaves import nest_of, pick
 from sac_tf.replay.columns import Trajectory
 from sac_tf.replay.dataset_writer import MinariWriter, Played, new_dataset
-from sac_tf.training.datasets import ReplayEpisodes
+from sac_tf.training.datasets import ReplayEpisodes, dataset_of
 from sac_tf.training.recording import Recorded, make_recorder
 from sac_tf.types import EnvironmentSpec, Episode
 
@@ -28,6 +29,10 @@ def write_collected(root_dir: Path, factory: EnvironmentFactory, output: str) ->
     Raises:
       ConfigurationError: the data set exists, or the run has no steps that can be listed.
     """
+    if dataset_of(root_dir) is not None:
+        raise ConfigurationError(
+            f"The run in {root_dir} learned from a data set and has collected nothing."
+        )
     folder, name = new_dataset(output)
     spec = factory.spec()
     collected = ReplayEpisodes.open(root_dir, factory.title, spec)
@@ -38,7 +43,7 @@ def write_collected(root_dir: Path, factory: EnvironmentFactory, output: str) ->
         writer = MinariWriter(unfinished, name, recorder.env, f"replay of {root_dir.name}")
         for episode in _episodes(collected, spec):
             writer.add(episode)
-            recorded.append(Episode(sum(episode.rewards), len(episode.rewards), copy=0))
+            recorded.append(Episode(sum(episode.rewards), len(episode.rewards), environment=0))
 
     with contextlib.closing(environment):
         files.replace_folder(folder, write)

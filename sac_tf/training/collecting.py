@@ -45,9 +45,9 @@ def to_transition(observation: Nest, action: np.ndarray, step: Step) -> Transiti
     if step.interventions:
         action = action.copy()
         extras[INTERVENED] = np.zeros(len(action), bool)
-        for copy, executed in step.interventions.items():
-            action[copy] = executed
-            extras[INTERVENED][copy] = True
+        for environment, executed in step.interventions.items():
+            action[environment] = executed
+            extras[INTERVENED][environment] = True
     return Transition(observation, action, step.reward, discount, step.successor, extras)
 
 
@@ -66,30 +66,30 @@ class EpisodeTally:
         """Adds a joint step, and returns the episodes that ended with it."""
         self._total_reward += step.reward
         self._length += 1
-        for copy in step.interventions:
-            self._interventions[copy] += 1
+        for environment in step.interventions:
+            self._interventions[environment] += 1
         for latest, largest, info in zip(self._info, self._largest, step.info, strict=True):
             for key, number in _numbers(info).items():
                 latest[key] = number
                 largest[key] = max(number, largest.get(key, number))
         ended = np.flatnonzero(step.terminated | step.truncated)
-        return [self.end(int(copy)) for copy in ended]
+        return [self.end(int(environment)) for environment in ended]
 
-    def end(self, copy: int) -> Episode:
+    def end(self, environment: int) -> Episode:
         """Returns the current episode of an environment as it is now, and starts a new one."""
         episode = Episode(
-            total_reward=float(self._total_reward[copy]),
-            length=int(self._length[copy]),
-            copy=copy,
-            info=self._info[copy],
-            largest=self._largest[copy],
-            interventions=int(self._interventions[copy]),
+            total_reward=float(self._total_reward[environment]),
+            length=int(self._length[environment]),
+            environment=environment,
+            info=self._info[environment],
+            largest=self._largest[environment],
+            interventions=int(self._interventions[environment]),
         )
-        self._total_reward[copy] = 0
-        self._length[copy] = 0
-        self._interventions[copy] = 0
-        self._info[copy] = {}
-        self._largest[copy] = {}
+        self._total_reward[environment] = 0
+        self._length[environment] = 0
+        self._interventions[environment] = 0
+        self._info[environment] = {}
+        self._largest[environment] = {}
         return episode
 
 

@@ -168,8 +168,8 @@ class ReplayEpisodes:
         summary = Summary.load(saved)
         if not summary.rows:
             raise ConfigurationError(
-                f"The checkpoint of the run in {root_dir} has no steps that can be listed: "
-                "Reverb's own sampler keeps them (BatchReader.sampler)."
+                f"The checkpoint of the run in {root_dir} has no steps that can be listed: replay "
+                "servers keep them, or Reverb's own sampler (BatchReader.sampler)."
             )
         for with_return_to_go in (False, True):
             windows = Windows(

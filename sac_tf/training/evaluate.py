@@ -5,7 +5,7 @@ from collections.abc import Callable
 import gin
 
 from sac_tf.environments.environment import Environment
-from sac_tf.errors import ConfigurationError, require_count
+from sac_tf.errors import ConfigurationError, require_bool, require_count
 from sac_tf.runs.episodes import EpisodeInfo
 from sac_tf.runs.logs import say
 from sac_tf.training.collecting import EpisodeTally
@@ -76,7 +76,9 @@ class Evaluator:
           ConfigurationError: a number out of range, or a task that cannot be made.
         """
         self.episodes = require_count("Evaluator.episodes", episodes, minimum=0)
-        self.in_training_environment = in_training_environment
+        self.in_training_environment = require_bool(
+            "Evaluator.in_training_environment", in_training_environment
+        )
         self.info = info()
         self.score = score
         self.max_steps = max_episode_steps
@@ -192,7 +194,7 @@ def play(
         steps += 1
         step = environment.step(act(observation))
         for episode in tally.add(step):
-            first.setdefault(episode.copy, episode)
+            first.setdefault(episode.environment, episode)
         if steps == max_steps:
             first |= {copy: tally.end(copy) for copy in counted if copy not in first}
         played = [first[copy] for copy in counted if copy in first]

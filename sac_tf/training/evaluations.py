@@ -55,7 +55,7 @@ class RunEvaluations:
             is_interrupted=is_interrupted,
         )
         if self._evaluator.in_training_environment:
-            _refuse_training_wrappers(settings.environment_factory)
+            _refuse_differences(settings.environment_factory)
         self._best = BestPolicy(
             root_dir,
             settings.environment_factory,
@@ -87,10 +87,15 @@ class RunEvaluations:
         self._evaluator.close()
 
 
-def _refuse_training_wrappers(factory: EnvironmentFactory) -> None:
-    """Raises ConfigurationError if the environment for training has wrappers of its own."""
+def _refuse_differences(factory: EnvironmentFactory) -> None:
+    """Raises ConfigurationError if environments for training and evaluation are not the same."""
     if factory.training_wrappers:
         raise ConfigurationError(
             "Evaluator.in_training_environment=True would evaluate with "
             "environment.training_wrappers; leave one of them out."
+        )
+    if factory.evaluation_arguments:
+        raise ConfigurationError(
+            "Evaluator.in_training_environment=True would evaluate without "
+            "environment.evaluation_arguments; leave one of them out."
         )

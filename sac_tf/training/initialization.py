@@ -118,8 +118,8 @@ class Initialization:
         saved = Summary.load(self._checkpoint / folder.REPLAY)
         if not saved.rows:
             raise self._refusal(
-                "has no steps in its checkpoint that can be listed: Reverb's own sampler keeps "
-                "them (BatchReader.sampler); leave Initialization.replay at False"
+                "has no steps in its checkpoint that can be listed: replay servers keep them, or "
+                "Reverb's own sampler (BatchReader.sampler); leave Initialization.replay at False"
             )
         return saved
 
@@ -140,7 +140,10 @@ class Initialization:
                 f"does not fit: a step of its replay has {self._saved.widths} numbers, and one "
                 f"here {windows.columns.widths}"
             )
-        yield from saved_episodes(self._checkpoint / folder.REPLAY, windows)
+        for rows in saved_episodes(self._checkpoint / folder.REPLAY, windows):
+            if windows.with_return_to_go:  # those of the other run have its own discount
+                windows.columns.put_returns(rows, windows.discount)
+            yield rows
 
     def _dataset(self, windows: Windows) -> Episodes | None:
         """Returns the data set of an offline run; None of another one."""

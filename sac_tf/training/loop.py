@@ -1,5 +1,6 @@
 """The single-process training loop: collect, learn, evaluate, log, checkpoint, resume."""
 
+import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from sac_tf.runs.logs import RunLog, say
 from sac_tf.runs.periods import CheckpointPeriods, is_due
 from sac_tf.runs.session import Session
 from sac_tf.runs.terminal import say_renderer
-from sac_tf.seeds import seed_at_step
+from sac_tf.seeds import EVALUATION, EXPLORATION, TRAINING, seed_at_step
 from sac_tf.training.acting import uniform_actions
 from sac_tf.training.collecting import collect
 from sac_tf.training.evaluations import RunEvaluations
@@ -31,11 +32,6 @@ from sac_tf.types import Episode, Nest, Transition
 
 if TYPE_CHECKING:
     from sac_tf.training.train import Training
-
-_TRAINING = 0
-_EVALUATION = 1
-_EXPLORATION = 2
-"""Streams of random numbers: training environments, evaluation environments, random actions."""
 
 
 class Run:
@@ -128,6 +124,7 @@ class Run:
         settings = self._settings
         progress = self._progress
         with saved_on_error(self._save):
+            self._warn_without_updates()
             before = progress.step - settings.num_environments
             if self._is_evaluation_due(before) and self._evaluations.is_missing(progress.step):
                 self._evaluate()
@@ -164,7 +161,7 @@ class Run:
         metrics: dict[str, float] = {}
         for transition, episodes in self._experience():
             before = progress.step
-            ended = [episode.copy for episode in episodes]
+            ended = [episode.environment for episode in episodes]
             self._add(transition, before + 1, ended)
             progress.step += settings.num_environments
             metrics = self._learn(progress.step) or metrics
@@ -185,7 +182,7 @@ class Run:
         """Yields transitions and ended episodes: of random actions first, then of the policy."""
         settings = self._settings
         spec = self._environment.spec
-        uniform = uniform_actions(spec, settings.num_environments, self._seed(_EXPLORATION))
+        uniform = uniform_actions(spec, settings.num_environments, self._seed(EXPLORATION))
         self._exploration.begin()
 
         def act(observation: Nest) -> np.ndarray:
@@ -193,7 +190,7 @@ class Run:
                 return uniform(observation)
             return self._exploration.act(observation)
 
-        return collect(self._environment, act, self._seed(_TRAINING))
+        return collect(self._environment, act, self._seed(TRAINING))
 
     def _add(self, transition: Transition, step: int, ended: Collection[int]) -> None:
         """Adds the E transitions of a joint step to the replay and to the running statistics;
@@ -228,6 +225,18 @@ class Run:
             metrics = self._updater.update(step)
         return metrics
 
+    def _warn_without_updates(self) -> None:
+        """Prints a line if the run will only collect."""
+        settings = self._settings
+        first = settings.learning_starts + math.ceil(
+            self._updater.updates_per_call / settings.updates_per_step
+        )
+        if settings.total_steps < first:
+            say(
+                f"The policy will not be trained: train.total_steps={settings.total_steps}, and "
+                f"the first updates are due at step {first}."
+            )
+
     def _is_evaluation_due(self, before: int) -> bool:
         """Returns whether the steps since `before` made an evaluation due."""
         step = self._progress.step
@@ -235,7 +244,7 @@ class Run:
         return is_last or is_due(self._settings.evaluation_period, before, step)
 
     def _evaluate(self) -> None:
-        self._evaluations.evaluate(self._progress.step, self._seed(_EVALUATION), self._log)
+        self._evaluations.evaluate(self._progress.step, self._seed(EVALUATION), self._log)
 
     def _save(self, prefix: str = "step") -> Path:
         self._progress.elapsed = self._log.elapsed

@@ -10,6 +10,7 @@ from sac_tf.agents.policy import Policy
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.files import absolute
 from sac_tf.networks.running_normalization import make_observer
+from sac_tf.replay.dataset import RECORDED_SPACES
 from sac_tf.replay.prior_data import Episodes, PriorData
 from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
@@ -19,7 +20,7 @@ from sac_tf.runs.logs import RunLog, say
 from sac_tf.runs.periods import is_due
 from sac_tf.runs.runtime import free_closed_runs
 from sac_tf.runs.session import Session, session
-from sac_tf.seeds import seed_at_step
+from sac_tf.seeds import EVALUATION, seed_at_step
 from sac_tf.serving.export_policy import refuse_foreign
 from sac_tf.training.datasets import absolute_name, open_episodes
 from sac_tf.training.evaluations import RunEvaluations
@@ -29,9 +30,6 @@ from sac_tf.training.outcome import Outcome
 from sac_tf.training.train import Training
 from sac_tf.training.updater import save_run
 from sac_tf.types import Transition
-
-_EVALUATION = 1
-"""Stream of random numbers of the evaluation environments, as in a run that collects."""
 
 OF_COLLECTING = {
     "total_steps",
@@ -45,7 +43,8 @@ OF_COLLECTING = {
     "prior_data",
 }
 """Settings of `train` without effect."""
-_SPACES = "sac_tf.replay.dataset:RecordedSpaces"
+OF_TABLES = {"capacity", "minimum_size", "sampler", "remover", "rate_limiter"}
+"""Settings of `tables`, which a data set does not have."""
 
 
 @gin.configurable("train_offline")
@@ -94,7 +93,7 @@ def bind_spaces(dataset: str) -> None:
       dataset: as `OfflineSettings.dataset`, of Minari.
     """
     with gin.unlock_config():
-        gin.bind_parameter("train.environment", _SPACES)
+        gin.bind_parameter("train.environment", RECORDED_SPACES)
         gin.bind_parameter("environment.arguments", {"dataset": dataset})
         gin.bind_parameter("Evaluator.episodes", 0)
 
@@ -286,7 +285,7 @@ class _Run:
 
     def _evaluate(self) -> None:
         step = self._progress.step
-        seed = seed_at_step(self._training.seed, _EVALUATION, step)
+        seed = seed_at_step(self._training.seed, EVALUATION, step)
         self._evaluations.evaluate(step, seed, self._log)
 
     def _save(self, prefix: str = "step") -> Path:

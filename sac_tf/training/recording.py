@@ -35,7 +35,7 @@ class Player:
 
     Attributes:
       factory: makes the environments of the task.
-      begin: called with the environment at the start of each episode, returns how to act in it.
+      begin: called with the environment after the reset of each episode, returns how to act in it.
       description: of what acts, for the data set.
       in_task_units: whether observations and actions are those of the task.
     """
@@ -190,12 +190,26 @@ def _plays(
 ) -> Iterator[tuple[Episode, Played]]:
     """Yields episodes without end, with what was remembered of each."""
     while True:
-        act = player.begin(recorder.env)
+        act = _from_first_observation(player.begin, recorder.env)
         episode = play(environment, act, seed, is_interrupted=is_interrupted)
         if episode is None:
             raise _Interrupted
         yield episode[0], recorder.last
         seed += 1
+
+
+def _from_first_observation(
+    begin: Callable[[gymnasium.Env], Act], environment: gymnasium.Env
+) -> Act:
+    """Returns how to act in an episode that `begin` sees after its reset."""
+    begun: list[Act] = []
+
+    def act(observation: Nest) -> Nest:
+        if not begun:
+            begun.append(begin(environment))
+        return begun[0](observation)
+
+    return act
 
 
 def _wanted(

@@ -13,13 +13,12 @@ import tensorflow as tf
 
 from sac_tf import files
 from sac_tf.agents import passes
-from sac_tf.agents.optimizers import Optimizer, adam, minimize, with_slots
+from sac_tf.agents.optimizers import Optimizer, classifier_adam, minimize, with_slots
 from sac_tf.environments.success_reward import DESCRIPTION, MODEL, PROBABILITY
 from sac_tf.errors import ConfigurationError, RunError, require_count, require_number
 from sac_tf.networks.classifier import Classifier, make_classifier
 from sac_tf.networks.running_normalization import make_observer
 from sac_tf.pinned.frozen_graph import freeze
-from sac_tf.pinned.gin_registry import InScope
 from sac_tf.replay.augmentation import shift_images
 from sac_tf.replay.examples import joined, reached_observations
 from sac_tf.runs.configuration import Configuration
@@ -32,8 +31,6 @@ from sac_tf.types import EnvironmentSpec, Nest
 
 _READ = {"environment", "environments", "seed", "runtime"}
 """Settings of `train` that count."""
-
-classifier_adam = InScope("classifier", adam)
 
 
 @gin.configurable("train_classifier")
@@ -164,6 +161,7 @@ def run(
     """
     if output.exists():
         raise ConfigurationError(f"--output={output} exists already; give another one.")
+    files.make_parent(output)
     configuration = configuration_of(training, settings)
     training.runtime()
     # The reward sees what the task returns, before frames are stacked.
@@ -253,8 +251,8 @@ def _measure(
     )
     if not quality.true_positives:
         raise RunError(
-            f"The classifier tells no success from failures ({quality}); nothing was written. Give "
-            "more data, more train_classifier.updates, or another train_classifier.final_steps."
+            f"The classifier cannot tell successes from failures ({quality}); nothing was written. "
+            "Give more data, or other train_classifier.updates or train_classifier.final_steps."
         )
     return quality
 

@@ -66,7 +66,10 @@ class Updater:
         self.updates += self.updates_per_call
         for name, value in metrics.items():
             if not math.isfinite(value):
-                raise Diverged(f"{name} is {value} after update {self.updates} at step {step}.")
+                raise Diverged(
+                    f"{name} is {value} after update {self.updates} at step {step}: lower the "
+                    "learning rate or the UTD ratio, in a new --root_dir."
+                )
         return metrics
 
     def save(self, folder: Path) -> None:

@@ -101,6 +101,9 @@ def test_gin_sets_rate_decay_and_clipping_of_each_optimizer():
     [
         ({"learning_rate": 0}, "adam.learning_rate must be a number above 0"),
         ({"learning_rate": "fast"}, "adam.learning_rate must be a number above 0.*got 'fast'"),
+        ({"beta_1": 1.0}, "adam.beta_1 must be a number from 0 to below 1, got 1.0"),
+        ({"beta_2": 5}, "adam.beta_2 must be a number from 0 to below 1, got 5"),
+        ({"epsilon": -1.0}, "adam.epsilon must be a number above 0, got -1.0"),
         (
             {"weight_decay": -0.1},
             "adam.weight_decay must be a number from 0 to below 1, got -0.1",

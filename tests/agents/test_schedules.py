@@ -47,6 +47,14 @@ def test_cosine_decay_falls_after_its_warm_up(warmup_steps, expected):
             {"warmup_steps": 0},
             "linear_warmup.warmup_steps must be an integer of at least 1",
         ),
+        *(
+            (
+                make,
+                {"learning_rate": schedules.cosine_decay()},
+                f"{make.__name__}.learning_rate must be a number above 0",
+            )
+            for make in (schedules.linear_warmup, schedules.linear_decay, schedules.cosine_decay)
+        ),
         (
             schedules.linear_decay,
             {"final_fraction": -0.5},

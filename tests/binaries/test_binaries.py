@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from binaries import launch
+from binaries import launch, outcomes
 from sac_tf.errors import RunError
 from sac_tf.runs.lock import locked
+from sac_tf.training.outcome import Outcome
 from tests.binaries.running import SHORT, call_program, run_program, start_program
 from tests.runs.curves import shown_curves, written_curve
 
@@ -42,6 +43,12 @@ def _wait_for(condition, process):
     while not condition():
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
         time.sleep(0.05)
+
+
+def test_a_signal_before_the_first_step_has_saved_nothing(tmp_path, capsys):
+    outcome = Outcome(step=0, evaluation=None, stopped_by=signal.SIGTERM)
+    assert outcomes.report(tmp_path, outcome, "step") == 128 + signal.SIGTERM
+    assert capsys.readouterr().out == "Stopped by SIGTERM before the first step.\n"
 
 
 def test_train_prints_its_results_only(finished):

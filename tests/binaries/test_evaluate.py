@@ -138,11 +138,13 @@ def test_success_is_plotted(reaching, tmp_path):
     [
         ("--output={tmp}/x.txt", "must end in .json or .csv"),
         ("--output={tmp}/no/x.csv", "its folder does not exist"),
+        ("--output={tmp}/folder.csv", "/folder.csv is a folder"),
         ("--video={tmp}/no/x.mp4", "its folder does not exist"),
         ("--environments=0", "--environments"),
     ],
 )
 def test_flags_that_cannot_work_are_refused(reaching, tmp_path, flag, words):
+    (tmp_path / "folder.csv").mkdir()
     flags = [f"--root_dir={reaching[0]}", flag.format(tmp=tmp_path)]
     code, out, err = call_program("evaluate", *flags)
     assert code == 2 and words in err and out == "" and len(err.splitlines()) == 1

@@ -9,6 +9,7 @@ from sac_tf.replay.dataset import MinariEpisodes
 from tests.binaries.running import call_program
 from tests.pixel_tasks import Reacher
 
+POINT = "--gin_bindings=train.environment='tests.tasks:Point-v0'"
 COUNTER = "--gin_bindings=train.environment='tests.toy:Counter-v0'"
 
 
@@ -111,6 +112,13 @@ def test_only_successes_are_recorded(minari_store):
     assert seeds == sorted(seeds) and seeds != [0, 1, 2, 3, 4]
 
 
+def test_a_demonstrator_begins_after_the_reset(minari_store):
+    code, _, err = _record("point/planned-v0", "planned", POINT, episodes=3)
+    assert code == 0, err
+    for episode in minari.load_dataset("point/planned-v0"):
+        np.testing.assert_array_equal(episode.actions[0], -np.sign(episode.observations[0][:1]))
+
+
 def _of(demonstrator, task="tests.toy:Counter-v0"):
     return [
         f"--demonstrator=tests.demonstrators:{demonstrator}",
@@ -135,6 +143,7 @@ def _of(demonstrator, task="tests.toy:Counter-v0"):
             "--gin_file and --gin_bindings are for --demonstrator: --policy has its own task.",
         ),
         ([*_of("one_sided"), "--output={tmp}"], 2, "exists already"),
+        ([*_of("one_sided"), "--output=/dev/null/x"], 2, "--output=/dev/null/x cannot be written"),
         (_of("nobody"), 2, "--demonstrator=tests.demonstrators:nobody cannot be imported"),
         (_of("one_sided")[:1], 2, "Give train.environment, by --gin_file or --gin_bindings."),
         (_of("failing"), 1, "demonstrators:failing raised ZeroDivisionError (division by zero)."),

@@ -95,6 +95,7 @@ def test_sweep_is_interrupted_resumed_and_reported(tmp_path):
         (["--sweep=a.b=1"], "must give a list of values"),
         (["--variant=x:", "--seeds=0"], "--seeds"),
         ([*SHORT, "--variant=x:", "--variant=y: critic.no_such=1"], "named 'no_such'"),
+        ([*SHORT, "--variant=x:", "--gin_bindings=train.seed=7"], "cannot set train.seed; use --s"),
     ],
 )
 def test_mistake_is_one_sentence(tmp_path, arguments, words):
@@ -118,6 +119,25 @@ class _Inline:
     def submit(self, function, *arguments):
         function(*arguments)
         return mock.Mock()
+
+
+def test_runs_without_evaluations_have_no_table(tmp_path):
+    """All of them have finished."""
+
+    def finish(self, interrupts):
+        del interrupts
+        for run in self.runs:
+            run.root_dir.mkdir(parents=True)
+            (run.root_dir / "evaluations.csv").write_text("step,wall_time,return_mean\n")
+            run.note_finished()
+
+    with (
+        mock.patch("concurrent.futures.ProcessPoolExecutor", _Inline),
+        mock.patch("sac_tf.sweeps.sweep.Sweep.run", finish),
+    ):
+        code, out, err = call_program("sweep", f"--root_dir={tmp_path}", *SHORT, "--variant=x:")
+    assert code == 0 and out.startswith("No evaluation (Evaluator.episodes = 0)"), err
+    assert not (tmp_path / "table.csv").exists()
 
 
 def test_offline_runs_are_checked_and_started(tmp_path):

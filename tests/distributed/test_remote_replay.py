@@ -20,6 +20,7 @@ from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
 from sac_tf.replay import samplers
 from sac_tf.replay.items import ItemStream
+from sac_tf.replay.saved import Summary
 from sac_tf.replay.tables import Prioritized
 from sac_tf.replay.writer import StepWriter, wait_once
 from tests.distributed.served import WINDOWS, eventually, replay_info
@@ -203,7 +204,9 @@ def test_uniform_checkpoint_is_empty(serve, make_remote, tmp_path):
     server = serve()
     plain, _ = make_remote([server.client])
     plain.save(tmp_path / "plain")
-    assert list((tmp_path / "plain").iterdir()) == []
+    # A reader of the steps finds that there are none.
+    assert [path.name for path in (tmp_path / "plain").iterdir()] == ["replay.json"]
+    assert Summary.load(tmp_path / "plain").rows == 0
     restored, _ = make_remote([server.client], restore_from=tmp_path / "plain")
     assert restored.new_priority == 1
 

@@ -79,7 +79,7 @@ def test_each_frame_is_stored_once_and_stacked_again(tmp_path, num_environments,
     stream = collect(environment, lambda _: np.zeros((num_environments, 1)), seed=0)
     stacks = set()
     for transition, episodes in itertools.islice(stream, 40):
-        replay.add(transition, 1, [episode.copy for episode in episodes])
+        replay.add(transition, 1, [episode.environment for episode in episodes])
         stacks |= set(_stacks(transition.observation)) | set(_stacks(transition.next_observation))
     replay.publish()
     batch = sample_rows(replay, 500)

@@ -9,6 +9,7 @@ import pytest
 from absl import flags
 
 from examples import demonstrators
+from sac_tf.errors import ConfigurationError
 from tests.binaries.running import call_program, imported
 from tests.minari_data import play, write
 
@@ -45,6 +46,24 @@ def _make(program, root, call):
     with mock.patch.object(program, "run_program", side_effect=call) as run_program:
         assert program.main(flags.FLAGS(["make_offline_data", *argv])[1:]) == 0
     return [call.args[0][0] for call in run_program.mock_calls]
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--gin_bindings=Evaluator.episodes=0", "says where medium_run ends; leave it out."),
+        ("--gin_file=gin_configs/per.gin", "BatchReader.sampler = @PrioritizedSampler cannot be"),
+        ("--gin_bindings=train.total_steps=0", "train.total_steps must be an integer of at least"),
+    ],
+)
+def test_runs_without_what_the_data_sets_need_are_refused(program, tmp_path, flag, words):
+    argv = [f"--root_dir={tmp_path}", "--gin_bindings=train.environment='Pendulum-v1'", flag]
+    with (
+        mock.patch.object(program, "run_program") as run_program,
+        pytest.raises(ConfigurationError, match=words),
+    ):
+        program.main(flags.FLAGS(["make_offline_data", *argv])[1:])
+    assert not run_program.mock_calls
 
 
 def test_four_data_sets_that_are_made_once(program, tmp_path, monkeypatch, capsys):

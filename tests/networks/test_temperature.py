@@ -91,8 +91,9 @@ def test_target_entropy_is_a_number_or_a_factor_of_minus_a():
         ({"initial_alpha": 0.0}, "Temperature.initial_alpha must be a number above 0, got 0.0"),
         (
             {"target_entropy_factor": float("nan")},
-            "Temperature.target_entropy_factor must be a finite number, got nan",
+            "Temperature.target_entropy_factor must be a finite number of at least -0.69, where",
         ),
+        ({"target_entropy_factor": -1.0}, "target_entropy_factor must be .* got -1.0"),
         (
             {"target_entropy": "auto"},
             "Temperature.target_entropy must be a finite number, got 'auto'",

@@ -35,7 +35,7 @@ def test_a_sampled_stack_is_the_one_that_was_seen(open_replay, sampler):
     seen = {}
     stream = collect(environment, lambda _: generator.uniform(-1, 1, (2, 2)), seed=0)
     for transition, episodes in itertools.islice(stream, STEPS // 2):
-        replay.add(transition, 1, [episode.copy for episode in episodes])
+        replay.add(transition, 1, [episode.environment for episode in episodes])
         seen |= _rows(transition)
     replay.publish()
     found = _rows(sample_rows(replay, 500))

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.replay.interventions import Interventions
+from sac_tf.replay.mixture import PRIOR_DATA, ReplayWithPriorData
 from sac_tf.replay.prior_data import PriorData
 from sac_tf.replay.windows import Windows
 from sac_tf.types import INTERVENED
@@ -89,6 +90,23 @@ def test_the_steps_of_interventions_are_drawn(n, frames, tmp_path):
         strict=True,
     ):
         np.testing.assert_array_equal(mine, theirs)
+
+
+class _Empty:
+    """A replay whose checkpoints are empty."""
+
+    def save(self, folder):
+        folder.mkdir()
+
+
+def test_a_checkpoint_has_the_interventions_of_open_episodes(tmp_path):
+    """As after a failure of the task, in the middle of an episode."""
+    data, _ = _data(1)
+    _, taken = _run(data, 1)
+    ReplayWithPriorData(_Empty(), data, 0.5, replicas=1).save(tmp_path / "replay")
+    resumed, base = _data(1)
+    resumed.restore(tmp_path / "replay" / PRIOR_DATA)
+    assert set(drawn(resumed)) - set(base.transitions(1)) == taken
 
 
 def test_returns_to_go_are_those_of_the_episode():

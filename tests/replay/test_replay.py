@@ -118,6 +118,15 @@ def test_a_checkpoint_restores_the_tables_and_the_draws(make_replay, tmp_path, s
     assert found[0] == found[1] and found[1]["queue"] == 0
 
 
+def test_a_checkpoint_before_the_first_step_restores(make_replay, tmp_path):
+    """A task that fails at once leaves one."""
+    make_replay().save(tmp_path / "saved")
+    after = make_replay(restore_from=tmp_path / "saved")
+    add_numbered(after, 0, 30)
+    after.publish()
+    assert set(sampled_numbers(after)) == set(range(29))
+
+
 def test_the_draws_of_a_restored_replay_are_the_same(make_replay, tmp_path):
     before = make_replay()
     add_numbered(before, 0, 250)

@@ -46,6 +46,17 @@ def test_runs_that_differ_only_by_seed_are_one_line(tmp_path):
     assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 
+def test_runs_in_folders_of_one_name_have_their_own_lines(tmp_path):
+    """As in a sweep, which has a folder for each setting."""
+    runs = [tmp_path / name / "seed-0" for name in ("tau=0.1", "tau=0.2")]
+    for number, run in enumerate(runs):
+        _run_folder(run, 0, [1, 2])
+        with (run / "config.gin").open("a") as file:
+            file.write(f"critic_step.tau = {number}\n")
+    labels = ["Pendulum-v1 tau=0.1/seed-0", "Pendulum-v1 tau=0.2/seed-0"]
+    assert list(plot.group_by_configuration(runs)) == labels
+
+
 def test_curves_share_the_steps_at_which_all_were_evaluated(tmp_path):
     a = _run_folder(tmp_path / "a", 0, [1, 2, 3])
     b = _run_folder(tmp_path / "b", 1, [4, 5])

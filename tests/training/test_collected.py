@@ -40,6 +40,12 @@ def test_the_data_set_equals_the_replay(tmp_path, task):
         write_collected(root, factory, str(tmp_path / "data"))
 
 
+def test_an_offline_run_has_collected_nothing(tmp_path):
+    (tmp_path / "config.gin").write_text("train_offline.dataset = 'point/random-v0'\n")
+    with pytest.raises(ConfigurationError, match="learned from a data set and has collected"):
+        write_collected(tmp_path, EnvironmentFactory("tests.toy:Counter-v0"), str(tmp_path / "x"))
+
+
 @pytest.mark.usefixtures("without_export")
 def test_its_numbers_are_those_of_the_task(tmp_path):
     """The counter observes (episode, step); its reward is the action, from -2 to 0.5."""

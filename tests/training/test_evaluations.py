@@ -114,6 +114,20 @@ def test_one_instance_is_enough_for_a_run(tmp_path, without_export):
     assert final_state(tmp_path / "parts") == final_state(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(
+    ("binding", "words"),
+    [
+        ("environment.evaluation_arguments = {'x': 1}", "without environment.evaluation_arguments"),
+        ("Evaluator.in_training_environment = 'no'", "must be True or False, got 'no'"),
+        ("Windows.with_return_to_go = 'no'", "Windows.with_return_to_go must be True or False"),
+    ],
+)
+def test_settings_that_contradict_one_instance_are_refused(tmp_path, binding, words):
+    one = "Evaluator.in_training_environment = True"
+    with pytest.raises(ConfigurationError, match=words):
+        small_training(one, binding).run(str(tmp_path))
+
+
 def test_no_episodes_are_no_evaluation(tmp_path, without_export):
     outcome = small_training("Evaluator.episodes = 0", total_steps=200).run(str(tmp_path))
     assert outcome.evaluation is None and len(read_rows(tmp_path)) == 1

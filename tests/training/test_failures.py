@@ -36,6 +36,19 @@ def test_a_signal_saves_and_the_run_resumes(tmp_path, monkeypatch, number):
     assert small_training(total_steps=200).run(str(tmp_path)).step == 200
 
 
+def test_a_run_that_only_collects_says_so(tmp_path, capsys):
+    """Calls have one update; with random actions in the first 40 steps, the first is step 41."""
+    words = "The policy will not be trained: train.total_steps=40, and the first updates are due at"
+    small_training("update.updates_per_call = 1", total_steps=40, random_steps=40).run(
+        str(tmp_path / "a")
+    )
+    assert f"{words} step 41." in capsys.readouterr().out
+    small_training("update.updates_per_call = 1", total_steps=41, random_steps=40).run(
+        str(tmp_path / "b")
+    )
+    assert "will not be trained" not in capsys.readouterr().out
+
+
 def test_a_nan_observation_stops_before_it_is_stored(tmp_path):
     """And all rows before it are saved."""
     with pytest.raises(

@@ -28,7 +28,8 @@ from sac_tf.replay.windows import Windows
 from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.training.initialization import Initialization
 from sac_tf.training.updater import Updater, save_run
-from sac_tf.types import Transition
+from sac_tf.types import RETURN_TO_GO, Transition
+from tests.replay.numbered import numbered
 from tests.training.left_behind import UPDATES, final_state
 from tests.training.small_runs import small_training
 
@@ -99,10 +100,11 @@ def make_run(spec, tmp_path):
         sampler=ResidentSampler,
         update=lambda *_, transforms: Update(lambda: {}, 1, 1, ()),
         of=spec,
+        **windows,
     ):
         state = _make_state(of, seed, units, critics, rate)
         replay = Replay(
-            Windows(of, 0.99, None),
+            Windows(of, **{"discount": 0.99, "goals": None, **windows}),
             1,
             state.generator,
             staging=tmp_path / f"staging{len(made)}",
@@ -211,6 +213,22 @@ def test_the_newest_steps_are_copied_in_order(make_run, tmp_path, there, here):
         assert sum(map(len, copied)) >= min(kept, here - 51 - 16 * 2)
 
 
+def test_copied_steps_have_returns_of_the_new_discount(make_run, tmp_path):
+    """Three steps with a reward of 1: the returns-to-go are 1.75, 1.5 and 1."""
+    other = make_run(with_return_to_go=True)
+    for number in range(3):
+        transition = numbered(number)._replace(reward=np.ones(1, np.float32))
+        other.replay.add(transition, number + 1, [0] if number == 2 else [])
+    root_dir = _save(other, tmp_path / "other")
+    new = make_run(discount=0.5, with_return_to_go=True)
+    _copy(Initialization(str(root_dir), parts=(), replay=True), new)
+    new.replay.publish()
+    batch = new.replay.sample(1, 200)
+    observations, returns = batch.observation[0, :, 0], batch.extras[RETURN_TO_GO][0]
+    found = dict(zip(observations.numpy(), returns.numpy(), strict=True))
+    assert found == {0: 1.75, 1: 1.5, 2: 1}
+
+
 def _episodes(root_dir, replay):
     """Returns the first observation of each row, by episode, in the only checkpoint of a run."""
     saved = root_dir / "checkpoints" / "step-000000001" / "replay"
@@ -265,7 +283,7 @@ def test_a_folder_without_a_run_or_rows_is_refused(make_run, trained, tmp_path):
         ):
             _copy(Initialization(str(missing)), new)
     reverb = _save(new, tmp_path / "reverb")
-    with pytest.raises(ConfigurationError, match="Reverb.s own sampler keeps them"):
+    with pytest.raises(ConfigurationError, match="replay servers keep them, or Reverb.s own"):
         _copy(Initialization(str(reverb), replay=True), new)
     for manifest in reverb.rglob("manifest.json"):
         manifest.unlink()

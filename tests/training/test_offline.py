@@ -183,6 +183,7 @@ def test_a_run_needs_no_task(dataset, tmp_path):
     root = tmp_path / "run"
     code, out, err = call_program("train_offline", f"--root_dir={root}", *flags, data, held_out)
     assert code == 0 and "No evaluation (Evaluator.episodes = 0)" in out, err
+    assert "Next: python -m binaries.export_policy" in out and "binaries.evaluate" not in out
     rows = read_rows(root, "metrics.csv")
     metrics = dict(zip(rows[0], rows[-1], strict=True))
     assert metrics["replay_size"] == "60"
@@ -190,13 +191,14 @@ def test_a_run_needs_no_task(dataset, tmp_path):
     assert float(metrics["held_out_td_error"]) > 0
     assert load_policy(root / "policy").act(np.zeros((1, 3), np.float32)).shape == (1, 1)
     code, _, err = call_program("evaluate", f"--root_dir={root}")
-    assert code == 1 and "a data set cannot be played: give train.environment" in err
+    assert code == 1 and "had no train.environment: its policy can only be exported" in err
 
 
 def test_files_of_tasks_may_have_settings_of_collecting(dataset):
     task = "--gin_file=gin_configs/tasks/pendulum.gin"
-    code, out, err = call_program("train_offline", task, "--print_config")
-    assert code == 0 and "train.total_steps" not in out, err
+    images = "--gin_file=gin_configs/drq.gin"
+    code, out, err = call_program("train_offline", task, images, "--print_config")
+    assert code == 0 and "train.total_steps" not in out and "tables." not in out, err
     code, _, err = call_program(
         "train_offline", task, "--print_config", "--gin_bindings=train.total_steps=9"
     )

@@ -141,6 +141,11 @@ def test_an_interrupt_leaves_nothing(datasets, tmp_path):
     assert quality is None and list(tmp_path.iterdir()) == []
 
 
+def test_an_output_that_cannot_be_written_is_refused_at_once(datasets):
+    code, _, err = _train("/dev/null/classifier", "train_classifier.updates = 1_000_000")
+    assert code == 2 and "--output=/dev/null/classifier cannot be written" in err
+
+
 @pytest.mark.parametrize(
     ("bindings", "code", "words"),
     [
@@ -152,7 +157,7 @@ def test_an_interrupt_leaves_nothing(datasets, tmp_path):
         (
             ["train_classifier.positives = 'point/lost-v0'"],
             1,
-            "The classifier tells no success from failures (precision 0.000, recall 0.000",
+            "The classifier cannot tell successes from failures (precision 0.000, recall 0.000",
         ),
     ],
 )

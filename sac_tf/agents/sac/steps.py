@@ -241,8 +241,7 @@ def sac_steps(
       state, batches: changed in place, and K batches of B rows.
       alpha_step: the step of the temperature; None for a fixed one.
       critic_steps_per_actor_step: critic steps before each turn of actor and temperature.
-      actor_steps: actor and temperature steps in a turn; set equal to
-        `critic_steps_per_actor_step` to compensate for the delay, as CleanRL does.
+      actor_steps: actor and temperature steps in a turn; CleanRL takes one per critic step.
       actor_batch: batch of the actor steps: `last_batch`, or `whole_batch` of all in the turn.
       critic_step, actor_step: `critic_step` or `crossq_step`, and the step of the policy.
 

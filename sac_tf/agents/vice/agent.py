@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from sac_tf.agents import optimizers
 from sac_tf.agents.agent import Agent, MakeState, Steps, TrainState
-from sac_tf.agents.optimizers import Minimize, Optimizer, adam
+from sac_tf.agents.optimizers import Minimize, Optimizer, classifier_adam
 from sac_tf.agents.passes import joined
 from sac_tf.agents.trainable import Trainable
 from sac_tf.agents.update import require_whole_turns
@@ -19,7 +19,6 @@ from sac_tf.agents.vice.losses import gradient_penalty, mixed_losses
 from sac_tf.agents.vice.rewards import REACHED, vice_reward
 from sac_tf.errors import NOT_NEGATIVE, ConfigurationError, require_count, require_number
 from sac_tf.networks.classifier import Classifier, make_classifier
-from sac_tf.pinned.gin_registry import InScope
 from sac_tf.replay import examples
 from sac_tf.replay.augmentation import shift_images
 from sac_tf.replay.dataset import MinariEpisodes
@@ -29,8 +28,6 @@ from sac_tf.types import EnvironmentSpec, Metrics, Nest, Transition
 
 _SEED = 16
 """Which of the independent seeds of a run the classifier has; train states use the first ones."""
-
-classifier_adam = InScope("classifier", adam)
 
 
 class Goals(tf.Module):
