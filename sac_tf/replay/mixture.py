@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.prior_data import PriorData
+from sac_tf.replay.prioritized import KEY, UNIFORM_WEIGHT
 from sac_tf.replay.protocols import Source
 from sac_tf.types import WEIGHT, Transition
 
@@ -21,8 +22,8 @@ PRIOR_DATA = "prior_data"
 class Mixture:
     """A `Source` whose batches each have `fraction` of their rows from each of several sources.
 
-    In the rows of a source that does not give an extra of another one, `WEIGHT` is 1 and any other
-    extra is 0.
+    Beside prioritized rows, those of other sources count as uniform draws: they have the weight of
+    such draws.
     """
 
     def __init__(self, parts: Sequence[tuple[Source, float]], replicas: int = 1):
@@ -125,12 +126,13 @@ class ReplayWithPriorData:
 def _filled(
     part: Transition, names: Sequence[str], parts: Sequence[Transition]
 ) -> dict[str, tf.Tensor]:
-    """Returns the extras of `part`, with constants for those that only other parts have."""
+    """Returns the extras of `part`, with those that only prioritized parts have."""
     extras = dict(part.extras)
-    rows = part.reward.shape
+    rows = part.reward.shape[1]
     for name in names:
-        if name not in extras:
-            model = next(other.extras[name] for other in parts if name in other.extras)
-            constant = tf.ones if name == WEIGHT else tf.zeros
-            extras[name] = constant([*rows, *model.shape[2:]], model.dtype)
+        if name in extras:
+            continue
+        theirs = next(other.extras for other in parts if name in other.extras)
+        source = {WEIGHT: UNIFORM_WEIGHT, UNIFORM_WEIGHT: UNIFORM_WEIGHT, KEY: KEY}[name]
+        extras[name] = tf.repeat(theirs[source][:, :1], rows, axis=1)
     return extras

@@ -19,6 +19,9 @@ from sac_tf.types import WEIGHT, Transition
 
 KEY = "key"
 """Name in `Transition.extras` of Reverb's identifiers of rows, uint64 [B]."""
+UNIFORM_WEIGHT = "uniform_weight"
+"""Name in `Transition.extras` of the `WEIGHT` that rows drawn uniformly have beside these, float32
+[B], the same in all of them."""
 _PRIORITY_FILE = "new_priority.txt"
 
 
@@ -96,10 +99,11 @@ class PrioritizedSampler:
         self._beta.assign(self._initial_beta + (1 - self._initial_beta) * progress)
 
     def sample(self, number: int) -> Transition:
-        """Returns `number` transitions with the extras `WEIGHT` and `KEY`."""
+        """Returns `number` transitions with the extras `WEIGHT`, `UNIFORM_WEIGHT` and `KEY` too."""
         transition, info = self._source.draw(number)
-        weight = importance_weights(info.probability, info.table_size, self._beta)
-        return transition._replace(extras={WEIGHT: weight, KEY: info.key})
+        weight, uniform = importance_weights(info.probability, info.table_size, self._beta)
+        own = {WEIGHT: weight, UNIFORM_WEIGHT: uniform, KEY: info.key}
+        return transition._replace(extras={**transition.extras, **own})
 
     def update_priorities(self, batch: Transition, td_error: tf.Tensor) -> None:
         """Passes TD errors to the thread that writes priorities."""
@@ -137,7 +141,9 @@ def _require_one_server(addresses: Sequence[str]) -> None:
         )
 
 
-def importance_weights(probability: tf.Tensor, table_size: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+def importance_weights(
+    probability: tf.Tensor, table_size: tf.Tensor, beta: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns w = (N P)^-beta, divided by the largest of the rows drawn together (1511.05952,
     section 3.4).
 
@@ -146,7 +152,8 @@ def importance_weights(probability: tf.Tensor, table_size: tf.Tensor, beta: tf.T
       table_size: N, rows of the table at that time, int64 [B].
       beta: scalar, float64; 1 corrects the draws in full.
 
-    Returns: float32 [B].
+    Returns: the weights, and that of a row with P = 1 / N in their place; float32 [B].
     """
     weight = (tf.cast(table_size, tf.float64) * probability) ** -beta
-    return tf.cast(weight / tf.reduce_max(weight), tf.float32)
+    largest = tf.reduce_max(weight)
+    return tuple(tf.cast(x / largest, tf.float32) for x in (weight, tf.ones_like(weight)))

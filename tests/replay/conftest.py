@@ -57,10 +57,11 @@ def make_replay(spec, open_replay):
         sampler=ResidentSampler,
         selector=Uniform,
         capacity=CAPACITY,
+        windows=None,
         **settings,
     ):
         return open_replay(
-            Windows(spec, DISCOUNT, None),
+            Windows(spec, DISCOUNT, None, **(windows or {})),
             1,
             sampler,
             selector,

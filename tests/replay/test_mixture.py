@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.mixture import Mixture
+from sac_tf.replay.prioritized import KEY, UNIFORM_WEIGHT
 from sac_tf.types import WEIGHT
 from tests.sources import numbered_source
 
@@ -52,11 +53,18 @@ def test_td_errors_go_back_to_the_source_of_their_rows():
         np.testing.assert_array_equal(td_error, np.add(rewards, 0.5))
 
 
-def test_an_extra_of_one_source_is_constant_in_other_rows():
-    mixture = Mixture([(numbered_source(0, weight=0.25, key=7), 0.5), (numbered_source(1000), 0.5)])
+def test_rows_beside_prioritized_ones_have_the_weight_of_uniform_draws():
+    prioritized = numbered_source(0, weight=0.25, uniform_weight=0.5, key=7)
+    mixture = Mixture([(prioritized, 0.5), (numbered_source(1000), 0.5)])
     extras = _drawn(mixture, 1, 4).extras
-    np.testing.assert_array_equal(extras[WEIGHT], [[0.25, 0.25, 1, 1]])
-    np.testing.assert_array_equal(extras["key"], [[7, 7, 0, 0]])
+    np.testing.assert_array_equal(extras[WEIGHT], [[0.25, 0.25, 0.5, 0.5]])
+    assert extras.keys() == {WEIGHT, UNIFORM_WEIGHT, KEY}
+
+
+def test_another_extra_is_needed_of_all_sources():
+    mixture = Mixture([(numbered_source(0, return_to_go=1), 0.5), (numbered_source(1000), 0.5)])
+    with pytest.raises(KeyError, match="return_to_go"):
+        _drawn(mixture, 1, 4)
 
 
 @pytest.mark.parametrize(

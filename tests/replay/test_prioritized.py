@@ -10,13 +10,13 @@ import reverb
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError, RunError
-from sac_tf.replay.prioritized import KEY, PrioritizedSampler, importance_weights
+from sac_tf.replay.prioritized import KEY, UNIFORM_WEIGHT, PrioritizedSampler, importance_weights
 from sac_tf.replay.resident import ResidentSampler
 from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import Prioritized
 from sac_tf.runs.runtime import free_closed_runs
-from sac_tf.types import WEIGHT
-from tests.replay.numbered import CAPACITY, EXPECTED_STEPS, add_numbered, sampled_numbers
+from sac_tf.types import RETURN_TO_GO, WEIGHT
+from tests.replay.numbered import CAPACITY, EXPECTED_STEPS, add_numbered, numbered, sampled_numbers
 from tests.sources import sample_rows, update_priorities
 
 
@@ -24,10 +24,10 @@ from tests.sources import sample_rows, update_priorities
 def make_prioritized(make_replay):
     """Returns a function that makes a small prioritized replay with `rows` transitions."""
 
-    def make(rows=0, restore_from=None, restored=0, exponent=0.6, **settings):
+    def make(rows=0, restore_from=None, restored=0, exponent=0.6, windows=None, **settings):
         sampler = functools.partial(PrioritizedSampler, **settings)
         selector = functools.partial(Prioritized, priority_exponent=exponent)
-        replay = make_replay(restore_from, restored, sampler, selector=selector)
+        replay = make_replay(restore_from, restored, sampler, selector=selector, windows=windows)
         if rows:
             add_numbered(replay, 0, rows)
             replay.end_episodes()
@@ -71,9 +71,10 @@ def test_importance_weights_of_four_rows(beta, weights):
     """N P = 2, 1, 1/2, 1/2, so (N P)^-1 = 1/2, 1, 2, 2, and the largest is 2."""
     probability = tf.constant([0.5, 0.25, 0.125, 0.125], tf.float64)
     size = tf.fill([4], tf.constant(4, tf.int64))
-    given = importance_weights(probability, size, tf.constant(beta, tf.float64))
-    assert given.dtype == tf.float32
+    given, uniform = importance_weights(probability, size, tf.constant(beta, tf.float64))
+    assert given.dtype == uniform.dtype == tf.float32
     np.testing.assert_allclose(given, weights, rtol=1e-6)
+    np.testing.assert_allclose(uniform, [weights[1]] * 4, rtol=1e-6)  # the second has N P = 1
 
 
 def test_priorities_are_td_errors_and_new_ones_are_the_largest(make_prioritized):
@@ -115,6 +116,16 @@ def test_frequencies_and_weights_of_sampled_rows(make_prioritized):
     counts = np.bincount(batch.reward.numpy().astype(int), minlength=4)
     np.testing.assert_allclose(counts / 50_000, [0.1, 0.2, 0.3, 0.4], atol=0.01)
     np.testing.assert_allclose(batch.extras[WEIGHT], 1 / (1 + batch.reward.numpy()), rtol=1e-6)
+    # N P is 0.4 for the first of the four rows, which has the largest weight, and 1 if uniform.
+    np.testing.assert_allclose(batch.extras[UNIFORM_WEIGHT], 0.4, rtol=1e-6)
+
+
+def test_returns_to_go_are_drawn_too(make_prioritized):
+    replay = make_prioritized(rows=0, windows={"with_return_to_go": True})
+    for number in range(4):
+        replay.add(numbered(number), number + 1, ended=[0] if number == 3 else [])
+    replay.publish()
+    assert RETURN_TO_GO in sample_rows(replay, 4).extras
 
 
 def test_beta_grows_to_1_with_the_steps_of_the_run(make_prioritized):
