@@ -49,7 +49,7 @@ class _Learner:
             expected_steps=_STEPS + _ROUNDS.value * 200,
             restore_from=None,
         )
-        self._updater = settings.make_updater(self._state, self._replay)
+        self._updater = settings.make_updater(self._state, self._replay, settings.make_rewards())
         act = uniform_actions(spec, 1, seed=0)
         self._collected: Any = collect(self._environment, act, seed=0)
         self.add(_STEPS)

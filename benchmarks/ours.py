@@ -90,7 +90,7 @@ class Ours:
             expected_steps=expected_steps,
             restore_from=None,
         )
-        self._filled = (settings.make_updater(state, replay), replay)
+        self._filled = (settings.make_updater(state, replay, settings.make_rewards()), replay)
         steps = self._steps(min(rows, _REAL_ROWS))
         for row in range(rows):
             transition, ended = steps[row % len(steps)]

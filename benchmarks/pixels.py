@@ -48,7 +48,7 @@ class _Parts:
             expected_steps=_STEPS + (_ROUNDS.value + 1) * _DECISIONS,
             restore_from=None,
         )
-        self._updater = settings.make_updater(state, self._replay)
+        self._updater = settings.make_updater(state, self._replay, settings.make_rewards())
         self._exploration = settings.exploration(state.policy, state.exploration_generator, spec, 1)
         self._exploration.begin()
         self._observation = self._environment.reset(0)

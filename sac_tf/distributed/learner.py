@@ -17,6 +17,8 @@ from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.server_progress import ServerProgress
 from sac_tf.distributed.settings import LearnerSettings, configuration_of
 from sac_tf.networks.running_normalization import make_observer
+from sac_tf.replay.mixture import SavedSource
+from sac_tf.replay.protocols import RewardScale
 from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
@@ -85,9 +87,9 @@ class _Run:
         state = training.make_state(self._spec)
         windows = training.make_windows(self._spec, training.environment_factory.goals())
         self._replay = opened.open(self._make_replay(windows, state, clients, checkpoint))
-        prior_data = training.make_prior_data(windows, state, self._spec, checkpoint)
-        self._source = training.make_source(self._replay, prior_data, state)
-        self._updater = training.make_updater(state, self._source)
+        rewards = training.make_rewards()
+        self._source = self._make_source(windows, state, rewards, checkpoint)
+        self._updater = training.make_updater(state, self._source, rewards)
         self._log = opened.open(self._make_log())
         configuration.save(root_dir)
         self._log.settings(configuration.settings)
@@ -115,6 +117,12 @@ class _Run:
             feeder=self._feeder,
             observe=make_observer(state),
         )
+
+    def _make_source(
+        self, windows: Windows, state: TrainState, rewards: RewardScale, checkpoint: Path | None
+    ) -> SavedSource:
+        prior = self._training.make_prior_data(windows, state, rewards, self._spec, checkpoint)
+        return self._training.make_source(self._replay, prior, state)
 
     def _make_log(self) -> RunLog:
         return self._training.log(

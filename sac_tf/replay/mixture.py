@@ -22,8 +22,7 @@ PRIOR_DATA = "prior_data"
 class Mixture:
     """A `Source` whose batches each have `fraction` of their rows from each of several sources.
 
-    Beside prioritized rows, those of other sources count as uniform draws: they have the weight of
-    such draws.
+    In a batch with prioritized rows, those of other sources have the weight of uniform draws.
     """
 
     def __init__(self, parts: Sequence[tuple[Source, float]], replicas: int = 1):

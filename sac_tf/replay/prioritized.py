@@ -20,8 +20,8 @@ from sac_tf.types import WEIGHT, Transition
 KEY = "key"
 """Name in `Transition.extras` of Reverb's identifiers of rows, uint64 [B]."""
 UNIFORM_WEIGHT = "uniform_weight"
-"""Name in `Transition.extras` of the `WEIGHT` that rows drawn uniformly have beside these, float32
-[B], the same in all of them."""
+"""Name in `Transition.extras` of the `WEIGHT` of rows drawn uniformly in the same batch, float32
+[B], all equal."""
 _PRIORITY_FILE = "new_priority.txt"
 
 

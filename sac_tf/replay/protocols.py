@@ -65,8 +65,9 @@ class Transform(Protocol):
 class RewardScale(Transform, Protocol):
     """Scales the rewards and returns-to-go of batches; the replay keeps the task's own."""
 
-    def update(self, transition: Transition) -> None:
-        """Updates the statistics with the E transitions of a joint step."""
+    def update(self, transition: Transition, ended: Collection[int]) -> None:
+        """Updates the statistics with the E transitions of a joint step; arguments as for
+        `Sink.add`."""
 
     def end_episodes(self) -> None:
         """Ends the episodes that have begun: the next transitions begin new ones."""

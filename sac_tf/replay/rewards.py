@@ -2,17 +2,19 @@
 
 import json
 import math
+from collections.abc import Collection
 from pathlib import Path
 
 import gin
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.errors import POSITIVE, require_number
+from sac_tf.errors import POSITIVE, require_bool, require_number
 from sac_tf.moments import Moments
 from sac_tf.types import RETURN_TO_GO, Transition
 
-_FILE = "reward_scale.json"
+REWARD_SCALE = "reward_scale.json"
+"""File of the statistics in a checkpoint."""
 
 
 @gin.configurable
@@ -29,7 +31,7 @@ class FixedRewardScale:
         del discount
         self._scale = require_number("FixedRewardScale.scale", scale, *POSITIVE)
 
-    def update(self, transition: Transition) -> None:
+    def update(self, transition: Transition, ended: Collection[int]) -> None:
         """Nothing to do: the scale is constant."""
 
     def end_episodes(self) -> None:
@@ -54,12 +56,17 @@ class RunningRewardScale:
     return (Engstrom et al., 2005.12729).
 
     The return of each environment is G = r + gamma * discount * G of the step before, as in
-    Gymnasium's NormalizeReward: a termination ends it, a time limit does not. Other than there, the
-    reward of a termination belongs to the episode that it ends. The mean is not subtracted: that
-    would change which policy is optimal.
+    Gymnasium's NormalizeReward. Other than there, the reward of a termination belongs to the
+    episode that it ends. The mean is not subtracted: that would change which policy is optimal.
     """
 
-    def __init__(self, discount: float, epsilon: float = 1e-8, largest_return: float | None = None):
+    def __init__(
+        self,
+        discount: float,
+        epsilon: float = 1e-8,
+        largest_return: float | None = None,
+        ends_at_time_limits: bool = False,
+    ):
         """Starts with a scale of 1.
 
         Args:
@@ -68,9 +75,11 @@ class RunningRewardScale:
           largest_return: bound of |G| after scaling: rewards are divided by max |G| over it where
             that is more than the standard deviation (SimbaV2, 2502.15280); for a categorical
             critic, its largest return. None: no bound.
+          ends_at_time_limits: whether G starts anew after a time limit too, as in XQC, FlashSAC and
+            SimbaV2, and not only after a termination, as in Gymnasium.
 
         Raises:
-          ConfigurationError: a number out of range.
+          ConfigurationError: a number out of range, or a value of another type.
         """
         require_number("RunningRewardScale.epsilon", epsilon, lambda x: x > 0, "a number above 0")
         if largest_return is not None:
@@ -81,6 +90,9 @@ class RunningRewardScale:
                 "a number above 0 or None",
             )
         self._gamma = discount
+        self._ends_at_time_limits = require_bool(
+            "RunningRewardScale.ends_at_time_limits", ends_at_time_limits
+        )
         self._largest_return = largest_return or math.inf
         self._epsilon = epsilon
         self._moments = Moments(0.0, 0.0, 0.0)
@@ -88,9 +100,12 @@ class RunningRewardScale:
         self._carried: np.ndarray | float = 0.0
         self._scale = tf.Variable(1.0, trainable=False, name="reward_scale")
 
-    def update(self, transition: Transition) -> None:
+    def update(self, transition: Transition, ended: Collection[int]) -> None:
         returns = np.asarray(transition.reward, np.float64) + self._carried
-        self._carried = self._gamma * transition.discount * returns
+        carried = self._gamma * transition.discount * returns
+        if self._ends_at_time_limits:
+            carried[list(ended)] = 0.0
+        self._carried = carried
         rows = float(len(returns))
         squares = float(returns.var() * len(returns))
         self._largest = max(self._largest, float(np.abs(returns).max()))
@@ -105,10 +120,10 @@ class RunningRewardScale:
 
     def save(self, folder: Path) -> None:
         numbers = {**self._moments._asdict(), "largest": self._largest}
-        (folder / _FILE).write_text(json.dumps(numbers))
+        (folder / REWARD_SCALE).write_text(json.dumps(numbers))
 
     def restore(self, folder: Path) -> None:
-        numbers = json.loads((folder / _FILE).read_text())
+        numbers = json.loads((folder / REWARD_SCALE).read_text())
         self._largest = numbers.pop("largest")
         self._set(Moments(**numbers))
 

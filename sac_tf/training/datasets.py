@@ -17,12 +17,13 @@ from sac_tf.replay.columns import Trajectory
 from sac_tf.replay.dataset import MinariEpisodes, is_dataset
 from sac_tf.replay.mixture import PRIOR_DATA
 from sac_tf.replay.prior_data import Episodes, PriorData
+from sac_tf.replay.protocols import RewardScale
 from sac_tf.replay.saved import Summary, saved_episodes
 from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore
 from sac_tf.runs.configuration import read_settings
-from sac_tf.types import EnvironmentSpec
+from sac_tf.types import EnvironmentSpec, Transition
 
 
 def absolute_name(name: str) -> str:
@@ -103,6 +104,7 @@ class PriorDataSettings:
         self,
         windows: Windows,
         state: TrainState,
+        rewards: RewardScale,
         title: str,
         spec: EnvironmentSpec,
         restore_from: Path | None,
@@ -112,6 +114,7 @@ class PriorDataSettings:
         Args:
           windows: of the task.
           state: its generator draws.
+          rewards: of the run.
           title, spec: of the task.
           restore_from: what a checkpoint has of the replay, or None.
 
@@ -121,18 +124,27 @@ class PriorDataSettings:
         assert self.dataset is not None
         episodes = open_episodes(self.dataset, title, spec)
         prior = PriorData(windows, episodes, state.generator, self.interventions)
-        _fill(prior, state, restore_from)
+        if restore_from is None:
+            fill_with_statistics(prior, state, rewards)
+        else:
+            prior.fill()
+            prior.restore(restore_from / PRIOR_DATA)
         return prior
 
 
-def _fill(prior: PriorData, state: TrainState, restore_from: Path | None) -> None:
-    """Reads prior data: in a new run with their statistics, else those of the checkpoint."""
-    if restore_from is None:
-        observe = make_observer(state)
-        prior.fill(lambda steps: observe(steps.observation))
-    else:
-        prior.fill()
-        prior.restore(restore_from / PRIOR_DATA)
+def fill_with_statistics(data: PriorData, state: TrainState, rewards: RewardScale) -> None:
+    """Reads the data of a new run, and updates its running statistics with all steps."""
+    observe = make_observer(state)
+
+    def visit(steps: Transition) -> None:
+        observe(steps.observation)
+        last = len(steps.reward) - 1
+        for step, (reward, discount) in enumerate(zip(steps.reward, steps.discount, strict=True)):
+            transition = Transition(None, None, reward[None], discount[None], None)
+            rewards.update(transition, ended=[0] if step == last else [])
+
+    data.fill(visit)
+    rewards.end_episodes()
 
 
 @dataclasses.dataclass(frozen=True)

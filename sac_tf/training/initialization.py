@@ -16,7 +16,9 @@ from sac_tf.agents.trainable import Trainable, trainables
 from sac_tf.errors import ConfigurationError, RunError, require_count
 from sac_tf.replay.columns import Columns
 from sac_tf.replay.prior_data import Episodes
+from sac_tf.replay.protocols import RewardScale
 from sac_tf.replay.replay import Replay
+from sac_tf.replay.rewards import REWARD_SCALE
 from sac_tf.replay.saved import Summary, saved_episodes
 from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder
@@ -78,8 +80,9 @@ class Initialization:
         data = self._dataset(windows)
         return self._saved.rows if data is None else data.rows
 
-    def apply(self, state: TrainState, replay: Replay | None) -> str:
-        """Copies into a new train state and a new replay; an offline run has none.
+    def apply(self, state: TrainState, rewards: RewardScale, replay: Replay | None) -> str:
+        """Copies into a new train state and a new replay; an offline run has none. Critics bring
+        the running scale of the rewards with them: their Q values have its units.
 
         Returns: a sentence that says what was copied.
 
@@ -90,6 +93,8 @@ class Initialization:
         parts = self._chosen(state)
         if parts:
             self._copy_weights(state, parts)
+        if "critics" in parts and (self._checkpoint / REWARD_SCALE).exists():
+            rewards.restore(self._checkpoint)
         if replay is not None and self._replay:
             self._copy_steps(replay)
         copied = list(parts)

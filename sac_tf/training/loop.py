@@ -59,12 +59,13 @@ class Run:
         windows = settings.make_windows(spec, self._environment.goals)
         state = settings.make_state(spec)
         self._replay = opened.open(self._make_replay(windows, state, initialization, checkpoint))
-        self._prior = settings.make_prior_data(windows, state, spec, checkpoint)
+        rewards = settings.make_rewards()
+        self._prior = settings.make_prior_data(windows, state, rewards, spec, checkpoint)
         self._source = settings.make_source(self._replay, self._prior, state)
-        self._updater = settings.make_updater(state, self._source)
+        self._updater = settings.make_updater(state, self._source, rewards)
         self._observe = make_observer(state)
         if initialization is not None:
-            say(initialization.apply(state, self._replay))
+            say(initialization.apply(state, rewards, self._replay))
         self._exploration = settings.exploration(
             state.policy, state.exploration_generator, spec, settings.num_environments
         )
@@ -198,7 +199,7 @@ class Run:
         self._replay.add(transition, step, ended)
         if self._prior is not None:
             self._prior.add(transition, ended)
-        self._updater.rewards.update(transition)
+        self._updater.rewards.update(transition, ended)
         self._observe(transition.observation)
 
     def _end_episodes(self) -> None:

@@ -9,7 +9,6 @@ import gin
 from sac_tf.agents.policy import Policy
 from sac_tf.errors import ConfigurationError, require_count, require_number
 from sac_tf.files import absolute
-from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.dataset import RECORDED_SPACES
 from sac_tf.replay.prior_data import Episodes, PriorData
 from sac_tf.runs import folder, task_spec
@@ -22,14 +21,13 @@ from sac_tf.runs.runtime import free_closed_runs
 from sac_tf.runs.session import Session, session
 from sac_tf.seeds import EVALUATION, seed_at_step
 from sac_tf.serving.export_policy import refuse_foreign
-from sac_tf.training.datasets import absolute_name, open_episodes
+from sac_tf.training.datasets import absolute_name, fill_with_statistics, open_episodes
 from sac_tf.training.evaluations import RunEvaluations
 from sac_tf.training.exporting import export_policy
 from sac_tf.training.held_out import HeldOut, RemainingEpisodes
 from sac_tf.training.outcome import Outcome
 from sac_tf.training.train import Training
 from sac_tf.training.updater import save_run
-from sac_tf.types import Transition
 
 OF_COLLECTING = {
     "total_steps",
@@ -159,7 +157,7 @@ class _Run:
         self._windows = training.make_windows(self._spec, self._factory.goals())
         self._episodes = self._open_episodes()
         self._data = PriorData(self._windows, self._episodes, state.generator)
-        self._updater = training.make_updater(state, self._data)
+        self._updater = training.make_updater(state, self._data, training.make_rewards())
         self._refuse_fewer_updates()
         if checkpoint is None:
             self._start()
@@ -201,16 +199,8 @@ class _Run:
         """Begins a new run: its weights, and statistics of the data set."""
         start = self._training.starting_point
         if start is not None:
-            say(start.apply(self._updater.state, None))
-        observe = make_observer(self._updater.state)
-        rewards = self._updater.rewards
-
-        def visit(steps: Transition) -> None:
-            observe(steps.observation)
-            for reward, discount in zip(steps.reward, steps.discount, strict=True):
-                rewards.update(Transition(None, None, reward[None], discount[None], None))
-
-        self._data.fill(visit)
+            say(start.apply(self._updater.state, self._updater.rewards, None))
+        fill_with_statistics(self._data, self._updater.state, self._updater.rewards)
 
     def _make_evaluations(self, policy: Policy) -> RunEvaluations:
         return RunEvaluations(

@@ -212,19 +212,24 @@ class Training:
         return self._make_agent().make_policy(spec, self.seed)
 
     def make_prior_data(
-        self, windows: Windows, state: TrainState, spec: EnvironmentSpec, checkpoint: Path | None
+        self,
+        windows: Windows,
+        state: TrainState,
+        rewards: RewardScale,
+        spec: EnvironmentSpec,
+        checkpoint: Path | None,
     ) -> PriorData | None:
         """Returns the prior data of a run, or None.
 
         Args:
-          windows, state, spec: of the run.
+          windows, state, rewards, spec: of the run.
           checkpoint: from which the run resumes, or None.
         """
         if self.prior_data is None:
             return None
         restore_from = None if checkpoint is None else checkpoint / folder.REPLAY
         title = self.environment_factory.title
-        return self.prior_data().read(windows, state, title, spec, restore_from=restore_from)
+        return self.prior_data().read(windows, state, rewards, title, spec, restore_from)
 
     def make_source(
         self, replay: SavedSource, prior: PriorData | None, state: TrainState
@@ -241,9 +246,8 @@ class Training:
         """The share of the rows of each batch that are of the replay."""
         return 1.0 if self.prior_data is None else 1.0 - self.prior_data().fraction
 
-    def make_updater(self, state: TrainState, source: Source) -> Updater:
-        """Returns the updater of a train state from the batches of a source."""
-        agent = self._make_agent()
+    def make_rewards(self) -> RewardScale:
+        """Returns what scales the rewards of batches."""
         rewards = self.rewards(self.discount)
         if self.learned_reward is not None and not isinstance(rewards, FixedRewardScale):
             raise ConfigurationError(
@@ -255,6 +259,11 @@ class Training:
                 "train.learned_reward needs at least half of each batch from the replay; set "
                 "prior_data.fraction to at most 0.5."
             )
+        return rewards
+
+    def make_updater(self, state: TrainState, source: Source, rewards: RewardScale) -> Updater:
+        """Returns the updater of a train state from the batches of a source."""
+        agent = self._make_agent()
         return Updater(
             state,
             source,

@@ -125,7 +125,7 @@ def test_a_trainable_creates_its_slots():
 def test_the_temperature_step_needs_an_optimizer(spec):
     training = _training("SacState.alpha_optimizer = None")
     with pytest.raises(ConfigurationError, match="set sac.alpha_step to None"):
-        training.make_updater(training.make_state(spec), Given(_rows))
+        training.make_updater(training.make_state(spec), Given(_rows), training.make_rewards())
 
 
 class _Cloning:
@@ -154,7 +154,7 @@ def test_another_algorithm_is_a_policy_a_state_and_steps(spec):
     training = Training("none", agent=lambda: agent)
     state = training.make_state(spec)
     source = Given(_rows)
-    updater = training.make_updater(state, source)
+    updater = training.make_updater(state, source, training.make_rewards())
     assert updater.metric_names == ("error",)
     assert updater.update(0)["error"] > 0 and int(state.updates) == updater.updates == 16
     ((_, td_error),) = source.learned

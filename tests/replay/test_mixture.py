@@ -53,7 +53,7 @@ def test_td_errors_go_back_to_the_source_of_their_rows():
         np.testing.assert_array_equal(td_error, np.add(rewards, 0.5))
 
 
-def test_rows_beside_prioritized_ones_have_the_weight_of_uniform_draws():
+def test_other_rows_have_the_weight_of_uniform_draws():
     prioritized = numbered_source(0, weight=0.25, uniform_weight=0.5, key=7)
     mixture = Mixture([(prioritized, 0.5), (numbered_source(1000), 0.5)])
     extras = _drawn(mixture, 1, 4).extras

@@ -21,7 +21,7 @@ def _scale_of(rewards):
 
 def _running_scale_of_a_half():
     rewards = RunningRewardScale(0.99, epsilon=1e-12)
-    rewards.update(_step(1, 5))  # their standard deviation is 2
+    rewards.update(_step(1, 5), ())  # their standard deviation is 2
     return rewards
 
 
@@ -46,9 +46,9 @@ def test_running_scale_by_hand():
     4. Of the second: 3, 0 + 1.5, 1 + 0.75."""
     rewards = RunningRewardScale(0.5, epsilon=1e-9)
     assert _scale_of(rewards) == 1
-    rewards.update(_step(1, 3))
-    rewards.update(_step(2, 0, discounts=[0, 1]))
-    rewards.update(_step(4, 1))
+    rewards.update(_step(1, 3), ())
+    rewards.update(_step(2, 0, discounts=[0, 1]), ())
+    rewards.update(_step(4, 1), ())
     assert _scale_of(rewards) == pytest.approx(1 / np.std([1, 2.5, 4, 3, 1.5, 1.75]), rel=1e-5)
 
 
@@ -60,7 +60,7 @@ def test_running_scale_of_a_long_run_against_numpy():
     for _ in range(200):
         reward = generator.normal(2, 5, 3)
         discount = generator.random(3) > 0.1
-        rewards.update(_step(*reward, discounts=discount))
+        rewards.update(_step(*reward, discounts=discount), ())
         returns.append(carried + np.float32(reward))
         carried = 0.9 * returns[-1] * discount
     assert _scale_of(rewards) == pytest.approx(1 / np.std(returns), rel=1e-6)
@@ -71,10 +71,23 @@ def test_largest_return_bounds_the_scale_by_hand():
     largest absolute value of 8.5."""
     for largest, scale in ((1.0, 1 / 8.5), (2.0, 1 / np.std([1, -8.5, 2]))):
         rewards = RunningRewardScale(0.5, epsilon=1e-9, largest_return=largest)
-        rewards.update(_step(1))
-        rewards.update(_step(-9, discounts=[0]))
-        rewards.update(_step(2))
+        rewards.update(_step(1), ())
+        rewards.update(_step(-9, discounts=[0]), ())
+        rewards.update(_step(2), ())
         assert _scale_of(rewards) == pytest.approx(scale, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ends", "returns"), [(False, [1, 2.5, 5.25, 3, 1.5, 1.75]), (True, [1, 2.5, 4, 3, 1.5, 1.75])]
+)
+def test_a_time_limit_ends_the_return_of_one_environment(ends, returns):
+    """The discount is 0.5. In the second step a time limit ends the episode of the first of two
+    environments, whose return is 4 + 0.5 * 2.5 in the third step if it is carried."""
+    rewards = RunningRewardScale(0.5, epsilon=1e-9, ends_at_time_limits=ends)
+    rewards.update(_step(1, 3), ())
+    rewards.update(_step(2, 0), [0])
+    rewards.update(_step(4, 1), ())
+    assert _scale_of(rewards) == pytest.approx(1 / np.std(returns), rel=1e-5)
 
 
 @pytest.mark.parametrize("largest", [None, 0.1])
@@ -83,13 +96,13 @@ def test_a_restored_scale_resumes_like_the_saved_one(tmp_path, largest):
     saved = RunningRewardScale(0.99, largest_return=largest)
     restored = RunningRewardScale(0.99, largest_return=largest)
     for reward in (1.0, 5.0, -2.0):
-        saved.update(_step(reward))
+        saved.update(_step(reward), ())
     saved.end_episodes()
     saved.save(tmp_path)
     restored.restore(tmp_path)
     assert _scale_of(restored) == _scale_of(saved) != 1
     for rewards in (saved, restored):
-        rewards.update(_step(7.0))
+        rewards.update(_step(7.0), ())
     assert _scale_of(restored) == _scale_of(saved)
 
 
@@ -106,6 +119,10 @@ def test_a_scale_saved_before_the_first_row_is_1(tmp_path):
         (
             lambda: FixedRewardScale(0.99, 0),
             "FixedRewardScale.scale must be a number above 0, got 0",
+        ),
+        (
+            lambda: RunningRewardScale(0.99, ends_at_time_limits="no"),
+            "RunningRewardScale.ends_at_time_limits must be True or False, got 'no'",
         ),
         (
             lambda: RunningRewardScale(0.99, epsilon=0),

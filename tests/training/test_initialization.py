@@ -2,6 +2,7 @@
 configured by gin."""
 
 import functools
+import json
 import shutil
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from sac_tf.networks.critic import make_critic
 from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.replay import Replay
 from sac_tf.replay.resident import ResidentSampler
-from sac_tf.replay.rewards import FixedRewardScale
+from sac_tf.replay.rewards import REWARD_SCALE, FixedRewardScale
 from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.saved import saved_episodes
 from sac_tf.replay.tables import make_tables
@@ -30,7 +31,7 @@ from sac_tf.training.initialization import Initialization
 from sac_tf.training.updater import Updater, save_run
 from sac_tf.types import RETURN_TO_GO, Transition
 from tests.replay.numbered import numbered
-from tests.training.left_behind import UPDATES, final_state
+from tests.training.left_behind import UPDATES, final_state, last_checkpoint
 from tests.training.small_runs import small_training
 
 PARTS = ("actor", "critics", "temperature")
@@ -124,7 +125,7 @@ def make_run(spec, tmp_path):
 
 
 def _copy(initialization, run):
-    return initialization.apply(run.state, run.replay)
+    return initialization.apply(run.state, run.updater.rewards, run.replay)
 
 
 def _save(run, root_dir, step=1):
@@ -325,6 +326,16 @@ def _run(root_dir, *bindings, **settings):
     bindings = ["Evaluator.episodes = 1", "environment.max_episode_steps = 30", *bindings]
     training = small_training(*bindings, environment="Pendulum-v1", **settings)
     return training.run(str(root_dir))
+
+
+@pytest.mark.parametrize(("parts", "steps"), [(None, 60 + 60), (("actor",), 60)])
+def test_critics_bring_their_reward_scale(tmp_path, without_export, parts, steps):
+    scaled = "train.rewards = @RunningRewardScale"
+    _run(tmp_path / "other", scaled)
+    bindings = [scaled, f"Initialization.parts = {parts}"]
+    _run(tmp_path / "new", *bindings, initialize_from=f"{tmp_path}/other")
+    saved = (last_checkpoint(tmp_path / "new") / REWARD_SCALE).read_text()
+    assert json.loads(saved)["count"] == steps
 
 
 def test_an_initialized_run_resumes_bit_for_bit(tmp_path, capsys, without_export):

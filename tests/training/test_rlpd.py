@@ -1,11 +1,14 @@
 """Runs with prior data: its share of every minibatch, and a resumed run."""
 
+import json
+
 import gin
 import gymnasium
 import pytest
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
+from sac_tf.replay.rewards import REWARD_SCALE
 from tests.minari_data import play, write
 from tests.training.left_behind import final_state, killed, last_checkpoint, read_rows
 from tests.training.small_runs import small_training
@@ -53,6 +56,12 @@ def _run(root, dataset, *bindings, **settings):
         **settings,
     )
     return training.run(str(root))
+
+
+def test_reward_statistics_have_the_prior_data_too(dataset, tmp_path):
+    """Three episodes of ten steps, and the run."""
+    _run(tmp_path, dataset, "train.rewards = @RunningRewardScale")
+    assert json.loads((last_checkpoint(tmp_path) / REWARD_SCALE).read_text())["count"] == 30 + 130
 
 
 @pytest.mark.parametrize("sampler", ["ResidentSampler", "ReverbSampler"])

@@ -23,5 +23,9 @@ def conservative_gap(
 
 def calibrated(q: tf.Tensor, return_to_go: tf.Tensor) -> tf.Tensor:
     """Returns max(Q, G) of Q values [N, M, B] of the policy's actions and the returns G [B] of the
-    data: critics are not pressed below what the data reached (Cal-QL, 2303.05479, eq. 5.1)."""
+    data: critics are not pressed below what the data reached (Cal-QL, 2303.05479, eq. 5.1).
+
+    G ends with its episode. After a time limit it lacks the later rewards, and is too high if these
+    are negative, as in the authors' code.
+    """
     return tf.maximum(q, return_to_go)
