@@ -52,6 +52,8 @@ _PEERS_PYTHON = launch.DEFINE_path(
 
 def main(arguments: list[str]) -> int:
     launch.refuse_arguments(arguments)
+    if _DRAW_ONLY.value and not (_OUTPUT_DIR.value / "returns.csv").exists():
+        raise ConfigurationError(f"--output_dir={_OUTPUT_DIR.value} holds no returns.csv.")
     code = 0
     if not _DRAW_ONLY.value:
         code = train(
@@ -69,8 +71,19 @@ def _select(book: Sequence[Entry]) -> list[Entry]:
     """Returns the entries that the flags choose.
 
     Raises:
-      ConfigurationError: there is none, or no interpreter for them.
+      ConfigurationError: a name that no entry has, no entry with all of them, or no interpreter.
     """
+    for flag, known in (
+        (_ALGORITHM, {entry.algorithm for entry in book}),
+        (_TASK, {entry.task for entry in book}),
+        (_SEED, set(range(max(entry.seeds for entry in book)))),
+    ):
+        for value in flag.value:
+            if value not in known:
+                raise ConfigurationError(
+                    f"--{flag.name}={value}: no entry of the book has it; benchmarks/entries.py "
+                    "lists all."
+                )
     chosen = [
         entry
         for entry in book
@@ -107,6 +120,7 @@ def train(
     missing = [
         run for run in returns.missing(returns.read(path), entries) if not seeds or run[1] in seeds
     ]
+    files.make_parent(path)
     root_dir.mkdir(parents=True, exist_ok=True)
     failed: dict[sweep.Run, str] = {}
     with sweep.claim(root_dir) as lock, Interrupts(answers=False) as interrupts:

@@ -13,7 +13,7 @@ import gymnasium
 from sac_tf.environments import rendering
 from sac_tf.environments.frames import stack_frames
 from sac_tf.environments.goals import Goals
-from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment
+from sac_tf.environments.gymnasium_environment import GymnasiumEnvironment, time_limit
 from sac_tf.environments.names import as_json, name_of, plain, resolve
 from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.types import EnvironmentSpec
@@ -187,6 +187,12 @@ class EnvironmentFactory:
         environment = function(**arguments)
         if self.max_episode_steps is None or not isinstance(environment, gymnasium.Env):
             return environment
+        limit = time_limit(environment)
+        if limit is not None and limit < self.max_episode_steps:
+            raise ConfigurationError(
+                f"environment.max_episode_steps={self.max_episode_steps} is above the time limit "
+                f"of {limit} steps that {self.title} has itself; change that one."
+            )
         return gymnasium.wrappers.TimeLimit(environment, self.max_episode_steps)
 
 

@@ -70,12 +70,7 @@ class GymnasiumEnvironment:
 
     @property
     def max_episode_steps(self) -> int | None:
-        environment = self._environments[0]
-        while isinstance(environment, gymnasium.Wrapper):
-            if isinstance(environment, gymnasium.wrappers.TimeLimit):
-                return environment._max_episode_steps
-            environment = environment.env
-        return None
+        return time_limit(self._environments[0])
 
     @property
     def goals(self) -> Goals:
@@ -187,3 +182,13 @@ def _stack(observations: Any) -> Nest:
     if isinstance(observations[0], np.ndarray):
         return np.array(observations)
     return tree.map_structure(lambda *leaves: np.array(leaves), *observations)
+
+
+def time_limit(environment: gymnasium.Env) -> int | None:
+    """Returns the smallest time limit of the wrappers of an environment; None without one."""
+    limits = []
+    while isinstance(environment, gymnasium.Wrapper):
+        if isinstance(environment, gymnasium.wrappers.TimeLimit):
+            limits.append(environment._max_episode_steps)
+        environment = environment.env
+    return min(limits, default=None)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
 from sac_tf.leaves import Nest, nest_of, pick
-from sac_tf.serving.policy_spec import TFLITE_FILE, PolicySpec, pick_leaf
+from sac_tf.serving.policy_spec import TFLITE_FILE, PolicySpec, one_observation
 from sac_tf.serving.tf_agents_names import action_outputs, observation_inputs
 
 
@@ -33,14 +33,12 @@ class ExportedPolicy(NamedTuple):
         """Returns the mean action for one observation, both as the task has them.
 
         Raises:
-          ConfigurationError: the observation has another structure or shape.
+          ConfigurationError: the observation has another structure or shape, or numbers that the
+            task cannot have.
         """
         spaces = self.spec.spaces
         paths = [leaf.path for leaf in spaces.observation_leaves]
-        arrays = [
-            np.asarray(pick_leaf(leaf, observation), leaf.dtype)[None]
-            for leaf in spaces.observation_leaves
-        ]
+        arrays = [one_observation(leaf, observation) for leaf in spaces.observation_leaves]
         actions = self.act(nest_of(paths, arrays))
         leaves = spaces.action_leaves
         firsts = [np.asarray(pick(actions, leaf.path))[0, ...] for leaf in leaves]

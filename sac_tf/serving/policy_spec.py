@@ -116,6 +116,27 @@ def pick_leaf(leaf: ObservationLeaf, observation: Nest) -> Any:
     return value
 
 
+def one_observation(leaf: ObservationLeaf, observation: Nest) -> np.ndarray:
+    """Returns the array [1, ...] of a leaf, of one observation whose numbers may have another type;
+    raises ConfigurationError if the dtype of the leaf cannot hold them."""
+    value = pick_leaf(leaf, observation)
+    try:
+        given = np.asarray(value)
+        array = given.astype(leaf.dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConfigurationError(
+            f"Observation {leaf.name!r} must be an array of numbers, got {value!r}."
+        ) from error
+    if np.dtype(leaf.dtype).kind in "iu" and (
+        given.dtype.kind == "f" or not np.array_equal(array, given)
+    ):
+        raise ConfigurationError(
+            f"Observation {leaf.name!r} must be {leaf.dtype}, got {given.dtype} that this type "
+            "cannot hold; give the numbers as the task has them."
+        )
+    return array[np.newaxis]
+
+
 def _batch(leaf: ObservationLeaf, observation: Nest) -> np.ndarray:
     """Returns the array [B, ...] of a leaf; raises ConfigurationError if it does not fit."""
     array = np.asarray(pick_leaf(leaf, observation))

@@ -278,6 +278,23 @@ def test_a_stopped_book_resumes_and_adds_what_is_missing(tmp_path):
     assert "tensorflow 2.15.1" in rows[0].versions and rows[0].wall_time > 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--seed=9"], "--seed=9: no entry of the book has it"),
+        (["--algorithm=SAC", "--algorithm=SCA"], "--algorithm=SCA: no entry"),
+        (["--draw_only", "--output_dir={tmp}/no"], "no holds no returns.csv."),
+        (["--algorithm=SAC", "--output_dir=/dev/null/no"], "cannot be written"),
+    ],
+)
+def test_flags_that_cannot_work_are_refused(tmp_path, arguments, words):
+    command = [sys.executable, "-m", "benchmarks.book", f"--root_dir={tmp_path}/runs"]
+    command += [argument.format(tmp=tmp_path) for argument in arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and words in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_of_another_library_has_one_core_and_its_rows(tmp_path):
     python = tmp_path / "python"
     python.write_text(PEERS_PYTHON)

@@ -58,6 +58,8 @@ def test_a_time_limit_inside_of_wrappers_is_found():
     assert factory.make().max_episode_steps == spaces.LENGTH
     assert EnvironmentFactory("tests.spaces:make_point").make().max_episode_steps == spaces.LENGTH
     assert EnvironmentFactory("tests.spaces:Base").make().max_episode_steps is None
+    shorter = EnvironmentFactory("tests.spaces:make_point", max_episode_steps=2).make()
+    assert shorter.max_episode_steps == 2
 
 
 def test_wrappers_are_applied_in_turn():
@@ -98,6 +100,10 @@ def test_wrappers_are_applied_in_turn():
         (
             {"max_episode_steps": 0},
             "environment.max_episode_steps must be an integer of at least 1",
+        ),
+        (
+            {"task": "tests.spaces:make_point", "max_episode_steps": spaces.LENGTH + 1},
+            "is above the time limit of .* steps that tests.spaces:make_point has itself",
         ),
         ({"wrappers": "FlattenObservation"}, "environment.wrappers must be a list such as"),
         ({"wrappers": ["NoSuchWrapper"]}, "The wrapper 'NoSuchWrapper' cannot be used"),

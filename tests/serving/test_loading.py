@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
+from sac_tf.leaves import ObservationLeaf
 from sac_tf.serving import export_policy, loading
-from sac_tf.serving.policy_spec import FILE_NAME
+from sac_tf.serving.policy_spec import FILE_NAME, one_observation
 from sac_tf.types import EnvironmentSpec
 from tests.serving.exported import HIGH, LOW, make_spec, make_state, observations, write
 
@@ -111,6 +112,30 @@ def test_a_wrong_observation_raises_one_sentence(loaded, change, message):
     change(observation)
     with pytest.raises(ConfigurationError, match=message):
         loaded.act(observation)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.full([2, 2], 0.5), "must be uint8, got float64 that this type cannot hold"),
+        (np.full([2, 2], 300), "must be uint8, got int64 that this type cannot hold"),
+        ("abc", "must be an array of numbers, got 'abc'"),
+        ([[1], [2, 3]], "must be an array of numbers"),
+    ],
+)
+def test_numbers_that_a_type_cannot_hold_are_refused(value, words):
+    """An image whose values were scaled to [0, 1] would become 0 everywhere."""
+    leaf = ObservationLeaf("image", (), (2, 2), "uint8")
+    with pytest.raises(ConfigurationError, match=words):
+        one_observation(leaf, value)
+
+
+def test_numbers_of_another_type_are_taken():
+    image = ObservationLeaf("image", (), (2, 2), "uint8")
+    found = one_observation(image, [[0, 255], [7, 3]])
+    assert found.dtype == np.uint8 and found.tolist() == [[[0, 255], [7, 3]]]
+    number = ObservationLeaf("number", (), (2,), "float32")
+    np.testing.assert_array_equal(one_observation(number, [1, 2.5]), [[1, 2.5]])
 
 
 def test_the_difference_between_two_tasks_is_named():
