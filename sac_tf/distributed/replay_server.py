@@ -1,6 +1,7 @@
 """The replay server of a distributed run: its tables, their rate limiter, checkpoints, and the
 status of the run."""
 
+import contextlib
 import json
 import shutil
 import signal
@@ -9,19 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import reverb
+from reverb.errors import DeadlineExceededError
 
 from sac_tf import files
 from sac_tf.distributed.connection import RunDescription, describe_task
 from sac_tf.distributed.messages import message_tables
 from sac_tf.distributed.settings import ReplayServerSettings, configuration_of
 from sac_tf.distributed.status import RunStatus, counts, one_line
+from sac_tf.errors import RunError
 from sac_tf.pinned.reverb_checkpoint import adapt_checkpoint
 from sac_tf.replay.memory import ITEM_BYTES, require_memory
 from sac_tf.replay.tables import UNLIMITED, ReplayServer, make_tables
 from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder as names
 from sac_tf.runs import task_spec
-from sac_tf.runs.checkpoints import CannotSave, CheckpointStore
+from sac_tf.runs.checkpoints import CannotSave, CheckpointStore, saved_on_error, writing
 from sac_tf.runs.lock import locked
 from sac_tf.runs.logs import say
 from sac_tf.runs.session import session
@@ -44,6 +47,7 @@ def run(root_dir: str, port: int, training: Training) -> signal.Signals | None:
     Raises:
       ConfigurationError: a setting that cannot work, a port in use, or a checkpoint that does not
         fit the configuration.
+      RunError: something broke; the tables are saved.
     """
     configuration = configuration_of(training)
     factory = training.environment_factory
@@ -54,9 +58,10 @@ def run(root_dir: str, port: int, training: Training) -> signal.Signals | None:
     with locked(folder), session(_no_runtime) as opened:
         server = opened.open(_Server(folder, port, training.total_steps, description, tables))
         say(f"Serving {factory.title} on port {port}.")
-        while not opened.is_interrupted():
-            server.tick()
-            time.sleep(_STATUS_PERIOD_S)
+        with saved_on_error(lambda _: server.write_checkpoint()):
+            while not opened.is_interrupted():
+                server.tick()
+                time.sleep(_STATUS_PERIOD_S)
         server.save()
         return opened.interrupts.received
 
@@ -117,6 +122,7 @@ class _Server:
             "started": time.time(),
         }
         self._status = RunStatus(self._server.client, facts, folder / names.TENSORBOARD)
+        self._problem: str | None = None
         now = time.monotonic()
         self._saved_at = now
         self._logged_at = now
@@ -142,34 +148,71 @@ class _Server:
         return before["gone"] + gone
 
     def tick(self) -> None:
-        """Publishes the status; writes a checkpoint, a summary or a line if one is due."""
-        rows = self._status.refresh()
+        """Publishes the status; writes a checkpoint, a summary or a line if one is due. What a busy
+        machine or a full disk prevents is reported, and the next call retries."""
+        try:
+            rows = self._status.refresh()
+        except DeadlineExceededError as error:
+            self._report(f"The server is too busy to publish its status ({error}); it retries.")
+            return
         now = time.monotonic()
-        noted = {"inserted": rows.inserted, "gone": self._status.content["rows_gone"]}
-        files.write_at_once(self._folder / _ROWS_FILE, json.dumps(noted))
+        is_summary_due = now - self._summarized_at > _SUMMARY_PERIOD_S
+        if is_summary_due:
+            self._summarized_at = now
+        self._report(self._write(rows.inserted, is_summary_due))
         if now - self._saved_at > self._period and self._store.is_affordable():
             self.save()
-        if now - self._summarized_at > _SUMMARY_PERIOD_S:
-            self._summarized_at = now
-            self._status.summarize()
         if now - self._logged_at > _LOG_PERIOD_S:
             self._logged_at = now
             say(one_line(self._status.content))
 
+    def _write(self, rows: int, is_summary_due: bool) -> str | None:
+        """Writes the number of rows, and a summary if one is due; returns why it failed."""
+        noted = {"inserted": rows, "gone": self._status.content["rows_gone"]}
+        try:
+            with writing(self._folder):
+                files.write_at_once(self._folder / _ROWS_FILE, json.dumps(noted))
+                if is_summary_due:
+                    self._status.summarize()
+        except RunError as error:
+            return f"{error} The server continues, and retries."
+        return None
+
+    def _report(self, problem: str | None) -> None:
+        """Prints a problem when it begins."""
+        if problem is not None and problem != self._problem:
+            say(problem)
+        self._problem = problem
+
     def save(self) -> None:
-        """Writes a checkpoint; requests wait meanwhile. A full disk is reported, and the next
-        period retries."""
+        """As `write_checkpoint`, but a failure is reported, and the next period retries."""
         self._saved_at = time.monotonic()
+        try:
+            self.write_checkpoint()
+        except CannotSave as error:
+            say(str(error))
+        except DeadlineExceededError as error:
+            say(f"The server is too busy to write a checkpoint ({error}).")
+
+    def write_checkpoint(self) -> Path:
+        """Writes a checkpoint and returns its folder; requests wait meanwhile.
+
+        Raises:
+          CannotSave: the disk is full, for example.
+          DeadlineExceededError: the server does not answer.
+        """
         rows = counts(self._server.client).inserted
         # A restored server must not publish the settings of the checkpoint, even for a moment.
         self._status.withdraw()
         try:
-            self._store.save(rows, lambda folder: self._server.checkpoint(folder / "reverb"))
-        except CannotSave as error:
-            say(str(error))
-        else:
+            written = self._store.save(
+                rows, lambda folder: self._server.checkpoint(folder / "reverb")
+            )
             self._status.content["checkpoint"] = {"rows": rows, "time": time.time()}
-        self._status.publish()
+        finally:
+            with contextlib.suppress(DeadlineExceededError):  # the next tick publishes it
+                self._status.publish()
+        return written
 
     def close(self) -> None:
         self._status.close()

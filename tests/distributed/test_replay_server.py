@@ -1,17 +1,19 @@
 """Tables, status and checkpoints of a replay server."""
 
+import errno
 import json
 import types
 
 import gin
 import pytest
+from reverb.errors import DeadlineExceededError
 
 from sac_tf.distributed import replay_server
 from sac_tf.distributed.connection import RunDescription, look
 from sac_tf.distributed.messages import STATUS_TABLE, receive
 from sac_tf.distributed.replay_server import make_run_tables
 from sac_tf.distributed.settings import ReplayServerSettings
-from sac_tf.errors import ConfigurationError
+from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.training.train import Training
 from tests.distributed.running import free_port
 from tests.distributed.served import WINDOWS, insert_rows, make_windows
@@ -147,6 +149,71 @@ def test_full_disk_keeps_the_status(start, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "Cannot write in" in out and "(no space); its checkpoints are unchanged" in out
     assert "checkpoint" not in look(address)
+
+
+def _raise(error):
+    """Returns a function that raises `error`, whatever its arguments are."""
+
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+_FULL = OSError(errno.ENOSPC, "No space left on device")
+_BUSY = DeadlineExceededError("no answer in 5s")
+
+
+def test_full_disk_is_reported_once_and_serving_goes_on(start, monkeypatch, capsys):
+    server, address = start()
+    monkeypatch.setattr(replay_server, "_SUMMARY_PERIOD_S", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(replay_server.files, "write_at_once", _raise(_FULL))
+        server.tick()
+        insert_rows(server._server.client, 5)
+        server.tick()
+    words = f"Cannot write in {server._folder} ([Errno 28] No space left on device). The server"
+    assert capsys.readouterr().out.count(words) == 1
+    assert look(address)["rows"]["inserted"] == 5
+    server.tick()
+    assert json.loads((server._folder / "rows.json").read_text())["inserted"] == 5
+    with monkeypatch.context() as patch:
+        patch.setattr(server._status, "summarize", _raise(_FULL))
+        server.tick()
+    assert capsys.readouterr().out.count(words) == 1  # again, after a success
+
+
+def test_busy_machine_does_not_end_the_server(start, monkeypatch, capsys):
+    server, address = start()
+    with monkeypatch.context() as patch:
+        patch.setattr(server._status, "refresh", _raise(_BUSY))
+        server.tick()
+        server.tick()
+        patch.setattr(replay_server, "counts", _raise(_BUSY))
+        server.save()
+    out = capsys.readouterr().out
+    assert out.count("The server is too busy to publish its status (no answer in 5s)") == 1
+    assert out.count("The server is too busy to write a checkpoint (no answer in 5s)") == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(server._status, "publish", _raise(_BUSY))
+        server.save()
+    server.tick()
+    assert look(address)["checkpoint"]["rows"] == 0
+
+
+def test_unexpected_error_is_raised_after_saving(tmp_path, monkeypatch):
+    ticks = [None]  # the constructor's
+
+    def tick(_):
+        if not ticks:
+            raise KeyError("kind")
+        ticks.pop()
+
+    monkeypatch.setattr(replay_server._Server, "tick", tick)
+    gin.parse_config("tables.capacity = 1000")
+    with pytest.raises(RunError, match="Unexpected KeyError .*All that was collected is in"):
+        replay_server.run(str(tmp_path), free_port(), Training(environment="Pendulum-v1"))
+    assert (tmp_path / "replay_server/checkpoints/step-000000000/manifest.json").exists()
 
 
 def test_restart_prints_what_was_lost(start, tmp_path, capsys):
