@@ -1,5 +1,6 @@
 """Connections to the replay servers of a distributed run, which must serve the same run."""
 
+import contextlib
 import functools
 import socket
 import time
@@ -60,8 +61,9 @@ def connect(
       wait_s: seconds to wait for them; 0 for processes that start after their servers.
 
     Raises:
-      ConfigurationError: the host does not exist, or has no replay server, or one of another run.
-      RunError: no server listens there, or a signal came before one did.
+      ConfigurationError: the host does not exist, or has a server that is not one of sac_tf, or
+        that is one of another run.
+      RunError: no server listens there or answers in time, or a signal came before one did.
     """
     require_number(
         "connect.wait_s", wait_s, lambda seconds: seconds >= 0, "a number of seconds of at least 0"
@@ -119,19 +121,20 @@ def _fetch_status(address: str, patience: Patience, deadline: float) -> dict[str
     received: list[dict[str, Any]] = []
 
     def fetch(seconds: float) -> bool:
-        received[:] = with_timeout(lambda: receive(client, STATUS_TABLE), _TIMEOUT_S)
-        if not received:  # the server has just started, or writes a checkpoint
+        # No answer: the server is paused, or busy with a checkpoint. No status: it has just
+        # started, or writes a checkpoint.
+        with contextlib.suppress(*NO_ANSWER):
+            received[:] = with_timeout(lambda: receive(client, STATUS_TABLE), _TIMEOUT_S)
+        if not received:
             time.sleep(seconds)
         return bool(received)
 
     try:
         _wait(patience, fetch, f"the status of the replay server at {address}")
-    except RunError:  # of the wait
-        raise
-    except (*NO_ANSWER, LookupError) as error:
+    except LookupError as error:
         raise ConfigurationError(
             f"What listens at --replay_address={address} is not a replay server of sac_tf "
-            "(python -m binaries.replay_server), or does not answer."
+            "(python -m binaries.replay_server)."
         ) from error
     return received[0]
 

@@ -5,10 +5,11 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
+from reverb.errors import DeadlineExceededError
 
 from sac_tf.distributed import connection, messages
 from sac_tf.distributed.connection import RunDescription, connect, describe_task, look
-from sac_tf.distributed.messages import STATUS_TABLE, send
+from sac_tf.distributed.messages import STATUS_TABLE, receive, send
 from sac_tf.distributed.waiting import Patience, with_timeout
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.tables import ReplayServer, make_tables
@@ -81,8 +82,10 @@ def test_unknown_host_raises(patience, wait_s, monkeypatch):
 
 
 @pytest.mark.parametrize("closes", [False, True])
-def test_other_server_raises(patience, closes):
-    """It accepts, and then sends nothing or closes the connection."""
+def test_server_that_never_answers_raises_after_the_limit(closes):
+    """It accepts, and then sends nothing or closes the connection: a replay server that is paused
+    looks the same, so restarting the program may help."""
+    patience = Patience(lambda: False, lambda line: None, limit_s=2)
     with socket.create_server(("localhost", 0)) as server, contextlib.ExitStack() as accepted:
 
         def accept() -> None:
@@ -93,8 +96,27 @@ def test_other_server_raises(patience, closes):
 
         threading.Thread(target=accept, daemon=True).start()
         address = f"localhost:{server.getsockname()[1]}"
-        with pytest.raises(ConfigurationError, match="is not a replay server of sac_tf"):
+        words = f"Waited 2 s for the status of the replay server at {address}"
+        with pytest.raises(RunError, match=words):
             with_timeout(lambda: connect([address], RUN, patience), 60)
+
+
+@pytest.mark.parametrize(
+    "error", [DeadlineExceededError("busy"), RuntimeError("unavailable"), TimeoutError("no answer")]
+)
+def test_waits_for_a_server_that_is_busy(serve, patience, monkeypatch, error):
+    answers = [error, error]
+
+    def receive_slowly(*arguments):
+        if answers:
+            raise answers.pop()
+        return receive(*arguments)
+
+    monkeypatch.setattr(connection, "receive", receive_slowly)
+    monkeypatch.setattr(connection.time, "sleep", lambda seconds: None)
+    address = _with_status(serve()).address
+    assert [client.server_address for client in connect([address], RUN, patience)] == [address]
+    assert not answers
 
 
 def test_reverb_server_with_other_tables_raises(tmp_path, patience):
