@@ -1,6 +1,7 @@
 """The collector of a distributed run: acts in its own environments with the newest policy and
 inserts its steps; it never learns."""
 
+import contextlib
 import math
 import signal
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.distributed.connection import Connection, RunDescription, describe_task
+from sac_tf.distributed.connection import Connection, RunDescription, Stopped, describe_task
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.settings import configuration_of
 from sac_tf.distributed.waiting import with_timeout
@@ -55,9 +56,12 @@ def run(
     """
     configuration = configuration_of(training)
     with locked(folder), session(training.runtime) as opened:
-        collector = _Collector(folder, addresses, collector_id, training, configuration, opened)
-        collector.go()
-        return None if collector.is_complete() else opened.interrupts.received
+        with contextlib.suppress(Stopped):
+            collector = _Collector(folder, addresses, collector_id, training, configuration, opened)
+            collector.go()
+            if collector.is_complete():
+                return None
+        return opened.interrupts.received
 
 
 class _Collector:

@@ -31,6 +31,10 @@ MAY_DIFFER = (
 """Settings, or prefixes of settings, that may differ between the processes of a run."""
 
 
+class Stopped(RunError):
+    """A signal came while a program waited for a server: it ends as after any other signal."""
+
+
 class RunDescription(NamedTuple):
     """What the processes of a run must have in common.
 
@@ -63,7 +67,8 @@ def connect(
     Raises:
       ConfigurationError: the host does not exist, or has a server that is not one of sac_tf, or
         that is one of another run.
-      RunError: no server listens there or answers in time, or a signal came before one did.
+      RunError: no server listens there or answers in time.
+      Stopped: a signal came first.
     """
     require_number(
         "connect.wait_s", wait_s, lambda seconds: seconds >= 0, "a number of seconds of at least 0"
@@ -163,7 +168,7 @@ def _refuse_address(address: str, host: str, error: OSError) -> None:
 
 def _wait(patience: Patience, attempt: Callable[[float], bool], what: str) -> None:
     if not patience(attempt, what):
-        raise RunError(f"Stopped while waiting for {what}.")
+        raise Stopped(f"Stopped while waiting for {what}.")
 
 
 def _refuse_other_run(address: str, status: dict[str, Any], run: RunDescription) -> None:

@@ -1,5 +1,6 @@
 """The evaluator of a distributed run: evaluates each published policy."""
 
+import contextlib
 import math
 import signal
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sac_tf.agents.policy import Policy
-from sac_tf.distributed.connection import Connection, RunDescription, describe_task
+from sac_tf.distributed.connection import Connection, RunDescription, Stopped, describe_task
 from sac_tf.distributed.messages import PublishedPolicy
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.settings import configuration_of
@@ -46,8 +47,10 @@ def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.S
     configuration = configuration_of(training)
     folder = Path(root_dir) / names.EVALUATOR
     with locked(folder), session(training.runtime) as opened:
-        evaluator = _Evaluator(root_dir, addresses, training, configuration, opened)
-        return None if evaluator.go() else opened.interrupts.received
+        with contextlib.suppress(Stopped):
+            if _Evaluator(root_dir, addresses, training, configuration, opened).go():
+                return None
+        return opened.interrupts.received
 
 
 class _Evaluator:

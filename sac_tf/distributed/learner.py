@@ -1,6 +1,7 @@
 """The learner of a distributed run: samples batches from replay servers, updates, and publishes the
 policy through the first server."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import reverb
 
 from sac_tf.agents.agent import TrainState
-from sac_tf.distributed.connection import Connection, RunDescription, describe_task
+from sac_tf.distributed.connection import Connection, RunDescription, Stopped, describe_task
 from sac_tf.distributed.messages import PublishedPolicy, values_of
 from sac_tf.distributed.policies import PolicyPublisher
 from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
@@ -51,7 +52,8 @@ def run(root_dir: str, addresses: Sequence[str], training: Training) -> signal.S
     configuration.refuse_other(Path(root_dir))
     refuse_foreign(Path(root_dir) / folder.POLICY)
     with locked(Path(root_dir)), session(training.runtime) as opened:
-        _Run(Path(root_dir), addresses, training, configuration, opened).go()
+        with contextlib.suppress(Stopped):
+            _Run(Path(root_dir), addresses, training, configuration, opened).go()
         return opened.interrupts.received
 
 

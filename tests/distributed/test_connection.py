@@ -8,7 +8,7 @@ import tensorflow as tf
 from reverb.errors import DeadlineExceededError
 
 from sac_tf.distributed import connection, messages
-from sac_tf.distributed.connection import RunDescription, connect, describe_task, look
+from sac_tf.distributed.connection import RunDescription, Stopped, connect, describe_task, look
 from sac_tf.distributed.messages import STATUS_TABLE, receive, send
 from sac_tf.distributed.waiting import Patience, with_timeout
 from sac_tf.errors import ConfigurationError, RunError
@@ -186,7 +186,7 @@ def test_waits_for_a_server_and_its_status(serve, patience):
 def test_signal_ends_the_wait(monkeypatch):
     monkeypatch.setattr(connection.time, "sleep", lambda seconds: None)
     patience = Patience(lambda: True, lambda line: None)
-    with pytest.raises(RunError, match="Stopped while waiting for the replay server at localhost"):
+    with pytest.raises(Stopped, match="Stopped while waiting for the replay server at localhost"):
         with_timeout(lambda: connect([f"localhost:{_free_port()}"], RUN, patience, wait_s=100), 60)
 
 

@@ -1,6 +1,7 @@
 """Whole distributed runs by their programs, and mistakes."""
 
 import csv
+import signal
 
 import pytest
 
@@ -92,6 +93,17 @@ def test_two_servers_and_two_collectors_learn(tmp_path):
     assert shown.count("64 samples per row") == 2
     outputs = [process.output for process in [*servers, *others]]
     assert all("Traceback" not in output and "Aborted" not in output for output in outputs)
+
+
+def test_signal_while_waiting_for_the_server(tmp_path):
+    with Cluster(tmp_path) as cluster:
+        waiting = [cluster.learn(), cluster.collect("a"), cluster.evaluate()]
+        for process in waiting:
+            process.wait_for("Waiting for the replay server at localhost")
+            process.send_signal(signal.SIGTERM)
+        for process in waiting:
+            assert process.wait(60) == 128 + signal.SIGTERM, process.output
+            assert process.lines[-1] == "Stopped by SIGTERM. Rerun the same command to resume."
 
 
 def _lines(out, err):
