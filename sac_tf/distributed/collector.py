@@ -17,7 +17,7 @@ from sac_tf.distributed.connection import Connection, RunDescription, Stopped, d
 from sac_tf.distributed.policies import PolicySource
 from sac_tf.distributed.settings import configuration_of
 from sac_tf.distributed.waiting import with_timeout
-from sac_tf.errors import RunError
+from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.items import ItemStream
 from sac_tf.replay.writer import StepWriter
 from sac_tf.runs import folder as names
@@ -126,7 +126,8 @@ class _Collector:
         try:
             self._collect()
         except (Exception, SystemExit) as error:
-            raise RunError(f"{sentence_of(error)} {self._send_rest()}") from error
+            kind = ConfigurationError if isinstance(error, ConfigurationError) else RunError
+            raise kind(f"{sentence_of(error)} {self._send_rest()}") from error
         self._flush()
         reason = "The run is complete" if self.is_complete() else "Stopped"
         say(f"{reason}: {self._steps:,} steps collected here.")

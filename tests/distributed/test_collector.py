@@ -2,6 +2,7 @@
 priority of new transitions."""
 
 import contextlib
+import itertools
 import time
 
 import pytest
@@ -10,8 +11,9 @@ from sac_tf.distributed import collector, replay_server
 from sac_tf.distributed.connection import RunDescription, describe_task
 from sac_tf.distributed.messages import PublishedPolicy, publish, values_of
 from sac_tf.distributed.settings import configuration_of
-from sac_tf.errors import RunError
+from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.tables import REPLAY_TABLE
+from sac_tf.training import collecting
 from tests import tasks
 from tests.distributed.running import free_port
 from tests.training.small_runs import small_training
@@ -57,6 +59,24 @@ def test_rows_in_flight_are_sent_when_the_task_raises(serve, tmp_path, monkeypat
         "Connection reset by peer). All 129 steps collected here are in the replay."
     )
     assert server._server.size(REPLAY_TABLE) == 129
+
+
+def test_configuration_error_keeps_its_exit_code(serve, tmp_path, monkeypatch):
+    """The policy of another run, for example: restarting the program does not help."""
+
+    def collect(*arguments):
+        yield from itertools.islice(collecting.collect(*arguments), 20)
+        raise ConfigurationError("Give all processes the same gin files.")
+
+    monkeypatch.setattr(collector, "collect", collect)
+    training = small_training(random_steps=1000, total_steps=2000)
+    server, address = serve(training)
+    with pytest.raises(ConfigurationError) as caught:
+        collector.run(tmp_path, [address], "robot", training)
+    assert str(caught.value) == (
+        "Give all processes the same gin files. All 20 steps collected here are in the replay."
+    )
+    assert server._server.size(REPLAY_TABLE) == 20
 
 
 def test_all_transitions_have_the_priority_of_the_policy(serve, tmp_path, monkeypatch):
