@@ -42,9 +42,10 @@ def main(arguments: list[str]) -> int:
         return listing.print_config(_GIN_FILE.value, _GIN_BINDINGS.value, is_distributed=True)
     addresses = parse_addresses(_ADDRESS.value)
     collector_id = _ID.value or f"{socket.gethostname()}-{os.getpid()}"
-    if not re.fullmatch(r"[\w.-]+", collector_id):
+    if not re.fullmatch(r"[\w-][\w.-]*", collector_id):  # '..' would be the folder of the run
         raise launch.ConfigurationError(
-            f"--collector_id={collector_id!r} may have letters, digits, '.', '_' and '-'."
+            f"--collector_id={collector_id!r} may have letters, digits, '.', '_' and '-', and must "
+            "not begin with '.'."
         )
     folder = launch.open_root_dir(_ROOT_DIR.value / names.COLLECTORS / collector_id)
     training = launch.make_distributed(_GIN_FILE.value, _GIN_BINDINGS.value)

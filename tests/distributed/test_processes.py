@@ -121,6 +121,11 @@ def _lines(out, err):
             ["--replay_address=localhost:1", "--collector_id=a/b"],
             "--collector_id='a/b' may have letters",
         ),
+        (
+            "collector",
+            ["--replay_address=localhost:1", "--collector_id=.."],
+            "--collector_id='..' may have letters, digits, '.', '_' and '-', and must not begin",
+        ),
     ],
 )
 def test_wrong_flag_exits_with_2(tmp_path, program, arguments, words):
