@@ -8,6 +8,7 @@ keeps working when nobody reads its output.
 
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -55,11 +56,24 @@ class _Manager(manager.Manager):
             threading.Timer(0.1, self.terminate).start()
 
 
+def _refuse_invalid_counts() -> None:
+    """Exits with 2 if -c is not as honcho needs it, which would end with a traceback."""
+    given = getattr(command.parser.parse_args(), "concurrency", None)
+    if given is not None and not re.fullmatch(r"\w+=\d+(,\w+=\d+)*", given):
+        print(
+            f"-c {given} must be PROGRAM=NUMBER, collector=2 for example (COLLECTORS=2 of make); "
+            "several are separated by commas.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
+    _refuse_invalid_counts()
     manager.KILL_WAIT = _SAVING_SECONDS
     command.Manager = _Manager
     sys.stdout = _Output()

@@ -199,3 +199,13 @@ def test_program_that_fails_immediately_five_times_is_abandoned():
     attempts = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert attempts.returncode == 7
     assert attempts.stdout.count("try") == 5
+
+
+@pytest.mark.parametrize("collectors", ["two", "", "2.0"])
+def test_number_of_collectors_that_is_none_is_refused(collectors):
+    command = [sys.executable, "deploy/start.py", "start", "-f", "deploy/Procfile", "-c"]
+    command.append(f"collector={collectors}")
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2 and refused.stdout == ""
+    words = f"-c collector={collectors} must be PROGRAM=NUMBER, collector=2 for example"
+    assert len(refused.stderr.splitlines()) == 1 and words in refused.stderr
