@@ -14,9 +14,10 @@ train: $(VENV)/.installed  ## the quickstart: Pendulum-v1 in a few minutes
 	@$(RUN) -m binaries.train --root_dir=$(ROOT_DIR) --gin_file=gin_configs/tasks/pendulum.gin
 
 train-distributed: ROOT_DIR ?= runs/distributed
+# An exported variable, not a part of the command: the shell would remove the quotes of a binding.
+train-distributed: export RUN_FLAGS = --gin_bindings=connect.wait_s=60 $(GIN_FILE:%=--gin_file=%) $(GIN_BINDINGS:%=--gin_bindings=%)
 train-distributed: $(VENV)/.installed  ## all programs here; Ctrl-C saves and stops, rerun to resume
 	@exec env PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONUNBUFFERED=1 ROOT_DIR="$(ROOT_DIR)" REPLAY_PORT="$(PORT)" \
-	  RUN_FLAGS="--gin_bindings=connect.wait_s=60 $(GIN_FILE:%=--gin_file=%) $(GIN_BINDINGS:%=--gin_bindings=%)" \
 	  $(RUN) deploy/start.py start -f deploy/Procfile -c collector=$(COLLECTORS)
 
 test: $(VENV)/.installed

@@ -1,4 +1,5 @@
-"""Tests the Procfile, start.py and keep.sh, with shell scripts instead of the programs."""
+"""Tests the Procfile, start.py, keep.sh and `make train-distributed`, with shell scripts instead of
+the programs."""
 
 import fcntl
 import os
@@ -39,7 +40,7 @@ def start(tmp_path):
     `scripts`."""
     runners = []
 
-    def start_all(scripts=None, collectors=2):
+    def start_all(scripts=None, collectors=2, make=None):
         stub = tmp_path / "python"
         stub.write_text(_STUB)
         stub.chmod(0o755)
@@ -62,6 +63,9 @@ def start(tmp_path):
             "-c",
             f"collector={collectors}",
         ]
+        if make is not None:  # without an installation: with this Python, and the stub
+            installed = f"VENV={tmp_path}", f"RUN={sys.executable}", "-o", f"{tmp_path}/.installed"
+            command = ["make", "train-distributed", *installed, *make]
         runners.append(
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         )
@@ -116,6 +120,22 @@ def test_every_program_gets_folder_address_and_settings(start):
     assert _labels(output, f"-m binaries.learner {client}") == ["learner.1"]
     assert _labels(output, f"-m binaries.collector {client}") == ["collector.1", "collector.2"]
     assert _labels(output, f"-m binaries.evaluator {client}") == ["evaluator.1"]
+
+
+def test_make_passes_bindings_as_they_are(start):
+    bindings = [
+        'train.environment="HalfCheetah-v5"',
+        "a.b='c'",
+        "actor.hidden_units=(16,)",
+        "x=[1]",
+    ]
+    given = [f"GIN_BINDINGS={' '.join(bindings)}", "GIN_FILE=one.gin two.gin", "PORT=8123"]
+    output, _ = start(_COMPLETE, make=given).communicate(timeout=60)
+    flags = ["--gin_bindings=connect.wait_s=60", "--gin_file=one.gin", "--gin_file=two.gin"]
+    settings = " ".join([*flags, *(f"--gin_bindings={binding}" for binding in bindings)])
+    client = f"--root_dir=runs/a b --replay_address=localhost:8123 {settings}"
+    assert _labels(output, f"-m binaries.collector {client}") == ["collector.1", "collector.2"]
+    assert _labels(output, f"--port=8123 {settings}") == ["server.1"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
