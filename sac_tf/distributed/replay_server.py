@@ -20,7 +20,7 @@ from sac_tf.distributed.status import RunStatus, counts, one_line
 from sac_tf.errors import RunError
 from sac_tf.pinned.reverb_checkpoint import adapt_checkpoint
 from sac_tf.replay.memory import ITEM_BYTES, require_memory
-from sac_tf.replay.tables import UNLIMITED, ReplayServer, make_tables
+from sac_tf.replay.tables import UNLIMITED, ReplayServer, check_port, make_tables
 from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder as names
 from sac_tf.runs import task_spec
@@ -45,8 +45,8 @@ def run(root_dir: str, port: int, training: Training) -> signal.Signals | None:
       training: settings of the run.
 
     Raises:
-      ConfigurationError: a setting that cannot work, a port in use, or a checkpoint that does not
-        fit the configuration.
+      ConfigurationError: a setting that cannot work, a port that cannot be opened, or a checkpoint
+        that does not fit the configuration.
       RunError: something broke; the tables are saved.
     """
     configuration = configuration_of(training)
@@ -106,6 +106,7 @@ class _Server:
         run: RunDescription,
         tables: list[reverb.Table],
     ):
+        check_port(port)  # before a checkpoint is read and copied
         settings = ReplayServerSettings()
         self._period = settings.checkpoint_period
         self._folder = folder

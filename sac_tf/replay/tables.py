@@ -213,14 +213,14 @@ class ReplayServer:
           checkpointer: f(path=, fallback_checkpoint_path=).
 
         Raises:
-          ConfigurationError: the port is in use or not a valid port number.
+          ConfigurationError: the port cannot be opened or is not a valid port number.
         """
         if port is not None:
-            _check_port(port)
+            check_port(port)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         source = None if restore_from is None else str(restore_from)
-        self._server = reverb.Server(
+        self._server = _start(
             tables, port, checkpointer(path=str(staging), fallback_checkpoint_path=source)
         )
         self.client = self._server.localhost_client()
@@ -246,9 +246,23 @@ class ReplayServer:
         self._server.stop()
 
 
-def _check_port(port: int) -> None:
-    """Checks the port, because two Reverb servers on one port both start without an error, and
-    requests go to either."""
+def _start(tables: list[reverb.Table], port: int | None, checkpointer: object) -> reverb.Server:
+    try:
+        return reverb.Server(tables, port, checkpointer)
+    except ValueError as error:
+        if "BuildAndStart" not in str(error):
+            raise
+        raise _cannot_open(port, str(error)) from error  # taken after it was checked
+
+
+def check_port(port: int) -> None:
+    """Checks a port before any work.
+
+    Two Reverb servers on one port both start without an error, and requests go to either.
+
+    Raises:
+      ConfigurationError: the port cannot be opened or is not a valid port number.
+    """
     if require_count("ReplayServer.port", port) > _LAST_PORT:
         raise ConfigurationError(f"ReplayServer.port must be at most {_LAST_PORT}, got {port}.")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -257,3 +271,16 @@ def _check_port(port: int) -> None:
                 f"Port {port} is in use by another server; choose another (--port, or "
                 f"ReplayServer.port)."
             )
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As Reverb does: connections that are being closed do not keep a port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise _cannot_open(port, str(error.strerror)) from error
+
+
+def _cannot_open(port: int | None, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Port {port} cannot be opened ({reason}); choose another (--port, or ReplayServer.port)."
+    )

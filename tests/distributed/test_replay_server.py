@@ -2,6 +2,7 @@
 
 import errno
 import json
+import socket
 import types
 
 import gin
@@ -31,10 +32,10 @@ def start(tmp_path):
     """Returns a function that starts a server of `RUN`, closed after the test."""
     servers = []
 
-    def start(run=RUN, **settings):
+    def start(run=RUN, port=None, **settings):
         training = Training(environment="Pendulum-v1", **settings)
         tables = make_run_tables(WINDOWS, training)
-        port = free_port()
+        port = port or free_port()
         server = replay_server._Server(tmp_path, port, training.total_steps, run, tables)
         servers.append(server)
         return server, f"localhost:{port}"
@@ -234,6 +235,15 @@ def test_restart_prints_what_was_lost(start, tmp_path, capsys):
     assert "Resuming with the 3 rows inserted until" in (out := capsys.readouterr().out)
     assert "; 4 rows inserted later are lost." in out
     assert look(address)["rows_gone"] == 9
+
+
+def test_port_is_checked_before_a_checkpoint_is_read(start, monkeypatch):
+    monkeypatch.setattr(replay_server.CheckpointStore, "latest", _raise(AssertionError()))
+    with socket.socket() as other:
+        other.bind(("", 0))
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"Port {port} cannot be opened"):
+            start(port=port)
 
 
 @pytest.mark.parametrize(
