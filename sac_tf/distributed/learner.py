@@ -17,6 +17,7 @@ from sac_tf.distributed.policies import PolicyPublisher
 from sac_tf.distributed.remote_replay import Feeder, RemoteReplay
 from sac_tf.distributed.server_progress import ServerProgress
 from sac_tf.distributed.settings import LearnerSettings, configuration_of
+from sac_tf.distributed.waiting import Patience
 from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.mixture import SavedSource
 from sac_tf.replay.protocols import RewardScale
@@ -25,7 +26,7 @@ from sac_tf.runs import folder, task_spec
 from sac_tf.runs.checkpoints import CheckpointStore, Progress, saved_on_error, writing
 from sac_tf.runs.configuration import Configuration
 from sac_tf.runs.lock import locked
-from sac_tf.runs.logs import RunLog
+from sac_tf.runs.logs import RunLog, say
 from sac_tf.runs.periods import is_due
 from sac_tf.runs.session import Session, session
 from sac_tf.serving.export_policy import refuse_foreign
@@ -146,7 +147,12 @@ class _Run:
             self._save()
             if not self._opened.is_interrupted():
                 self._export()
-                self._publish(is_last=True)
+        if not self._opened.is_interrupted():
+            self._publish(is_last=True)
+            # Collectors and evaluator wait for this policy. The patience of the connection is of no
+            # use: it ends with the run, which is complete.
+            patience = Patience(self._opened.is_interrupted, say)
+            patience(self._publisher.wait, "the replay server to take the last policy")
 
     def _is_over(self) -> bool:
         is_complete = self._servers is not None and self._servers.is_complete

@@ -32,6 +32,7 @@ class PolicyPublisher:
     def __init__(self, client: reverb.Client):
         self._client = client
         self._newest: PublishedPolicy | None = None
+        self._published: PublishedPolicy | None = None
         self._thread = PeriodicCall(self._publish, _REPUBLISH_S, "policy publisher")
 
     def offer(self, policy: PublishedPolicy) -> None:
@@ -39,13 +40,25 @@ class PolicyPublisher:
         self._newest = policy
         self._thread.wake()
 
+    def wait(self, seconds: float) -> bool:
+        """Waits up to `seconds`, and tries again after an error; returns whether the newest policy
+        that was offered is published."""
+        deadline = time.monotonic() + seconds
+        if self._thread.error is not None:
+            self._thread.wake()
+        while self._published is not self._newest and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        return self._published is self._newest
+
     def close(self) -> None:
         """Publishes the newest policy, if the server takes it within seconds."""
         self._thread.stop(timeout_s=10.0)
 
     def _publish(self) -> None:
-        if self._newest is not None:
-            publish(self._client, self._newest)
+        newest = self._newest
+        if newest is not None:
+            publish(self._client, newest)
+            self._published = newest
 
 
 @gin.configurable

@@ -45,10 +45,11 @@ def make_run_tables(windows, limiter, capacity=100, **settings):
     return [replay, *message_tables()]
 
 
-def insert_rows(client, rows: int, timeout_ms: int = 5000) -> None:
-    """Inserts `rows` windows of the task of the fixture `spec` into the replay table."""
+def insert_rows(client, rows: int, timeout_ms: int = 5000, windows: Windows = WINDOWS) -> None:
+    """Inserts `rows` windows into the replay table, of the task of the fixture `spec` if no others
+    are given."""
     writer = client.trajectory_writer(num_keep_alive_refs=1)
-    columns = window_signature(WINDOWS)
+    columns = window_signature(windows)
     for number in range(rows):
         writer.append({name: np.full(of.shape, number, "f") for name, of in columns.items()})
         item = {name: column[-1] for name, column in writer.history.items()}

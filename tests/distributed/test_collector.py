@@ -1,48 +1,22 @@
 """The collector: what it collected before an error of its task is in the replay, with the present
 priority of new transitions."""
 
-import contextlib
 import itertools
 import time
 
 import pytest
 
-from sac_tf.distributed import collector, replay_server
-from sac_tf.distributed.connection import RunDescription, describe_task
+from sac_tf.distributed import collector
 from sac_tf.distributed.messages import PublishedPolicy, publish, values_of
-from sac_tf.distributed.settings import configuration_of
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.tables import REPLAY_TABLE
 from sac_tf.training import collecting
 from tests import tasks
-from tests.distributed.running import free_port
 from tests.training.small_runs import small_training
 
 
-@pytest.fixture
-def serve(tmp_path):
-    """Returns a function that starts a replay server for a training and returns it and its
-    address."""
-    with contextlib.ExitStack() as opened:
-
-        def start(training):
-            spec = training.environment_factory.spec()
-            run = RunDescription(
-                describe_task(training.environment, spec), configuration_of(training).settings
-            )
-            tables = replay_server.make_run_tables(training.make_windows(spec), training)
-            port = free_port()
-            server = replay_server._Server(
-                tmp_path / "server", port, training.total_steps, run, tables
-            )
-            opened.callback(server.close)
-            return server, f"localhost:{port}"
-
-        yield start
-
-
 @pytest.mark.parametrize("variant", ["sac", "n_step"])
-def test_rows_in_flight_are_sent_when_the_task_raises(serve, tmp_path, monkeypatch, variant):
+def test_rows_in_flight_are_sent_when_the_task_raises(serve_run, tmp_path, monkeypatch, variant):
     """129 steps: the last block of 16 rows has one, and windows of 3 steps hold back two."""
     monkeypatch.setattr(tasks.ConnectionLost, "count", 0)
     training = small_training(
@@ -51,7 +25,7 @@ def test_rows_in_flight_are_sent_when_the_task_raises(serve, tmp_path, monkeypat
         random_steps=1000,
         total_steps=2000,
     )
-    server, address = serve(training)
+    server, address = serve_run(training)
     with pytest.raises(RunError) as caught:
         collector.run(tmp_path, [address], "robot", training)
     assert str(caught.value) == (
@@ -61,7 +35,7 @@ def test_rows_in_flight_are_sent_when_the_task_raises(serve, tmp_path, monkeypat
     assert server._server.size(REPLAY_TABLE) == 129
 
 
-def test_configuration_error_keeps_its_exit_code(serve, tmp_path, monkeypatch):
+def test_configuration_error_keeps_its_exit_code(serve_run, tmp_path, monkeypatch):
     """The policy of another run, for example: restarting the program does not help."""
 
     def collect(*arguments):
@@ -70,7 +44,7 @@ def test_configuration_error_keeps_its_exit_code(serve, tmp_path, monkeypatch):
 
     monkeypatch.setattr(collector, "collect", collect)
     training = small_training(random_steps=1000, total_steps=2000)
-    server, address = serve(training)
+    server, address = serve_run(training)
     with pytest.raises(ConfigurationError) as caught:
         collector.run(tmp_path, [address], "robot", training)
     assert str(caught.value) == (
@@ -79,7 +53,7 @@ def test_configuration_error_keeps_its_exit_code(serve, tmp_path, monkeypatch):
     assert server._server.size(REPLAY_TABLE) == 20
 
 
-def test_all_transitions_have_the_priority_of_the_policy(serve, tmp_path, monkeypatch):
+def test_all_transitions_have_the_priority_of_the_policy(serve_run, tmp_path, monkeypatch):
     """Also those of an episode that was cut off, which are complete with its last observation. The
     policy was published before the collector started, which waits for no other."""
     monkeypatch.setattr(tasks.ConnectionLost, "count", 0)
@@ -89,7 +63,7 @@ def test_all_transitions_have_the_priority_of_the_policy(serve, tmp_path, monkey
         random_steps=0,
         total_steps=2000,
     )
-    server, address = serve(training)
+    server, address = serve_run(training)
     client = server._server.client
     policy = PublishedPolicy(
         values=values_of(training.make_policy(training.environment_factory.spec())),

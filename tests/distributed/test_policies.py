@@ -210,6 +210,28 @@ def test_publisher_publishes_the_newest_and_the_last(serve, actor, monkeypatch):
     assert newest_policy(client).updates == 2900
 
 
+def test_publisher_waits_until_the_server_takes_the_policy(serve, actor, monkeypatch):
+    """It tries again at once, and not after the time of the next publication."""
+    failures = [RuntimeError("unavailable"), RuntimeError("unavailable")]
+
+    def fail_twice(*arguments) -> None:
+        if failures:
+            raise failures.pop()
+        publish(*arguments)
+
+    monkeypatch.setattr(policies, "publish", fail_twice)
+    monkeypatch.setattr(policies, "_REPUBLISH_S", 1000.0)
+    client = serve().client
+    publisher = PolicyPublisher(client)
+    publisher.offer(_policy(actor, 1))
+    assert not publisher.wait(0.0)
+    eventually(lambda: publisher.wait(0.1))
+    assert newest_policy(client).updates == 100
+    publisher.offer(_policy(actor, 2))
+    assert publisher.wait(60.0) and newest_policy(client).updates == 200
+    publisher.close()
+
+
 def test_publisher_publishes_again_to_an_empty_server(serve, actor, monkeypatch):
     monkeypatch.setattr(policies, "_REPUBLISH_S", 0.05)
     client = serve().client
