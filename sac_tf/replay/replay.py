@@ -1,6 +1,7 @@
 """Single-process replay: server, writer and reader behind one interface; a `Sink` and `Source`."""
 
 import contextlib
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from sac_tf.replay.samplers import fetched_ahead
 from sac_tf.replay.saved import REVERB, Summary, with_filled_queue
 from sac_tf.replay.segments import SegmentStream
 from sac_tf.replay.streams import Stream
-from sac_tf.replay.tables import REPLAY_TABLE, SEGMENT_TABLE, ReplayServer, make_tables
+from sac_tf.replay.tables import REPLAY_TABLE, SEGMENT_TABLE, TIMEOUT_S, ReplayServer, make_tables
 from sac_tf.replay.windows import Windows
 from sac_tf.replay.writer import StepWriter, wait_once
 from sac_tf.types import Transition
+
+_POLL_S = 0.01
 
 
 @gin.configurable
@@ -49,6 +52,8 @@ class Replay:
       windows: of the task.
       capacity: steps that the tables keep.
     """
+
+    _inserted_before = 0
 
     def __init__(
         self,
@@ -102,6 +107,16 @@ class Replay:
         return ItemStream(client, self.windows, num_environments, wait_once)
 
     @property
+    def _table(self) -> str:
+        """The table that keeps the steps."""
+        return REPLAY_TABLE if self._segments is None else SEGMENT_TABLE
+
+    @property
+    def _items(self) -> int:
+        """Items ever written to it."""
+        return self._writer.transitions if self._segments is None else self._segments.segment
+
+    @property
     def size(self) -> int:
         """Transitions that it holds."""
         return min(self._writer.transitions, self.capacity)
@@ -147,6 +162,7 @@ class Replay:
         """Writes all steps to the new folder `folder`. The next transitions must begin episodes, as
         after a restart."""
         self.end_episodes()
+        self._wait_until_inserted()
         folder.mkdir()
         rows = self._reader.sampler.rows_kept
         segment = 0 if self._segments is None else self._segments.segment
@@ -158,6 +174,23 @@ class Replay:
     def close(self) -> None:
         self._writer.close()
         self._server.stop()
+
+    def _wait_until_inserted(self) -> None:
+        """Waits until the table has all items that were written. Reverb confirms an item as soon as
+        it is queued for insertion, and a checkpoint has only what is inserted.
+
+        Raises:
+          RunError: it takes longer than `TIMEOUT_S`.
+        """
+        written = self._inserted_before + self._items
+        deadline = time.monotonic() + TIMEOUT_S
+        while (inserted := self._server.inserted(self._table)) < written:
+            if time.monotonic() > deadline:
+                raise RunError(
+                    f"Reverb's table {self._table!r} has taken {inserted} of {written} items after "
+                    f"{TIMEOUT_S} s."
+                )
+            time.sleep(_POLL_S)
 
     def _synchronize(self) -> None:
         published = self._writer.rows - self._writer.unpublished
@@ -176,6 +209,7 @@ class Replay:
             self._segments.rows = saved.rows
             self._segments.segment = saved.segment
         self._reader.restore(folder, saved.rows, saved.transitions)
+        self._inserted_before = self._server.inserted(self._table) - self._items
 
 
 def _reverb_files(

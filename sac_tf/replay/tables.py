@@ -233,6 +233,11 @@ class ReplayServer:
         """Returns the items in a table."""
         return int(self.client.server_info(timeout=TIMEOUT_S)[table].current_size)
 
+    def inserted(self, table: str) -> int:
+        """Returns the items ever inserted into a table."""
+        limiter = self.client.server_info(timeout=TIMEOUT_S)[table].rate_limiter_info
+        return int(limiter.insert_stats.completed)
+
     def checkpoint(self, destination: Path) -> None:
         """Writes all tables to the new folder `destination`, or raises OSError. Other requests wait
         until it is done."""

@@ -118,6 +118,36 @@ def test_a_checkpoint_restores_the_tables_and_the_draws(make_replay, tmp_path, s
     assert found[0] == found[1] and found[1]["queue"] == 0
 
 
+@pytest.mark.parametrize("sampler", [ResidentSampler, ReverbSampler])
+def test_a_checkpoint_waits_for_what_reverb_has_only_confirmed(
+    make_replay, tmp_path, monkeypatch, sampler
+):
+    """On a loaded machine the server counts the last items some time after it confirmed them."""
+    make_replay(sampler=sampler).save(tmp_path / "empty")
+    replay = make_replay(restore_from=tmp_path / "empty", sampler=sampler)
+    inserted = ReplayServer.inserted
+    behind = iter([2, 1])
+    written = []
+    checkpoint = ReplayServer.checkpoint
+
+    def count_late(self, table):
+        return inserted(self, table) - next(behind, 0)
+
+    def note(self, destination):
+        written.append(next(behind, None))
+        checkpoint(self, destination)
+
+    monkeypatch.setattr(ReplayServer, "inserted", count_late)
+    monkeypatch.setattr(ReplayServer, "checkpoint", note)
+    add_numbered(replay, 0, 30)
+    replay.save(tmp_path / "saved")
+    assert written == [None]  # both counts were read before
+    monkeypatch.setattr(ReplayServer, "inserted", lambda self, table: 0)
+    monkeypatch.setattr("sac_tf.replay.replay.TIMEOUT_S", 0.1)
+    with pytest.raises(RunError, match=r"has taken 0 of \d+ items after 0.1 s"):
+        replay.save(tmp_path / "late")
+
+
 def test_a_checkpoint_before_the_first_step_restores(make_replay, tmp_path):
     """A task that fails at once leaves one."""
     make_replay().save(tmp_path / "saved")
