@@ -120,7 +120,7 @@ def train(
     missing = [
         run for run in returns.missing(returns.read(path), entries) if not seeds or run[1] in seeds
     ]
-    files.make_parent(path)
+    files.make_folder(path.parent, f"--output_dir={path.parent}")
     root_dir.mkdir(parents=True, exist_ok=True)
     failed: dict[sweep.Run, str] = {}
     with sweep.claim(root_dir) as lock, Interrupts(answers=False) as interrupts:

@@ -48,11 +48,12 @@ def _summary(root_dir: Path, done: str, evaluated: list[str]) -> str:
     from sac_tf.replay.dataset import RECORDED_SPACES
     from sac_tf.runs import plot
 
-    following = launch.command(f"Next: python -m binaries.evaluate --root_dir={root_dir} ")
-    following += f"--video={root_dir}/policy.mp4"
     if plot.task_of(root_dir) == RECORDED_SPACES:
-        following = launch.command(f"Next: python -m binaries.export_policy --root_dir={root_dir} ")
-        following += f"--export_dir={root_dir}/exported"
+        program = "export_policy"
+        output = f"--export_dir={root_dir}/exported"
+    else:
+        program = "evaluate"
+        output = f"--video={root_dir}/policy.mp4"
     return "\n".join(
         [
             f"Done: {done}. {evaluated[0]}",
@@ -61,6 +62,6 @@ def _summary(root_dir: Path, done: str, evaluated: list[str]) -> str:
             f"  checkpoint   {root_dir}/checkpoints",
             f"  metrics      {root_dir}/metrics.csv, {root_dir}/evaluations.csv",
             f"  TensorBoard  tensorboard --logdir={root_dir}/tensorboard",
-            following,
+            launch.command(f"Next: python -m binaries.{program} --root_dir={root_dir} ") + output,
         ]
     )

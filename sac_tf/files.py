@@ -28,20 +28,22 @@ def absolute(path: str | Path) -> Path:
         raise ConfigurationError(f"The home directory in {path} is unknown.") from error
 
 
-def make_parent(output: Path) -> None:
-    """Makes the folder in which `output` will be written, before long work.
+def make_folder(folder: Path, argument: str) -> None:
+    """Makes the folder of an output before long work.
+
+    Args:
+      folder: may exist.
+      argument: that named the output, with its value, for the message.
 
     Raises:
       ConfigurationError: it cannot be made, or nothing can be written into it.
     """
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(
-            f"--output={output} cannot be written ({error.strerror})."
-        ) from error
-    if not os.access(output.parent, os.W_OK):
-        raise ConfigurationError(f"--output={output} cannot be written (no permission).")
+        raise ConfigurationError(f"{argument} cannot be written ({error.strerror}).") from error
+    if not os.access(folder, os.W_OK):
+        raise ConfigurationError(f"{argument} cannot be written (no permission).")
 
 
 def write_at_once(path: Path, text: str) -> None:

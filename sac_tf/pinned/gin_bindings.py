@@ -6,6 +6,7 @@ Reason: gin adds and replaces bindings, but cannot remove a single one.
 import contextlib
 import inspect
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import gin
 from gin import config
@@ -29,7 +30,7 @@ def forget_settings_of_replaced() -> Iterator[None]:
     refers to `linear_decay` any more, and its earlier bindings are removed. Bindings made within
     the context stay, as do those of a configurable that is a default anywhere.
     """
-    before = {key: dict(bound) for key, bound in config._CONFIG.items()}
+    before = _all_bindings()
     had_users = _referred_to()
     yield
     candidates = had_users - _defaults()
@@ -48,7 +49,7 @@ def forget_settings_of_replaced() -> Iterator[None]:
 @contextlib.contextmanager
 def separate_settings() -> Iterator[None]:
     """Within the context gin has no bindings; those of before come back at the end."""
-    before = {key: dict(bound) for key, bound in config._CONFIG.items()}
+    before = _all_bindings()
     was_locked = gin.config_is_locked()
     gin.clear_config()
     try:
@@ -57,6 +58,11 @@ def separate_settings() -> Iterator[None]:
         gin.clear_config()
         config._CONFIG.update(before)
         config._set_config_is_locked(was_locked)
+
+
+def _all_bindings() -> dict[tuple[str, str], dict[str, Any]]:
+    """Returns a copy of all bindings, {(scope, selector): {parameter: value}}."""
+    return {key: dict(bound) for key, bound in config._CONFIG.items()}
 
 
 def _referred_to() -> set[str]:

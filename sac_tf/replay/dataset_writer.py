@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 from sac_tf.environments.environment import INTERVENE_ACTION
 from sac_tf.errors import ConfigurationError
-from sac_tf.files import absolute, make_parent
+from sac_tf.files import absolute, make_folder
 from sac_tf.replay.dataset import METADATA, import_minari
 
 _ID = re.compile(r"(?:\w[-\w/]*/)?[-\w]+-v\d+")
@@ -163,5 +163,5 @@ def new_dataset(output: str) -> tuple[Path, str]:
         raise ConfigurationError(
             f"--output={output} exists already, in {folder}; give another one."
         )
-    make_parent(folder)
+    make_folder(folder.parent, f"--output={output}")
     return folder, name

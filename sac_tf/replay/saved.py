@@ -33,8 +33,7 @@ class Summary(NamedTuple):
 
     Attributes:
       transitions: ever added.
-      rows: in its segments; 0 if replay servers or Reverb's own sampler
-        keep them.
+      rows: in its segments; 0 if replay servers or Reverb's own sampler keep them.
       segment: number of the next segment.
       widths: {dtype: numbers in a row}.
     """

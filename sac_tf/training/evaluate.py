@@ -196,8 +196,8 @@ def play(
         for episode in tally.add(step):
             first.setdefault(episode.environment, episode)
         if steps == max_steps:
-            first |= {copy: tally.end(copy) for copy in counted if copy not in first}
-        played = [first[copy] for copy in counted if copy in first]
+            first |= {index: tally.end(index) for index in counted if index not in first}
+        played = [first[index] for index in counted if index in first]
         on_step(len(played))
         if len(played) == len(counted):
             return played

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -202,14 +203,8 @@ def _from_first_observation(
     begin: Callable[[gymnasium.Env], Act], environment: gymnasium.Env
 ) -> Act:
     """Returns how to act in an episode that `begin` sees after its reset."""
-    begun: list[Act] = []
-
-    def act(observation: Nest) -> Nest:
-        if not begun:
-            begun.append(begin(environment))
-        return begun[0](observation)
-
-    return act
+    begun = functools.cache(begin)
+    return lambda observation: begun(environment)(observation)
 
 
 def _wanted(

@@ -161,7 +161,7 @@ def run(
     """
     if output.exists():
         raise ConfigurationError(f"--output={output} exists already; give another one.")
-    files.make_parent(output)
+    files.make_folder(output.parent, f"--output={output}")
     configuration = configuration_of(training, settings)
     training.runtime()
     # The reward sees what the task returns, before frames are stacked.
