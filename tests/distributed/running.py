@@ -6,11 +6,11 @@ import runpy
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
 
 from sac_tf.distributed.connection import look
 from sac_tf.errors import ConfigurationError, RunError
+from tests.waiting import eventually
 
 TASK = {
     "train.environment": '"tests.toy:Paced-v0"',
@@ -91,7 +91,7 @@ class Running(_context.Process):
 
     def wait_for(self, text: str, seconds: float = 300) -> None:
         """Waits until the process has printed `text`."""
-        wait_until(
+        eventually(
             lambda: text in self.output or self.poll() is not None, seconds, lambda: self.output
         )
         assert text in self.output, self.output
@@ -100,15 +100,6 @@ class Running(_context.Process):
         """Interrupts the process as Ctrl-C does; returns the exit code."""
         self.send_signal(signal.SIGINT)
         return self.wait(seconds)
-
-
-def wait_until(condition, seconds=300.0, words=lambda: ""):
-    """Returns `condition()` once it is true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"still false after {seconds} s. {words()}"
-        time.sleep(0.1)
-    return value
 
 
 class Cluster:
@@ -188,4 +179,4 @@ class Cluster:
         )
 
     def wait_until(self, condition, seconds: float = 300):
-        return wait_until(condition, seconds, self.words)
+        return eventually(condition, seconds, self.words)

@@ -1,7 +1,5 @@
 """Parts of a distributed run in one process, for the tests of this folder."""
 
-import time
-
 import numpy as np
 import tensorflow as tf
 
@@ -66,12 +64,3 @@ def sample_rows(client, rows: int) -> None:
 def replay_info(server):
     """Returns Reverb's description of the replay table."""
     return server.client.server_info(timeout=5)[REPLAY_TABLE]
-
-
-def eventually(condition, seconds: float = 60.0):
-    """Returns `condition()` once it is true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"still false after {seconds} s"
-        time.sleep(0.01)
-    return value

@@ -13,6 +13,7 @@ from sac_tf.replay.tables import REPLAY_TABLE
 from sac_tf.training import collecting
 from tests import tasks
 from tests.training.small_runs import small_training
+from tests.waiting import wait_for_items
 
 
 @pytest.mark.parametrize("variant", ["sac", "n_step"])
@@ -32,7 +33,7 @@ def test_rows_in_flight_are_sent_when_the_task_raises(serve_run, tmp_path, monke
         "tests.tasks:ConnectionLost-v0 raised ConnectionResetError in step() ([Errno 104] "
         "Connection reset by peer). All 129 steps collected here are in the replay."
     )
-    assert server._server.size(REPLAY_TABLE) == 129
+    wait_for_items([server._server], 129)
 
 
 def test_configuration_error_keeps_its_exit_code(serve_run, tmp_path, monkeypatch):
@@ -50,7 +51,7 @@ def test_configuration_error_keeps_its_exit_code(serve_run, tmp_path, monkeypatc
     assert str(caught.value) == (
         "Give all processes the same gin files. All 20 steps collected here are in the replay."
     )
-    assert server._server.size(REPLAY_TABLE) == 20
+    wait_for_items([server._server], 20)
 
 
 def test_all_transitions_have_the_priority_of_the_policy(serve_run, tmp_path, monkeypatch):
@@ -77,7 +78,9 @@ def test_all_transitions_have_the_priority_of_the_policy(serve_run, tmp_path, mo
     publish(client, policy)
     with pytest.raises(RunError, match="All 129 steps collected here are in the replay"):
         collector.run(tmp_path, [address], "robot", training)
-    # The rate limiter allows a batch of 16 for each transition.
-    samples = client.sample(REPLAY_TABLE, 1500, emit_timesteps=False)
+    wait_for_items([server._server], 129)
+    # The rate limiter allows a batch of 16 for each transition. The chance that 2,000 uniform draws
+    # miss one of 129 is 2e-5.
+    samples = client.sample(REPLAY_TABLE, 2000, emit_timesteps=False)
     priorities = {sample.info.key: sample.info.priority for sample in samples}
     assert len(priorities) == 129 and set(priorities.values()) == {7.0}

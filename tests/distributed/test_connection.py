@@ -14,7 +14,8 @@ from sac_tf.distributed.waiting import Patience, with_timeout
 from sac_tf.errors import ConfigurationError, RunError
 from sac_tf.replay.tables import ReplayServer, make_tables
 from sac_tf.types import EnvironmentSpec
-from tests.distributed.served import WINDOWS, eventually
+from tests.distributed.served import WINDOWS
+from tests.waiting import eventually
 
 
 def _task(actions=1):

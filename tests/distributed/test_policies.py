@@ -16,7 +16,8 @@ from sac_tf.distributed.messages import (
 from sac_tf.distributed.policies import PolicyPublisher, PolicySource
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
-from tests.distributed.served import Clock, eventually
+from tests.distributed.served import Clock
+from tests.waiting import eventually
 
 TOTAL_STEPS = 1000
 

@@ -8,8 +8,8 @@ from sac_tf.distributed import collector, evaluator
 from sac_tf.distributed.connection import describe_task
 from sac_tf.distributed.messages import STATUS_TABLE, PublishedPolicy, publish, send, values_of
 from sac_tf.distributed.settings import configuration_of
-from sac_tf.replay.tables import REPLAY_TABLE
 from tests.training.small_runs import small_training
+from tests.waiting import wait_for_items
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_collector_builds_only_a_policy(publish_last, tmp_path, capsys, varian
     server = publish_last(training)
     assert collector.run(tmp_path, [server.address], "robot", training) is None
     assert "The run is complete: 2 steps collected here." in capsys.readouterr().out
-    assert server.size(REPLAY_TABLE) == 2
+    wait_for_items([server], 2)
 
 
 @pytest.mark.usefixtures("only_policies")

@@ -10,13 +10,13 @@ from sac_tf.pinned.reverb_checkpoint import adapt_checkpoint
 from sac_tf.replay.tables import Prioritized, make_tables
 from tests.distributed.served import (
     WINDOWS,
-    eventually,
     insert_rows,
     make_run_tables,
     make_windows,
     replay_info,
     sample_rows,
 )
+from tests.waiting import eventually
 
 INSERTED = 7
 SAMPLED = 5

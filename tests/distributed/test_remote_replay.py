@@ -23,8 +23,9 @@ from sac_tf.replay.items import ItemStream
 from sac_tf.replay.saved import Summary
 from sac_tf.replay.tables import Prioritized
 from sac_tf.replay.writer import StepWriter, wait_once
-from tests.distributed.served import WINDOWS, eventually, replay_info
+from tests.distributed.served import WINDOWS, replay_info
 from tests.replay.numbered import add_numbered
+from tests.waiting import eventually
 
 PRIORITIZED = "BatchReader.sampler = @PrioritizedSampler"
 

@@ -4,7 +4,8 @@ import tensorflow as tf
 from sac_tf.distributed import status
 from sac_tf.distributed.messages import HEARTBEAT_TABLE, STATUS_TABLE, receive, send
 from sac_tf.distributed.status import RunStatus, all_lines, counts, one_line, send_heartbeats
-from tests.distributed.served import Clock, eventually, insert_rows, sample_rows
+from tests.distributed.served import Clock, insert_rows, sample_rows
+from tests.waiting import eventually
 
 LEARNER = {
     "kind": "learner",

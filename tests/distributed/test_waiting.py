@@ -5,7 +5,8 @@ import pytest
 from sac_tf.distributed import waiting
 from sac_tf.distributed.waiting import Patience, PeriodicCall, with_timeout
 from sac_tf.errors import ConfigurationError, RunError
-from tests.distributed.served import Clock, eventually
+from tests.distributed.served import Clock
+from tests.waiting import eventually
 
 
 @pytest.fixture

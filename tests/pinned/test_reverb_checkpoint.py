@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from sac_tf.pinned.reverb_checkpoint import fill_queue
 from sac_tf.replay.tables import ReplayServer
+from tests.waiting import eventually
 
 KEPT = 3
 """Items that the table keeps."""
@@ -63,10 +64,12 @@ def saved(serve, tmp_path):
 
 
 def _insert(server, table: str, number: int) -> None:
+    before = server.inserted(table)
     with server.client.trajectory_writer(num_keep_alive_refs=1) as writer:
         writer.append({"number": np.full(2, number, np.float32)})
         writer.create_item(table, 1.0, {"number": writer.history["number"][-1]})
         writer.flush(timeout_ms=5000)
+    eventually(lambda: server.inserted(table) > before)
 
 
 def _take(server, table: str, number: int) -> list[int]:

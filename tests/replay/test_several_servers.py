@@ -29,6 +29,7 @@ from tests.replay.goal_game import (
     reachable_goals,
 )
 from tests.replay.numbered import add_numbered, numbered
+from tests.waiting import wait_for_items
 
 CAPACITY = 1000
 """Of each server."""
@@ -99,7 +100,7 @@ def _reader(windows, servers):
 
 def _numbers(server, transitions: int) -> list[int]:
     """Returns the sorted numbers of the transitions of a server; 40 draws for each include all."""
-    assert server.size(REPLAY_TABLE) == transitions
+    wait_for_items([server], transitions)
     if not transitions:
         return []
     samples = server.client.sample(REPLAY_TABLE, 40 * transitions, emit_timesteps=False)
@@ -139,8 +140,9 @@ def test_each_window_is_on_one_server(serve, make_writer, servers, environments,
 
 def _assert_shared(windows, servers, writer, environments, expected):
     """Checks that each window is on one server, once, and that all servers have about as many."""
+    assert writer.transitions == len(expected)
+    wait_for_items(servers, len(expected))
     sizes = [server.size(REPLAY_TABLE) for server in servers]
-    assert sum(sizes) == writer.transitions == len(expected)
     parts = [drawn(_reader(windows, [server])) for server in servers]
     assert [len(part) for part in parts] == sizes
     whole = {}
@@ -222,8 +224,9 @@ def test_the_ends_of_episodes_keep_the_turns(windows, serve, make_writer, length
         writer.add(numbered(number), number, ended)
     writer.end_episodes()
     writer.publish()
+    wait_for_items(servers, 300)
     sizes = [server.size(REPLAY_TABLE) for server in servers]
-    assert sum(sizes) == 300 and max(sizes) - min(sizes) <= 2 * BLOCK_ROWS
+    assert max(sizes) - min(sizes) <= 2 * BLOCK_ROWS
     assert set(_numbers(servers[0], sizes[0])) ^ set(_numbers(servers[1], sizes[1])) == set(
         range(300)
     )
@@ -238,7 +241,7 @@ def test_publishing_keeps_the_turns(windows, serve, make_writer):
         writer.publish()
         writer.publish()  # nothing to publish
         assert writer.unpublished == 0
-        assert sum(server.size(REPLAY_TABLE) for server in servers) == first + 3
+        wait_for_items(servers, first + 3)
     writer.end_episodes()
     writer.publish()
     assert _numbers(servers[0], 2 * BLOCK_ROWS) == _turn(0) + _turn(3)
@@ -284,7 +287,8 @@ def test_the_wait_names_the_server_that_has_no_room(windows, serve, make_writer)
     writer.end_episodes()
     writer.publish()
     assert waited == [f"room in the replay at {full.client.server_address}"]
-    assert other.size(REPLAY_TABLE) == BLOCK_ROWS == full.size(REPLAY_TABLE)
+    wait_for_items([other], BLOCK_ROWS)
+    wait_for_items([full], BLOCK_ROWS)
 
 
 @pytest.mark.parametrize(("number", "parts"), [(9, [3, 3, 3]), (8, [2, 3, 3]), (256, [85, 85, 86])])
@@ -330,9 +334,11 @@ def test_every_server_gives_goals_of_whole_episodes(serve, make_writer, environm
     writer.end_episodes()
     game.end(range(environments))
     writer.publish()
+    expected = sum(len(played.discounts) for played in game.episodes)
+    wait_for_items(servers, expected)
     assert all(server.size(REPLAY_TABLE) > 1 for server in servers)
     found = drawn_goals(_reader(windows, servers), game, 2, terminates=True)
-    assert len(found) == sum(len(played.discounts) for played in game.episodes)
+    assert len(found) == expected
     for first, goals in found.items():
         others = {goal for goal in goals if goal > 0}
         assert others and others <= reachable_goals(game, first, "future")
