@@ -22,8 +22,13 @@ from sac_tf.types import Transition
 
 
 def fetched_ahead(dataset: tf.data.Dataset) -> Iterator:
-    """The `Feed` of one process: fetches the next batch while the update uses the present one."""
-    return iter(dataset.prefetch(1))
+    """The `Feed` of one process: fetches the next batch while the update uses the present one.
+
+    Before the first batch is asked for it fetches nothing: Reverb's sampler would draw from the
+    first few steps as soon as they are stored.
+    """
+    when_asked = tf.data.Dataset.from_tensors(0).flat_map(lambda _: dataset.prefetch(1))
+    return iter(when_asked.with_options(dataset.options()))
 
 
 @gin.configurable

@@ -2,6 +2,7 @@
 
 import functools
 import socket
+import time
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from sac_tf.replay.tables import (
 )
 from sac_tf.replay.windows import Windows
 from tests.replay.numbered import CAPACITY, add_numbered, numbered, sampled_numbers
+from tests.sources import row_sampler
 
 _limiter = functools.partial(
     reverb.rate_limiters.SampleToInsertRatio, samples_per_insert=1.0, error_buffer=2.0
@@ -37,6 +39,20 @@ def test_reverb_samples_all_of_the_newest_transitions(make_replay, added):
     complete = added - 1  # the last observation is stored with the next step
     assert replay.size == min(complete, CAPACITY)
     assert set(sampled_numbers(replay)) == set(range(max(0, complete - CAPACITY), complete))
+
+
+def test_the_first_batch_is_drawn_when_it_is_asked_for(make_replay):
+    """From all steps, not ahead from the first ones. The chance that 100 draws from 80 steps have
+    only the first 20 is 1e-60."""
+    replay = make_replay(sampler=ReverbSampler)
+    draw = row_sampler(replay, 100)
+    traced = draw.get_concrete_function()
+    add_numbered(replay, 0, 20)
+    replay.publish()
+    time.sleep(0.5)  # a sampler that draws ahead has drawn by then
+    add_numbered(replay, 20, 80)
+    replay.publish()
+    assert traced().reward.numpy().max() >= 20
 
 
 @pytest.mark.parametrize("added", [7, 100, KEPT, 250])
