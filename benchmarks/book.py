@@ -17,8 +17,8 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks import channel, provenance, returns
-from benchmarks.entries import BOOK, EVALUATION_PERIOD, LIBRARIES, SAC_TF, Entry
+from benchmarks import book_runs, returns
+from benchmarks.entries import BOOK, LIBRARIES, SAC_TF, Entry
 from binaries import launch
 from sac_tf import files
 from sac_tf.errors import ConfigurationError
@@ -28,11 +28,6 @@ from sac_tf.sweeps import sweep
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _RESULTS = _REPOSITORY / "benchmarks/results"
 _PAGES = ("docs/benchmarks.md", "README.md")
-_PACKAGES = ("tensorflow", "gymnasium", "mujoco")
-_COMMITS = "commits.txt"
-"""Of a run: the commits at which it was started and resumed."""
-_VERSIONS = "versions.txt"
-"""Of a run: the versions of its packages; `benchmarks.peer_training` writes those of its own."""
 
 _LIBRARY = flags.DEFINE_multi_enum("library", [SAC_TF], LIBRARIES, "Whose runs.")
 _ALGORITHM = flags.DEFINE_multi_string("algorithm", [], "Only this algorithm; may be repeated.")
@@ -167,27 +162,12 @@ def _stages(missing: Sequence[tuple[Entry, int]], root_dir: Path) -> tuple[Stage
 
 
 def _command(stage: Stage, peers_python: str, run: sweep.Run) -> list[str]:
-    """Returns the command that trains a run, and writes commit and versions to its folder."""
-    entry, seed = stage[run]
-    path = run.root_dir / _COMMITS
-    commits = path.read_text().split() if path.exists() else []
-    path.write_text(" ".join(dict.fromkeys([*commits, provenance.commit()])))
-    if entry.library == SAC_TF:
-        (run.root_dir / _VERSIONS).write_text(channel.versions(*_PACKAGES))
-        return sweep.train_command("binaries.train", run)
-    return [
-        *(peers_python, "-m", "benchmarks.peer_training"),
-        *(entry.library, entry.algorithm, entry.task, str(seed), str(entry.steps)),
-        *(str(EVALUATION_PERIOD), str(run.root_dir)),
-    ]
+    return book_runs.command(*stage[run], run, peers_python)
 
 
 def _add(stage: Stage, path: Path, run: sweep.Run) -> None:
     """Adds the rows of a run to returns.csv."""
-    entry, seed = stage[run]
-    commits = (run.root_dir / _COMMITS).read_text()
-    versions = (run.root_dir / _VERSIONS).read_text()
-    returns.add(path, returns.of_run(run.root_dir, entry, seed, commits, versions))
+    returns.add(path, book_runs.rows(*stage[run], run))
 
 
 def draw(output_dir: Path) -> None:

@@ -75,10 +75,10 @@ def main() -> None:
         importlib.import_module("torch").set_num_threads(1)
     make = getattr(importlib.import_module(_MODULES[library]), algorithm)
     model = make("MlpPolicy", Monitor(gymnasium.make(task)), seed=seed)
-    evaluations = Evaluations(task, 1_000 * (seed + 1), period, folder / "evaluations.csv")
-    model.learn(steps, callback=evaluations)
     versions = channel.versions(*_PACKAGES[library], "gymnasium", "mujoco")
     (folder / "versions.txt").write_text(versions)
+    evaluations = Evaluations(task, 1_000 * (seed + 1), period, folder / "evaluations.csv")
+    model.learn(steps, callback=evaluations)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,11 @@ class Row(NamedTuple):
         """The algorithm as tables and figures name it."""
         return label(self.library, self.algorithm)
 
+    @property
+    def key(self) -> "Key":
+        """The key of its run."""
+        return self.library, self.algorithm, self.task, self.seed
+
 
 Key = tuple[str, str, str, int]
 """Library, algorithm, task and seed of a run."""
@@ -72,12 +77,12 @@ def read(path: Path) -> list[Row]:
 
 def add(path: Path, run: Sequence[Row]) -> None:
     """Adds the rows of a run to the file, in place of older rows of the same run."""
-    replaced = {_key(row) for row in run}
-    kept = [row for row in read(path) if _key(row) not in replaced]
+    replaced = {row.key for row in run}
+    kept = [row for row in read(path) if row.key not in replaced]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Row._fields)
-    for row in sorted([*kept, *run], key=lambda row: (*_key(row), row.step)):
+    for row in sorted([*kept, *run], key=lambda row: (*row.key, row.step)):
         writer.writerow([_text(value) for value in row])
     files.write_at_once(path, text.getvalue())
 
@@ -104,7 +109,7 @@ def missing(rows: Iterable[Row], entries: Iterable[Entry]) -> list[tuple[Entry, 
     of `BUDGETS` before it, seed 0 of all entries first."""
     evaluated: dict[Key, set[int]] = {}
     for row in rows:
-        evaluated.setdefault(_key(row), set()).add(row.step)
+        evaluated.setdefault(row.key, set()).add(row.step)
     found = [
         (entry, seed)
         for entry in entries
@@ -121,10 +126,6 @@ def key_of(entry: Entry, seed: int) -> Key:
 
 def _due(entry: Entry) -> set[int]:
     return {*(step for step in BUDGETS if step < entry.steps), entry.steps}
-
-
-def _key(row: Row) -> Key:
-    return row.library, row.algorithm, row.task, row.seed
 
 
 def _row(values: dict[str, str]) -> Row:
