@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import aggregates
+from benchmarks import aggregates, returns
 from benchmarks.aggregates import Estimate
 from benchmarks.entries import (
     BOOK,
@@ -22,9 +22,10 @@ from benchmarks.entries import (
 from benchmarks.returns import Row
 
 PUBLISHED = Path(__file__).with_name("published.csv")
+TIMES = Path(__file__).with_name("results") / "time_to_return.csv"
 COMPARED = 100_000
 """Environment steps at which algorithms are compared over several tasks."""
-_GOAL = 5_000
+GOAL = 5_000
 """A return that shows in how much time an algorithm learns HalfCheetah."""
 _NOT_RUN = ""
 _MARK = re.compile(r"(<!-- book: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -147,7 +148,7 @@ def _aggregates(rows: Sequence[Row]) -> str:
 def _stability(rows: Sequence[Row]) -> str:
     header = [
         *("task", "algorithm", "coefficient of variation"),
-        *("seconds for 1,000 steps", f"hours to a return of {_GOAL:,}"),
+        *("seconds for 1,000 steps", f"hours to a return of {GOAL:,}"),
     ]
     lines = []
     for task in FEW_TASKS:
@@ -163,13 +164,28 @@ def _stability(rows: Sequence[Row]) -> str:
 
 
 def _hours(timed: Sequence[Row]) -> float:
-    """Returns the mean time of runs until their first evaluation with a return of `_GOAL`; NaN if
+    """Returns the mean time of runs until their first evaluation with a return of `GOAL`; NaN if
     one of them has none."""
     first = {row.seed: np.nan for row in timed}
     for row in sorted(timed, key=lambda row: row.step, reverse=True):
-        if row.return_mean >= _GOAL:
+        if row.return_mean >= GOAL:
             first[row.seed] = row.wall_time / 3600
     return float(np.mean(list(first.values()))) if first else np.nan
+
+
+def _time_to_return(rows: Sequence[Row]) -> str:
+    del rows
+    runs: dict[str, list[Row]] = {}
+    for row in returns.read(TIMES):
+        if row.return_mean >= GOAL and row.seed == len(runs.setdefault(row.label, [])):
+            runs[row.label].append(row)
+    lines = []
+    for label, found in runs.items():
+        seconds = [row.wall_time for row in found]
+        each = ", ".join(f"{one:.0f}" for one in seconds)
+        steps = ", ".join(f"{row.step:,}" for row in found)
+        lines.append([label, each, f"{np.mean(seconds):.0f}", steps])
+    return _table(["", f"seconds to {GOAL:,}, each seed", "mean", "environment steps"], lines)
 
 
 def _compare(
@@ -274,6 +290,7 @@ TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
         {name: name for name in ("SAC", "CrossQ", *VARIANTS)}, _HALF_CHEETAH, 50_000
     ),
     "utd": _compare({name: name for name in ("SAC", "REDQ", "DroQ")}, ["Hopper-v5"], 10_000),
+    "time_to_return": _time_to_return,
     "transfer": _transfer,
     "runs": _runs,
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks import book_runs, channel, provenance, returns
+from benchmarks import book_runs, channel, provenance, returns, tables
 from benchmarks.channel import last_lines
 from benchmarks.entries import ALGORITHMS, SBX, TASKS, Entry
 from binaries import launch
@@ -30,7 +30,7 @@ CONTENDERS = (Entry("fast.gin", _TASK, 200_000, _FILES), Entry("SAC", _TASK, 400
 """The first is compared with the second. `steps` are the most that a run may take."""
 _POLL_S = 1.0
 
-_RETURN = flags.DEFINE_float("return", 5_000.0, "A run has reached it at its first evaluation.")
+_RETURN = flags.DEFINE_float("return", tables.GOAL, "A run has reached it at its first evaluation.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each contender.", lower_bound=1)
 _ROOT_DIR = launch.DEFINE_path("root_dir", "runs/time_to_return", "Folder of the runs.")
 _OUTPUT_DIR = launch.DEFINE_path("output_dir", "benchmarks/results", "Of time_to_return.csv.")

@@ -164,6 +164,19 @@ def test_cost_is_time_of_a_step_and_time_to_a_return():
     assert tables.fill(page, rows).count("|  |\n") == 1
 
 
+def test_time_to_a_return_is_that_of_each_seed(tmp_path, monkeypatch):
+    path = tmp_path / "times.csv"
+    monkeypatch.setattr(tables, "TIMES", path)
+    for seed, (seconds, step) in enumerate([(100.0, 35_000), (140.0, 45_000)]):
+        run = [row("a", seed=seed, step=5_000, value=-1.0, wall_time=9.0)]
+        run.append(row("a", seed=seed, step=step, value=5_000.0, wall_time=seconds))
+        run.append(row("a", seed=seed, step=step + 5_000, value=6_000.0, wall_time=999.0))
+        returns.add(path, run)
+    assert tables.TABLES["time_to_return"]([]).splitlines()[-1] == (
+        "| a | 100, 140 | 120 | 35,000, 45,000 |"
+    )
+
+
 def test_figures_are_drawn_and_pages_of_other_results_kept(tmp_path):
     rows = [row(seed=seed, step=step, wall_time=3.0) for seed in (0, 1) for step in (1, 100_000)]
     rows += [one._replace(task="HalfCheetah-v5") for one in rows]
