@@ -1,4 +1,4 @@
-"""Behavior cloning: the policy imitates the actions of its batches, without rewards and critics."""
+"""Behavior cloning: the policy imitates the actions of its batches, without rewards or critics."""
 
 import functools
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Implicit Q-learning (2110.06169): from stored data, without an action that is not in them."""
+"""Implicit Q-learning (2110.06169): learns from stored data, and evaluates no other actions."""
 
 import functools
 from collections.abc import Callable, Sequence

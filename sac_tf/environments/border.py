@@ -1,5 +1,5 @@
-"""The border to a task's code: its calls, each error of which is one sentence, and checks of what
-they return."""
+"""The border to a task's code: calls whose errors become one sentence, and checks of what they
+return."""
 
 import logging
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Rendering on machines without a screen: the library by which MuJoCo draws, and its renderer."""
+"""Rendering on machines without a screen: the library that MuJoCo uses, and its renderer."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The reward of a success classifier: 1 and the end of the episode where it sees success."""
+"""The reward of a success classifier: 1, and the end of the episode, where it detects success."""
 
 import json
 from pathlib import Path

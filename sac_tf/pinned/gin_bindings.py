@@ -1,4 +1,4 @@
-"""gin's bindings, removed again.
+"""gin's bindings: how to remove one.
 
 Reason: gin adds and replaces bindings, but cannot remove a single one.
 """

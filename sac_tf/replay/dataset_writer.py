@@ -1,5 +1,5 @@
-"""Recording as a data set of Minari (minari.farama.org): what remembers the episodes of an
-environment, and what writes them."""
+"""Recording of Minari data sets (minari.farama.org): collects the episodes of an environment, and
+writes them."""
 
 import copy
 import re

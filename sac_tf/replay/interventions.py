@@ -1,4 +1,4 @@
-"""Interventions: the steps of a run in which somebody took over, on their way to its prior data."""
+"""Interventions: the steps of a run in which somebody took over, collected for its prior data."""
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""The ring: the newest rows of one stream, in TensorFlow's memory, and the windows that are whole
-in it."""
+"""The ring: the newest rows of one stream, in TensorFlow's memory, and the complete windows in
+it."""
 
 from collections.abc import Mapping
 

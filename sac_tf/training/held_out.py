@@ -1,5 +1,5 @@
-"""Held-out episodes of a data set: what policy and critics make of data that nothing learns from,
-also where there is no task to evaluate in."""
+"""Held-out episodes of a data set: metrics of policy and critics on data that nothing learns from,
+for use without a task too."""
 
 from collections.abc import Callable, Iterator, Sequence
 

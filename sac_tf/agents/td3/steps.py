@@ -1,4 +1,4 @@
-"""The steps of TD3 (1802.09477): critics at each update, the policy and all targets at some.
+"""The steps of TD3 (1802.09477): critics at each update, the policy and all targets less often.
 
 With one critic, no noise in the target and the policy at each update, they are those of DDPG
 (1509.02971).
