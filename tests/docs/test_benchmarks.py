@@ -1,8 +1,10 @@
 """Tests that the pages show the numbers of returns.csv."""
 
+import numpy as np
 import pytest
 
 from benchmarks import returns, tables
+from benchmarks.entries import TASKS
 from tests.docs.source import ROOT
 
 RESULTS = ROOT / "benchmarks/results/returns.csv"
@@ -18,3 +20,16 @@ def test_figures_of_a_page_are_those_of_the_csv(page):
 def test_results_are_unchanged_by_reading_and_writing(tmp_path):
     returns.add(tmp_path / "returns.csv", returns.read(RESULTS))
     assert (tmp_path / "returns.csv").read_text() == RESULTS.read_text()
+
+
+def test_the_ratio_to_sac_is_that_of_the_csv():
+    rows = returns.read(RESULTS)
+    ratios = []
+    for task in TASKS:
+        fast, sac = (
+            np.mean(list(tables.scores(rows, name, task, tables.COMPARED).values()))
+            for name in ("fast.gin", "SAC")
+        )
+        ratios.append(fast / sac)
+    sentence = f"{min(ratios):.1f} to {max(ratios):.1f} times the return of SAC"
+    assert sentence in (ROOT / "README.md").read_text()
