@@ -99,7 +99,8 @@ class SacAgent(tf_agent.TFAgent):
         tf.Module.__init__(self, name=name)
         time_step_spec, action_spec = specs.tensor_specs(time_step_spec, action_spec)
         inputs = (time_step_spec.observation, action_spec)
-        self._target_rule = building.target_rule(target_update_tau, target_update_period)
+        given = (actor_optimizer, critic_optimizer, alpha_optimizer)
+        self._target_rule = building.target_rule(target_update_tau, target_update_period, given)
         critics = (critic_network, critic_network_2)
         targets = (target_critic_network, target_critic_network_2)
         critic, target_critic = building.critics(*inputs, given=critics, targets=targets)
@@ -109,7 +110,7 @@ class SacAgent(tf_agent.TFAgent):
         self.state = building.train_state(
             *inputs,
             networks=(actor, critic, target_critic),
-            optimizers=(actor_optimizer, critic_optimizer, alpha_optimizer),
+            optimizers=given,
             initial_log_alpha=initial_log_alpha,
             target_entropy=target_entropy,
             gamma=gamma,

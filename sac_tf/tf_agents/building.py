@@ -199,9 +199,20 @@ def _temperature(
     return functools.partial(Temperature, initial_alpha, target_entropy=target_entropy)
 
 
-def target_rule(tau: Any, period: Any) -> dict[str, Any]:
+def target_rule(tau: Any, period: Any, optimizers: Sequence[Any]) -> dict[str, Any]:
     """Returns the arguments of `critic_step` for the targets; raises ConfigurationError with the
-    names of the agent's arguments."""
+    names of the agent's arguments.
+
+    The steps of the critics' optimizer are counted for the period. Of a legacy Keras optimizer that
+    trains other networks too, these would be more.
+    """
+    actor, critic, alpha = optimizers
+    is_legacy = isinstance(critic, tf.keras.optimizers.legacy.Optimizer)
+    if is_legacy and period != 1 and (critic is actor or critic is alpha):
+        raise ConfigurationError(
+            f"target_update_period={period!r} needs a critic_optimizer that is not also the "
+            "actor_optimizer or alpha_optimizer; give each its own."
+        )
     return {
         "tau": number(
             "target_update_tau",

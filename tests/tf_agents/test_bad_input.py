@@ -53,6 +53,14 @@ def test_a_second_critic_needs_the_first(networks):
         make(critic_network_2=networks()["critic_network_2"])
 
 
+@pytest.mark.parametrize("other", ["actor_optimizer", "alpha_optimizer"])
+def test_a_shared_optimizer_cannot_count_critic_steps(other):
+    """Its steps are those of all networks: with a period of three the targets would never move."""
+    shared = tf.keras.optimizers.legacy.Adam()
+    with pytest.raises(ConfigurationError, match="target_update_period=3 needs a critic_optimizer"):
+        make(**{"critic_optimizer": shared, other: shared, "target_update_period": 3})
+
+
 def test_experience_of_another_length_raises(agent, experience):
     with pytest.raises(ValueError, match="sequence_length"):
         agent.train(tf.nest.map_structure(lambda leaf: leaf[:, :1], experience()))
