@@ -1,5 +1,7 @@
-"""Absolute paths, atomic writes of files and folders, and checksums of the files in a folder."""
+"""Absolute paths, atomic writes of files and folders, rows of CSV files, and checksums of the files
+in a folder."""
 
+import csv
 import ctypes
 import os
 import shutil
@@ -51,6 +53,13 @@ def write_at_once(path: Path, text: str) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.write_text(text, newline="")
     unfinished.replace(path)
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """Returns the rows of a CSV file, without a last one that was cut off, by a full disk for
+    example."""
+    text = path.read_text()
+    return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
 
 
 def describe(folder: Path, omit: str) -> dict[str, list[int]]:

@@ -54,8 +54,7 @@ class CsvLog:
         """Opens `path` and drops rows after `step`, which a resumed run writes again."""
         kept: list[dict[str, str]] = []
         if path.exists():
-            with path.open(newline="") as file:
-                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+            kept = [row for row in files.csv_rows(path) if int(row["step"]) <= step]
         rewritten = io.StringIO(newline="")
         writer = csv.DictWriter(rewritten, columns)
         writer.writeheader()
@@ -81,8 +80,7 @@ def evaluated_returns(root_dir: Path) -> dict[int, float]:
     path = root_dir / folder.EVALUATIONS
     if not path.exists():
         return {}
-    with path.open(newline="") as file:
-        return {int(row["step"]): float(row["return_mean"]) for row in csv.DictReader(file)}
+    return {int(row["step"]): float(row["return_mean"]) for row in files.csv_rows(path)}
 
 
 def _intervention_rate(episodes: Collection[Episode]) -> float:

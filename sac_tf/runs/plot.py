@@ -1,7 +1,6 @@
 """Learning curves: plots of the evaluation returns of runs over environment steps, or over the
 updates of offline runs."""
 
-import csv
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from sac_tf import files
 from sac_tf.errors import ConfigurationError
 from sac_tf.runs import folder
 from sac_tf.runs.configuration import read_settings
@@ -51,8 +51,7 @@ def read_curve(root_dir: Path, column: str = RETURN) -> tuple[np.ndarray, np.nda
         raise ConfigurationError(
             f"{root_dir} holds no {folder.EVALUATIONS}, so it is not the --root_dir of a run."
         )
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = files.csv_rows(path)
     if not rows:
         raise ConfigurationError(f"{path} has no evaluation yet; wait for the first one.")
     found = [(int(row["step"]), float(row[column])) for row in rows if row.get(column)]

@@ -79,6 +79,17 @@ def test_a_run_without_evaluations_has_no_return(tmp_path):
     assert evaluated_return(tmp_path, 2000) is None
 
 
+def test_a_row_that_a_full_disk_cut_off_is_dropped(tmp_path):
+    path = tmp_path / "evaluations.csv"
+    columns = "step,wall_time,return_mean,return_std,episodes"
+    path.write_text(f"{columns}\n1000,1,5,0,10\n2000,1.5")
+    assert evaluated_returns(tmp_path) == {1000: 5.0}
+    log = _open(tmp_path, step=2000)
+    log.evaluation(2000, Evaluation(6.0, 0.0, 10))
+    log.close()
+    assert evaluated_returns(tmp_path) == {1000: 5.0, 2000: 6.0}
+
+
 def test_evaluated_steps_are_found(tmp_path):
     assert evaluated_returns(tmp_path) == {}
     (tmp_path / "evaluations.csv").write_text("step,return_mean\n1000,nan\n")
