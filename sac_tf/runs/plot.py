@@ -95,9 +95,18 @@ def _settings_of(root_dir: Path) -> dict[str, str]:
 
 def read_curves(root_dirs: Sequence[Path], column: str = RETURN) -> tuple[np.ndarray, np.ndarray]:
     """Returns the steps [n] at which all of the runs were evaluated, and their values of a column
-    there, [runs, n]."""
+    there, [runs, n].
+
+    Raises:
+      ConfigurationError: as `read_curve`, or there is no such step.
+    """
     curves = [dict(zip(*read_curve(root_dir, column), strict=True)) for root_dir in root_dirs]
     steps = sorted(set.intersection(*(set(curve) for curve in curves)))
+    if not steps:
+        raise ConfigurationError(
+            f"{', '.join(map(str, root_dirs))} were never evaluated at the same step, so they have "
+            "no common curve; draw each of them alone."
+        )
     return np.array(steps), np.array([[curve[step] for step in steps] for curve in curves])
 
 
@@ -125,7 +134,8 @@ def draw(root_dirs: list[Path], output: Path, column: str = RETURN) -> None:
     Raises:
       ConfigurationError: a folder without a run, or a run without an evaluation.
     """
-    draw_groups(group_by_configuration(root_dirs), output, _range_of_seeds, column)
+    distinct = list(dict.fromkeys(root_dirs))
+    draw_groups(group_by_configuration(distinct), output, _range_of_seeds, column)
 
 
 def _range_of_seeds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -65,6 +65,26 @@ def test_curves_share_the_steps_at_which_all_were_evaluated(tmp_path):
     np.testing.assert_array_equal(returns, [[1, 2], [4, 5]])
 
 
+def test_runs_without_a_common_step_have_no_common_curve(tmp_path):
+    """As those of two distributed runs, which evaluate what is published."""
+    a = _run_folder(tmp_path / "a", 0, [1])
+    b = _run_folder(tmp_path / "b", 1, [1])
+    path = b / "evaluations.csv"
+    path.write_text(path.read_text().replace("1000,", "1001,"))
+    with pytest.raises(ConfigurationError, match="were never evaluated at the same step"):
+        plot.draw([a, b], tmp_path / "curves.png")
+    assert not (tmp_path / "curves.png").exists()
+
+
+def test_a_run_that_is_named_twice_counts_once(tmp_path, monkeypatch):
+    a = _run_folder(tmp_path / "a", 0, [1])
+    b = _run_folder(tmp_path / "b", 1, [3])
+    drawn = []
+    monkeypatch.setattr(plot, "draw_groups", lambda groups, *_: drawn.append(groups))
+    plot.draw([a, b, a], tmp_path / "curves.png")
+    assert drawn == [{"Pendulum-v1": [a, b]}]
+
+
 def test_a_folder_without_a_curve_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match=r"holds no config\.gin"):
         plot.draw([tmp_path], tmp_path / "curves.png")
