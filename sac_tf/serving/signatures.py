@@ -46,11 +46,25 @@ def scale_to_task(action: tf.Tensor, spec: EnvironmentSpec) -> tf.Tensor:
     if np.any(center != 0):
         action = center + action
     # Rounding can put the end of an uneven range outside the bounds.
-    is_low_exact = np.array_equal(center - half_range, low)
-    is_high_exact = np.array_equal(center + half_range, high)
+    least, largest = _bounds_within(spec)
+    is_low_exact = np.array_equal(center - half_range, least)
+    is_high_exact = np.array_equal(center + half_range, largest)
     if is_low_exact and is_high_exact:
         return action
-    return tf.clip_by_value(action, low, high)
+    return tf.clip_by_value(action, least, largest)
+
+
+def _bounds_within(spec: EnvironmentSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the least and the largest float32 actions [A] within the bounds of the task, which
+    may be float64: the nearest float32 may be outside of them."""
+    low = np.array([x for leaf in spec.action_leaves for x in leaf.low])
+    high = np.array([x for leaf in spec.action_leaves for x in leaf.high])
+    least = low.astype(np.float32)
+    largest = high.astype(np.float32)
+    return (
+        np.where(least < low, np.nextafter(least, np.float32(np.inf)), least),
+        np.where(largest > high, np.nextafter(largest, np.float32(-np.inf)), largest),
+    )
 
 
 def encode(leaves: Sequence[tf.Tensor], spec: EnvironmentSpec) -> Nest:

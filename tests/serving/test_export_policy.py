@@ -6,16 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from sac_tf import files
+from sac_tf.environments.spaces import action_leaves
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.distributions import clamp_log_std
 from sac_tf.serving import export_policy, loading
 from sac_tf.serving.policy_spec import FILE_NAME
-from sac_tf.serving.signatures import scale_to_task
+from sac_tf.serving.signatures import scale_to_task, to_task_structure
+from sac_tf.types import EnvironmentSpec
 from tests.serving.exported import HIGH, LOW, describe, make_spec, make_state, observations, write
 
 INPUTS = {"hand_force_1": ("hand", "force 1"), "hand_grid": ("hand", "grid"), "seed_": ("seed",)}
@@ -56,6 +59,16 @@ def test_saturated_actions_are_exactly_within_bounds(signatures):
     action = signatures["serving_default"](**_inputs(huge))["action"].numpy()
     assert np.all(action >= LOW) and np.all(action <= HIGH)
     np.testing.assert_allclose(np.where(action > (LOW + HIGH) / 2, HIGH, LOW), action, atol=1e-6)
+
+
+def test_float64_actions_are_within_bounds_beyond_float32():
+    """The nearest float32 of 1.1 is above it, so that the space would not contain the action."""
+    space = gymnasium.spaces.Box(np.array([-0.3, -1.0]), np.array([1.1, 1.0]), dtype=np.float64)
+    observation = make_spec().observation_leaves
+    spec = EnvironmentSpec(observation, action_leaves("a task", space))
+    (actions,) = to_task_structure(tf.constant([[1.0, 1.0], [-1.0, -1.0]]), spec)
+    assert all(space.contains(action) for action in actions.numpy())
+    np.testing.assert_allclose(actions, [space.high, space.low], rtol=1e-6)
 
 
 def test_sample_has_the_policy_distribution_and_is_seeded(saved_model, signatures):
