@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import sac_tf
 from sac_tf import files
+from sac_tf.environments.conversion import one_hot
 from sac_tf.errors import ConfigurationError
 from sac_tf.leaves import Nest, ObservationLeaf, pick
 from sac_tf.types import EnvironmentSpec
@@ -118,7 +119,8 @@ def pick_leaf(leaf: ObservationLeaf, observation: Nest) -> Any:
 
 def one_observation(leaf: ObservationLeaf, observation: Nest) -> np.ndarray:
     """Returns the array [1, ...] of a leaf, of one observation whose numbers may have another type;
-    raises ConfigurationError if the dtype of the leaf cannot hold them."""
+    raises ConfigurationError if the dtype of the leaf cannot hold them, or if they are other
+    categories."""
     value = pick_leaf(leaf, observation)
     try:
         given = np.asarray(value)
@@ -134,7 +136,18 @@ def one_observation(leaf: ObservationLeaf, observation: Nest) -> np.ndarray:
             f"Observation {leaf.name!r} must be {leaf.dtype}, got {given.dtype} that this type "
             "cannot hold; give the numbers as the task has them."
         )
+    if leaf.categories and array.shape == leaf.shape:
+        _require_categories(leaf, array)
     return array[np.newaxis]
+
+
+def _require_categories(leaf: ObservationLeaf, array: np.ndarray) -> None:
+    """Raises ConfigurationError for a category outside of its space, which would be encoded as
+    none."""
+    try:
+        one_hot(leaf, array[np.newaxis])
+    except ValueError as error:
+        raise ConfigurationError(f"Observation {error}.") from error
 
 
 def _batch(leaf: ObservationLeaf, observation: Nest) -> np.ndarray:

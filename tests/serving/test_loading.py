@@ -130,6 +130,14 @@ def test_numbers_that_a_type_cannot_hold_are_refused(value, words):
         one_observation(leaf, value)
 
 
+@pytest.mark.parametrize("value", [1, 7])
+def test_categories_outside_of_their_space_are_refused(value):
+    leaf = ObservationLeaf("gear", (), (), "int64", categories=(5,), start=(2,))
+    with pytest.raises(ConfigurationError, match=rf"^Observation gear = {value}, outside of its"):
+        one_observation(leaf, value)
+    assert one_observation(leaf, 6).tolist() == [6]
+
+
 def test_numbers_of_another_type_are_taken():
     image = ObservationLeaf("image", (), (2, 2), "uint8")
     found = one_observation(image, [[0, 255], [7, 3]])
