@@ -30,6 +30,17 @@ def absolute(path: str | Path) -> Path:
         raise ConfigurationError(f"The home directory in {path} is unknown.") from error
 
 
+def refuse_pattern(path: Path) -> None:
+    """Raises ConfigurationError if TensorFlow would not find files in the folder `path`, which it
+    takes for a pattern when it reads."""
+    wrong = [character for character in "[\\" if character in str(path)]
+    if wrong:
+        raise ConfigurationError(
+            f"{path} has the character {wrong[0]} in its path, with which TensorFlow does not find "
+            "the files again; rename the folder or use another one."
+        )
+
+
 def make_folder(folder: Path, argument: str) -> None:
     """Makes the folder of an output before long work.
 

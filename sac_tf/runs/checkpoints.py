@@ -68,7 +68,11 @@ class CheckpointStore:
           folder: of the checkpoints.
           keep: number of checkpoints that are kept.
           clock: returns seconds.
+
+        Raises:
+          ConfigurationError: checkpoints in the folder could not be read.
         """
+        files.refuse_pattern(folder)
         self._folder = folder
         self._keep = keep
         self._clock = clock

@@ -79,10 +79,12 @@ def export(
       form: `SAVED_MODEL`, `TFLITE` or `sac_tf.tf_agents.export.TF_AGENTS`.
 
     Raises:
-      ConfigurationError: `folder` is something else.
+      ConfigurationError: `folder` is something else, or TensorFlow could not load from it.
       OSError: `folder` cannot be written; its previous content is unchanged.
     """
     refuse_foreign(folder)
+    if form is not TFLITE:
+        files.refuse_pattern(folder)
 
     def write_all(unfinished: Path) -> None:
         try:

@@ -17,6 +17,7 @@ from sac_tf.runs.checkpoints import (
     is_intact,
     read_state,
     saved_on_error,
+    write_state,
     writing,
 )
 
@@ -43,6 +44,23 @@ def test_the_last_two_are_kept(store, tmp_path):
         "step-000020000",
     ]
     assert (store.latest() / "deep" / "file.txt").read_text() == "20000"
+
+
+@pytest.mark.parametrize("name", ["lr [0.1]", "a\\b"])
+def test_folders_that_tensorflow_cannot_read_are_refused(tmp_path, name):
+    """Checkpoints could be written there, and no run could resume from them."""
+    with pytest.raises(ConfigurationError, match="rename the folder"):
+        CheckpointStore(tmp_path / name / "checkpoints")
+
+
+def test_a_state_is_read_from_a_folder_with_an_odd_name(tmp_path):
+    folder = tmp_path / "run *?% ] é" / "checkpoints"
+    state = tf.Module()
+    state.number = tf.Variable(7)
+    checkpoint = CheckpointStore(folder).save(1, functools.partial(write_state, state))
+    state.number.assign(0)
+    read_state(state, checkpoint)
+    assert state.number.numpy() == 7
 
 
 def test_saving_a_step_again_replaces_it(store):

@@ -217,6 +217,15 @@ def test_only_exported_policies_are_replaced(tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def test_folders_that_tensorflow_cannot_read_are_refused(tmp_path):
+    folder = tmp_path / "policy [1]"
+    with pytest.raises(ConfigurationError, match="rename the folder"):
+        write(folder)
+    assert not folder.exists()
+    write(folder, export_policy.TFLITE)
+    assert loading.load(folder).act(observations(2)).shape == (2, 2)
+
+
 def test_a_copied_folder_loads(saved_model, tmp_path):
     shutil.copytree(saved_model[0], tmp_path / "copy")
     assert loading.load(tmp_path / "copy").act(observations(2)).shape == (2, 2)
