@@ -120,7 +120,7 @@ def iql_steps(
     target: losses.Target = losses.td_target,
 ) -> tuple[Metrics, tf.Tensor]:
     """`Steps` of value, critics, target critics and policy on each batch; targets and advantages
-    are those before the step of the value, as in the authors' code.
+    are those before the step of the value, as in rlkit. The authors' JAX code takes them after it.
 
     Args:
       state, batches: changed in place, and K batches of B rows.
