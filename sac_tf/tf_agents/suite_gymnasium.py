@@ -38,7 +38,8 @@ def load(
     Args:
       environment_name: a registered id, or `module:id` for an id that importing `module` registers.
       discount: of each step but the terminal one, whose discount is 0. A time limit keeps it.
-      max_episode_steps: the time limit. None: the registered limit. 0: no limit.
+      max_episode_steps: the time limit, in steps below `gym_env_wrappers` (that of suite_gym is
+        above them). None: the registered limit. 0: no limit.
       gym_env_wrappers, env_wrappers: applied in turn to the Gymnasium and the PyEnvironment.
       gym_kwargs: arguments of the environment, such as {"render_mode": "rgb_array"}.
       num_environments: E copies, stepped as one batched environment. None: one, without a batch.
