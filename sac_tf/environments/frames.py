@@ -1,5 +1,6 @@
 """Frame stacks: the newest observations of an episode as one, so that a policy can see motion."""
 
+import copy
 from typing import Any
 
 import gymnasium
@@ -22,8 +23,10 @@ def stack_frames(title: str, environment: gymnasium.Env, frames: int) -> gymnasi
     Raises:
       ConfigurationError: another space.
     """
-    stacked = gymnasium.wrappers.FrameStackObservation(environment, frames, padding_type="reset")
     space = _joined_space(title, environment.observation_space, frames)
+    # The wrapper keeps what it is given, and a task may write into it again.
+    copied = gymnasium.wrappers.TransformObservation(environment, copy.deepcopy, None)
+    stacked = gymnasium.wrappers.FrameStackObservation(copied, frames, padding_type="reset")
     return gymnasium.wrappers.TransformObservation(
         stacked, lambda observation: tree.map_structure(_joined, observation), space
     )

@@ -40,6 +40,14 @@ def test_the_first_observation_is_repeated():
     np.testing.assert_array_equal(seen[4].next_observation, [[1, 3, 1, 4, 1, 5]])
 
 
+def test_frames_of_a_reused_buffer_stay_as_they_were():
+    environment = EnvironmentFactory("tests.tasks:ReusedBuffer-v0", frame_stack=3).make()
+    np.testing.assert_array_equal(environment.reset(seed=0) % 100, [[0, 0, 0]])
+    steps = [environment.step(np.zeros((1, 1), np.float32)) for _ in range(3)]
+    seen = [step.successor[0] % 100 for step in steps]
+    np.testing.assert_array_equal(seen, [[0, 0, 1], [0, 1, 2], [1, 2, 3]])
+
+
 def test_images_are_joined_along_their_channels():
     wrapped = image(Counter())
     stacked = stack_frames("Counter", wrapped, 2)
