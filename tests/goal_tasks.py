@@ -68,6 +68,13 @@ class EndsAtTheGoal(Line):
         return self.compute_terminated(achieved, desired, {})
 
 
+class EndsOneGoalAtATime(EndsAtTheGoal):
+    """Its `compute_terminated` raises with several goals."""
+
+    def compute_terminated(self, achieved_goal, desired_goal, info):
+        return bool(np.abs(achieved_goal - desired_goal) <= 0.5)
+
+
 class OneGoalAtATime(Line):
     """`compute_reward` takes one goal."""
 

@@ -49,8 +49,7 @@ class Goals:
                 f"{list(rewards)} for two goals; hindsight needs one reward for each goal."
             )
         if self._terminated is not None:
-            terminated = self._call("compute_terminated", self._terminated, goals)
-            self._is_terminated_vectorized = np.shape(terminated) == (2,)
+            self._is_terminated_vectorized = self._terminates_many(self._terminated, goals)
 
     @property
     def can_terminate(self) -> bool:
@@ -87,6 +86,15 @@ class Goals:
                 f"its compute_reward gives {computed[first]:g}; hindsight needs them equal: leave "
                 "out environment.wrappers that change rewards, and use FixedRewardScale.scale."
             )
+
+    def _terminates_many(self, terminated: Callable[..., Any], goals: np.ndarray) -> bool:
+        """Returns whether a `compute_terminated` takes several goals; raises ConfigurationError if
+        it takes no single one either."""
+        try:
+            return np.shape(terminated(goals, goals, {})) == (2,)
+        except Exception:  # with several goals it may raise anything
+            self._call("compute_terminated", terminated, goals[0])
+            return False
 
     def _call(self, name: str, function: Callable[..., Any], goals: np.ndarray) -> Any:
         try:

@@ -105,14 +105,15 @@ def test_task_without_goals_is_one_sentence(tmp_path):
         small_training(files=(HER,), environment="Pendulum-v1").run(str(tmp_path))
 
 
-@pytest.mark.parametrize("task", ["Line", "EndsAtTheGoal"])
+@pytest.mark.parametrize("task", ["Line", "EndsAtTheGoal", "EndsOneGoalAtATime"])
 def test_functions_of_a_task_are_called_with_many_goals(task):
-    """Also a `compute_terminated` that takes one goal: with two it says that both ended."""
+    """Also a `compute_terminated` that takes one goal: with two it says that both ended, or raises
+    an error."""
     factory = EnvironmentFactory(f"tests.goal_tasks:{task}")
     goals = Goals(factory.title, lambda: factory._make_one({}, ()))
     goals.prepare((1,))
     achieved, desired = np.float32([[0], [0], [1]]), np.float32([[0.25], [2], [1]])
     np.testing.assert_array_equal(goals.reward(achieved, desired), [0, -1, 0])
-    assert goals.can_terminate == (task == "EndsAtTheGoal")
+    assert goals.can_terminate == (task != "Line")
     if goals.can_terminate:
         np.testing.assert_array_equal(goals.terminated(achieved, desired), [True, False, True])
