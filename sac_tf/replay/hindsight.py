@@ -54,9 +54,9 @@ class Hindsight:
             )
         self._strategy = strategy
         self._goals = goals
-        shape = _goal_shape(spec)
+        self._shape = _goal_shape(spec)
         if goals is not None:
-            goals.prepare(shape)
+            goals.prepare(self._shape)
 
     def first(self, step: Any, last: Any) -> Any:
         """Returns the first step that gives goals to `step` of an episode whose newest step is
@@ -71,9 +71,10 @@ class Hindsight:
         return generator.integers(self.first(step, last), last, self.k, endpoint=True)
 
     def check(self, reward: np.ndarray, achieved: Any, desired: Any) -> None:
-        """As `Goals.check`, if there is a task to compare with."""
+        """As `Goals.check`, if there is a task to compare with, of the newest frames of stacks."""
         if self._goals is not None:
-            self._goals.check(reward, achieved, desired)
+            depth = self._shape[-1] if self._shape else 0
+            self._goals.check(reward, achieved[..., -depth:], desired[..., -depth:])
 
     def relabel(
         self, steps: StoredSteps, given: StoredSteps, start: int, generator: tf.random.Generator

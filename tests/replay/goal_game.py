@@ -44,8 +44,8 @@ class GameGoals:
         return (achieved == desired)[:, 0]
 
     def check(self, reward, achieved, desired):
-        newest = [array[:, -1] for array in (achieved, desired)]
-        np.testing.assert_array_equal(reward, reward_of(*newest))
+        np.testing.assert_array_equal(reward, self.reward(achieved, desired))
+        assert achieved.shape == desired.shape == (len(reward), 1)
 
 
 class Played(NamedTuple):
