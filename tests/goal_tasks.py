@@ -97,6 +97,22 @@ class OtherReward(Line):
         return observation, 2 * reward, *rest
 
 
+class OtherRewardAtTheGoal(Line):
+    """0, and 1 at the goal, which a step returns as 10; two steps away at least."""
+
+    def reset(self, **arguments):
+        observation, info = super().reset(**arguments)
+        self._goal = np.array([1.6])
+        return {**observation, "desired_goal": self._goal.copy()}, info
+
+    def compute_reward(self, achieved_goal, desired_goal, info):
+        return 1 + _reward(achieved_goal, desired_goal)
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, 10 * (1 + reward), *rest
+
+
 class UnequalGoals(Line):
     """Achieves goals of another shape than those it desires."""
 

@@ -99,9 +99,11 @@ class PriorData:
         Raises:
           ConfigurationError: an episode cannot be read, or there is no step.
         """
+        is_checked = False
         for number, episode in enumerate(self._episodes):
-            if number == 0:
+            if not is_checked:
                 self._check_reward(episode)
+                is_checked = bool(np.any(episode.reward))  # 0 does not show a scale
             rows = self._windows.rows_of(episode)
             if not np.isfinite(rows[NUMBERS]).all():
                 raise ConfigurationError(

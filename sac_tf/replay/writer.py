@@ -132,11 +132,13 @@ class StepWriter:
             stream.close()
 
     def _check_reward(self, transition: Transition) -> None:
-        """Checks the rewards of the first transitions, if hindsight will compute others."""
+        """Checks the rewards of the first transitions, if hindsight will compute others, up to one
+        that is not 0: 0 does not show a scale."""
         if self._hindsight is not None:
             reached = transition.next_observation
             self._hindsight.check(transition.reward, reached[ACHIEVED], reached[DESIRED])
-            self._hindsight = None
+            if np.any(transition.reward):
+                self._hindsight = None
 
     def _end(self, environments: np.ndarray, priority: float) -> None:
         observation = tree.map_structure(lambda leaf: leaf[environments], self._successor)

@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 
 from sac_tf.errors import ConfigurationError
+from sac_tf.replay.columns import Trajectory
+from sac_tf.replay.hindsight import Hindsight
 from sac_tf.replay.prior_data import PriorData
 from sac_tf.replay.windows import Windows
 from tests.replay.game import (
@@ -17,6 +19,7 @@ from tests.replay.game import (
     returns_to_go,
     stack,
 )
+from tests.replay.goal_game import GameGoals, goal_spec
 from tests.sources import sample_rows
 
 
@@ -106,6 +109,19 @@ def test_it_is_compared_with_that_of_a_checkpoint(game, tmp_path):
     for name in ("fewer", "rewarded"):
         with pytest.raises(ConfigurationError, match=r"has \d+ steps, and had 200; use a new"):
             made[name].restore(tmp_path / "replay")
+
+
+def test_rewards_are_compared_up_to_one_that_is_not_0():
+    """The first episode is at its goal; the second is not, and has twice the reward of the task."""
+    episodes = Episodes([], rows=4)
+    for desired, reward in ((0, 0), (-9, -2)):
+        goals = {"achieved_goal": 0, "desired_goal": desired, "observation": 0}
+        observation = {key: np.full((2, 1), goal, np.float32) for key, goal in goals.items()}
+        numbers = np.float32([[0]]), np.float32([reward]), np.float32([1])
+        episodes.episodes.append(Trajectory(observation, *numbers))
+    windows = Windows(goal_spec(), DISCOUNT, GameGoals(terminates=False), hindsight=Hindsight)
+    with pytest.raises(AssertionError, match="Arrays are not equal"):
+        _make(windows, episodes).fill()
 
 
 @pytest.mark.parametrize(

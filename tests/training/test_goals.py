@@ -92,6 +92,7 @@ def test_fetch_reach_trains_evaluates_and_exports(tmp_path):
         ("ReadsInfo", "raised KeyError ('cost'); hindsight calls it with arrays of goals and"),
         ("UnequalGoals", "needs goals of one shape, and the task has achieved_goal float32 [2]"),
         ("OtherReward", "returned the reward -2 where its compute_reward gives -1; hindsight"),
+        ("OtherRewardAtTheGoal", "returned the reward 10 where its compute_reward gives 1;"),
     ],
 )
 def test_task_that_hindsight_cannot_have_is_one_sentence(tmp_path, task, message):
