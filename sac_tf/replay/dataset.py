@@ -165,7 +165,7 @@ def _read(leaf: ObservationLeaf, array: np.ndarray, number: int) -> np.ndarray:
         raise ValueError(f"an episode has {len(array)} observations for {number - 1} steps")
     if leaf.categories:
         return one_hot(leaf, array)
-    if leaf.is_image and array.ndim > len(leaf.shape) + 1:
+    while leaf.dtype == "uint8" and array.ndim > len(leaf.shape) + 1:
         array = array[:, 0]  # see `_images`
     return array.astype(leaf.encoded_dtype)
 
@@ -191,14 +191,16 @@ def _as_stacked(leaf: ObservationLeaf, stack: ObservationLeaf | None) -> Observa
 
 
 def _images(space: gymnasium.Space) -> gymnasium.Space:
-    """Returns a space with images [H, W, C] instead of [1, H, W, C], which Minari stores as they
-    are: it compresses [H, W, C] as JPEG."""
+    """Returns a space with images [H, W, C] instead of [1, H, W, C], and matrices of bytes [H, W]
+    instead of [1, 1, H, W], which Minari stores as they are: it compresses the others as JPEG."""
     if isinstance(space, spaces.Dict):
         return spaces.Dict({key: _images(part) for key, part in space.items()})
     if isinstance(space, spaces.Tuple):
         return spaces.Tuple([_images(part) for part in space])
-    is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 4
-    return spaces.Box(space.low[0], space.high[0], dtype=np.uint8) if is_image else space
+    if not (isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 4):
+        return space
+    first = (0, 0) if space.shape[:2] == (1, 1) else (0,)
+    return spaces.Box(space.low[first], space.high[first], dtype=np.uint8)
 
 
 def import_minari() -> Any:

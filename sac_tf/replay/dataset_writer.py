@@ -109,14 +109,15 @@ class MinariWriter:
 
 
 def _stored(space: gymnasium.Space) -> gymnasium.Space:
-    """Returns a space with images [1, H, W, C] instead of [H, W, C], which Minari would compress as
-    JPEG."""
+    """Returns a space with images [1, H, W, C] instead of [H, W, C], and matrices of bytes
+    [1, 1, H, W] instead of [H, W], which Minari would compress as JPEG."""
     if isinstance(space, spaces.Dict):
         return spaces.Dict({key: _stored(part) for key, part in space.items()})
     if isinstance(space, spaces.Tuple):
         return spaces.Tuple([_stored(part) for part in space])
-    if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3:
-        return spaces.Box(space.low[np.newaxis], space.high[np.newaxis], dtype=np.uint8)
+    if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3):
+        before = (np.newaxis,) * (4 - len(space.shape))
+        return spaces.Box(space.low[before], space.high[before], dtype=np.uint8)
     return space
 
 

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from sac_tf.environments.factory import EnvironmentFactory
 from sac_tf.errors import ConfigurationError
 from sac_tf.replay.dataset import MinariEpisodes
+from sac_tf.replay.dataset_writer import MinariWriter, Played
 from tests.minari_data import play, write
 
 COUNTER = "tests.toy:Counter-v0"
@@ -107,6 +108,27 @@ def test_bytes_categories_and_parts_of_actions(minari_store, monkeypatch):
     np.testing.assert_allclose(
         read.action, np.hstack([arm, 2 * episode.actions["hand"] - 1]), atol=1e-6
     )
+
+
+class Matrix(gymnasium.Env):
+    """Observes a matrix of bytes; one of 32 x 32 or more is an image for Minari."""
+
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, size):
+        self.observation_space = spaces.Box(0, 255, (size, size), np.uint8)
+
+
+@pytest.mark.parametrize("size", [4, 40])
+def test_matrices_of_bytes_are_written_as_they_are(tmp_path, size):
+    environment = Matrix(size)
+    environment.observation_space.seed(0)
+    seen = [environment.observation_space.sample() for _ in range(4)]
+    episode = Played(0, seen, [np.zeros(1)] * 3, [0.0] * 3, [False] * 3, [False, False, True])
+    MinariWriter(tmp_path, "matrix-v0", environment, "a test").add(episode)
+    spec = EnvironmentFactory(lambda: environment).spec()
+    (read,) = MinariEpisodes.open(tmp_path, "the matrix", spec)
+    np.testing.assert_array_equal(read.observation, seen)
 
 
 @pytest.mark.parametrize(
