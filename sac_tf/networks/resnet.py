@@ -36,14 +36,14 @@ def resnet_convolutions(
       stream: seeds.
       weights: file of the ResNet's, see `read_arrays`; None for random ones.
       frozen: whether only the embeddings are trained.
-      filters: of each block; all but the first halve height and width.
+      filters: of each block, multiples of 4; all but the first halve height and width.
       embeddings: f, numbers for each channel.
 
     Raises:
-      ConfigurationError: an image without three channels, weights that do not fit, or random ones
-        that would stay so.
+      ConfigurationError: an image without three channels, filters that are no whole groups,
+        weights that do not fit, or random ones that would stay so.
     """
-    require_counts("resnet_convolutions.filters", filters)
+    _require_groups(filters)
     require_count("resnet_convolutions.embeddings", embeddings)
     if image.shape[-1] != 3:
         raise ConfigurationError(
@@ -60,6 +60,16 @@ def resnet_convolutions(
         _set_weights(backbone, Path(weights).expanduser())
     backbone.trainable = not frozen
     return SpatialEmbeddings(embeddings, next(stream))(backbone(image))
+
+
+def _require_groups(filters: Sequence[int]) -> None:
+    """Raises ConfigurationError unless filters are numbers of channels in whole groups: others
+    would be normalized with those of another row."""
+    if any(number % _GROUPS for number in require_counts("resnet_convolutions.filters", filters)):
+        raise ConfigurationError(
+            f"resnet_convolutions.filters={filters!r} must be multiples of {_GROUPS}, the groups "
+            "that are normalized together."
+        )
 
 
 class SpatialEmbeddings(tf.keras.layers.Layer):

@@ -198,6 +198,11 @@ def test_random_weights_are_not_frozen():
     _refused("takes images of three colors, and this one has 9 channels; set env", channels=9)
 
 
+def test_filters_are_whole_groups():
+    """Six channels would be four groups of one, with numbers of other rows of the batch."""
+    _refused(r"filters=\(6, 8\) must be multiples of 4", filters=(6, 8), frozen=False)
+
+
 def test_files_that_do_not_fit_are_one_sentence(tmp_path):
     _refused("weights='.*absent.pkl' cannot be read", tmp_path / "absent.pkl")
     path = tmp_path / "weights.npz"
