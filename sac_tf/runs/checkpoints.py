@@ -169,7 +169,7 @@ def read_state(state: tf.Module, checkpoint: Path) -> None:
 
     Raises:
       RunError: it holds other variables. The configuration is known to be the same, so another
-        version of the library wrote it.
+        version of the library wrote it, or the goals of VICE are others.
     """
     with _refusing_others(checkpoint):
         saved = tf.train.Checkpoint(state=state).read(str(checkpoint / names.STATE))
@@ -193,8 +193,8 @@ def _refusing_others(checkpoint: Path) -> Iterator[None]:
     except (AssertionError, ValueError) as error:
         raise RunError(
             f"{checkpoint} does not fit the networks and optimizers that its configuration makes "
-            "now: another version of sac_tf wrote it. Resume with that version, or start in a new "
-            "--root_dir."
+            "now: another version of sac_tf wrote it, or the data set in vice.dataset has changed. "
+            "Resume with what it had, or start in a new --root_dir."
         ) from error
 
 

@@ -1,10 +1,12 @@
 """Runs with VICE: the reward of goal observations is learned, and learned from; a killed run."""
 
+import shutil
+
 import gymnasium
 import numpy as np
 import pytest
 
-from sac_tf.errors import ConfigurationError
+from sac_tf.errors import ConfigurationError, RunError
 from tests.minari_data import play, write
 from tests.training.left_behind import final_state, killed, last_metrics, read_rows
 from tests.training.small_runs import small_training
@@ -48,6 +50,20 @@ def test_a_killed_run_resumes_with_the_same_bytes(dataset, tmp_path):
     assert states[0] == states[1]
     assert any(name.startswith("state/classifier/optimizer/") for name in states[0])
     assert any(name.startswith("state/goals/") for name in states[0])
+
+
+def test_another_number_of_goals_is_refused(minari_store, tmp_path):
+    environment = gymnasium.make(REACHING)
+    goals = tmp_path / "goals"
+    for number in (3, 2):
+        name = write(f"point/{number}-v0", play(environment, number), environment)
+        shutil.rmtree(goals, ignore_errors=True)
+        shutil.copytree(minari_store / name, goals)
+        training = _training(goals, total_steps=100 + 10 * (4 - number), evaluation_period=1000)
+        if number == 3:
+            training.run(str(tmp_path / "run"))
+    with pytest.raises(RunError, match="or the data set in vice.dataset has changed"):
+        training.run(str(tmp_path / "run"))
 
 
 def test_the_goal_is_reached_without_a_reward_of_the_task(dataset, tmp_path):
