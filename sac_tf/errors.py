@@ -18,13 +18,6 @@ class Diverged(RunError):
     """A loss or another metric of the update is NaN or infinite."""
 
 
-def require_bool(name: str, value: Any) -> bool:
-    """Returns `value` if it is True or False; raises ConfigurationError otherwise."""
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False, got {value!r}.")
-    return value
-
-
 def require_count(name: str, value: Any, minimum: int = 1) -> int:
     """Returns `value` if it is an integer of at least `minimum`; raises ConfigurationError
     otherwise."""

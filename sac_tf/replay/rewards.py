@@ -9,7 +9,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.errors import POSITIVE, require_bool, require_number
+from sac_tf.errors import POSITIVE, require_number
 from sac_tf.moments import Moments
 from sac_tf.types import RETURN_TO_GO, Transition
 
@@ -90,9 +90,7 @@ class RunningRewardScale:
                 "a number above 0 or None",
             )
         self._gamma = discount
-        self._ends_at_time_limits = require_bool(
-            "RunningRewardScale.ends_at_time_limits", ends_at_time_limits
-        )
+        self._ends_at_time_limits = ends_at_time_limits
         self._largest_return = largest_return or math.inf
         self._epsilon = epsilon
         self._moments = Moments(0.0, 0.0, 0.0)

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tree
 
 from sac_tf.environments.goals import Goals
-from sac_tf.errors import ConfigurationError, require_bool, require_count
+from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.replay.columns import NUMBERS, ColumnPacker, Columns, StoredSteps, Trajectory
 from sac_tf.replay.hindsight import Hindsight
 from sac_tf.types import RETURN_TO_GO, EnvironmentSpec, Nest, Transition
@@ -63,11 +63,10 @@ class Windows:
           hindsight: f(spec, goals), replaces goals of transitions; None for none.
 
         Raises:
-          ConfigurationError: `n` is not a count, `with_return_to_go` is not a bool, or a setting
-            that hindsight cannot have.
+          ConfigurationError: `n` is not a count, or a setting that hindsight cannot have.
         """
         self.n = require_count("Windows.n", n)
-        self.with_return_to_go = require_bool("Windows.with_return_to_go", with_return_to_go)
+        self.with_return_to_go = with_return_to_go
         made = None if hindsight is None else hindsight(spec, goals)
         self.hindsight = made if made is not None and made.k else None
         if with_return_to_go and self.hindsight is not None:

@@ -12,13 +12,14 @@ from typing import Any
 
 from sac_tf import files
 from sac_tf.errors import ConfigurationError
-from sac_tf.pinned.gin_registry import settings_of
+from sac_tf.pinned.gin_registry import default_of, settings_of
 from sac_tf.runs import folder
 
 _MAY_CHANGE = ("train.total_steps",)
 """Settings that a resumed run may change."""
 _OF_OLDER_VERSIONS = "TrainState."
 """Begins the name of a setting that only versions had whose checkpoints cannot be read."""
+_BOOLEANS = ("True", "False")
 _PATHS = ("train.initialize_from",)
 """Settings whose values are paths, which `Training` makes absolute."""
 
@@ -55,7 +56,8 @@ class Configuration:
           may_change: settings that a resumed run may change, besides `train.total_steps`.
 
         Raises:
-          ConfigurationError: a binding that no part of the run uses.
+          ConfigurationError: a binding that no part of the run uses, or a value that is neither
+            True nor False where the default is one of them.
         """
         found = settings_of(roots, ignored)
         if found.unused:
@@ -63,6 +65,9 @@ class Configuration:
                 f"The binding of {', '.join(found.unused)} has no effect: no part of this run uses "
                 "it."
             )
+        for name, value in found.values.items():
+            if value not in _BOOLEANS and default_of(name) in _BOOLEANS:
+                raise ConfigurationError(f"{name} must be True or False, got {value}.")
         return cls(
             found.values,
             frozenset(found.modules),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import gin
 
 from sac_tf.environments.environment import Environment
-from sac_tf.errors import ConfigurationError, require_bool, require_count
+from sac_tf.errors import ConfigurationError, require_count
 from sac_tf.runs.episodes import EpisodeInfo
 from sac_tf.runs.logs import say
 from sac_tf.training.collecting import EpisodeTally
@@ -76,9 +76,7 @@ class Evaluator:
           ConfigurationError: a number out of range, or a task that cannot be made.
         """
         self.episodes = require_count("Evaluator.episodes", episodes, minimum=0)
-        self.in_training_environment = require_bool(
-            "Evaluator.in_training_environment", in_training_environment
-        )
+        self.in_training_environment = in_training_environment
         self.info = info()
         self.score = score
         self.max_steps = max_episode_steps

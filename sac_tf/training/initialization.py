@@ -220,7 +220,7 @@ class Initialization:
         return ConfigurationError(f"train.initialize_from={self._root_dir} {reason}.")
 
 
-def _check(root_dir: object, parts: object, *, optimizers: object, replay: object) -> None:
+def _check(root_dir: object, parts: object, *, optimizers: bool, replay: bool) -> None:
     """Raises ConfigurationError if an argument of `Initialization` has another type, or if nothing
     would be copied."""
     if not isinstance(root_dir, str):
@@ -230,11 +230,6 @@ def _check(root_dir: object, parts: object, *, optimizers: object, replay: objec
     if not isinstance(parts, list | tuple | None):
         raise ConfigurationError(
             f"Initialization.parts must be a sequence of names or None, got {parts!r}."
-        )
-    if not isinstance(optimizers, bool) or not isinstance(replay, bool):
-        raise ConfigurationError(
-            f"Initialization.optimizers and .replay must be True or False, got {optimizers!r} "
-            f"and {replay!r}."
         )
     if parts is not None and not parts and (optimizers or not replay):
         raise ConfigurationError(

@@ -121,10 +121,6 @@ def test_a_scale_saved_before_the_first_row_is_1(tmp_path):
             "FixedRewardScale.scale must be a number above 0, got 0",
         ),
         (
-            lambda: RunningRewardScale(0.99, ends_at_time_limits="no"),
-            "RunningRewardScale.ends_at_time_limits must be True or False, got 'no'",
-        ),
-        (
             lambda: RunningRewardScale(0.99, epsilon=0),
             "RunningRewardScale.epsilon must be a number above 0, got 0",
         ),

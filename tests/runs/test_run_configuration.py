@@ -118,6 +118,19 @@ def test_a_binding_that_nothing_uses_is_refused(bindings, names):
     assert str(caught.value) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("update.jit_compile", 1), ("Windows.with_return_to_go", "no"), ("NO", "no")],
+)
+def test_a_switch_is_true_or_false(name, value):
+    """A value such as 'no' would be true."""
+    macro = ["set_runtime.bfloat16_products = %NO"] if name == "NO" else []
+    with pytest.raises(ConfigurationError) as caught:
+        _configuration(f"{name} = {value!r}", *macro)
+    setting = "set_runtime.bfloat16_products" if macro else name
+    assert str(caught.value) == f"{setting} must be True or False, got {value!r}."
+
+
 def test_a_binding_without_a_scope_is_used_in_scopes():
     settings = _configuration("adam.learning_rate = 0.1").settings
     assert settings["actor/adam.learning_rate"] == settings["critic/adam.learning_rate"] == "0.1"

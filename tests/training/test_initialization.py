@@ -296,7 +296,6 @@ def test_a_folder_without_a_run_or_rows_is_refused(make_run, trained, tmp_path):
     ("root_dir", "settings", "words"),
     [
         ("run", {"parts": "actor"}, "must be a sequence of names or None, got 'actor'"),
-        ("run", {"replay": "no"}, "must be True or False, got False and 'no'"),
         ("run", {"parts": ()}, "Initialization.parts is empty"),
         ("run", {"parts": (), "optimizers": True, "replay": True}, "Initialization.parts is empty"),
         (3, {}, "train.initialize_from must be the folder of a run, got 3"),
