@@ -11,6 +11,8 @@ from gin import config_parser
 from sac_tf.errors import ConfigurationError
 
 SEED = "train.seed"
+_LONGEST = 255
+"""Bytes of the name of a folder."""
 
 
 class Setting(NamedTuple):
@@ -88,12 +90,14 @@ def _variant(text: str) -> Setting:
 
 
 def _distinct(settings: list[Setting]) -> list[Setting]:
-    """Returns `settings`; raises ConfigurationError if two of them share a folder."""
+    """Returns `settings`; raises ConfigurationError if two of them share a folder, or one has none
+    or a name that is too long."""
     folders = [setting.folder for setting in settings]
     for setting, folder in zip(settings, folders, strict=True):
-        if not folder or folders.count(folder) > 1:
+        if not 0 < len(folder.encode()) <= _LONGEST or folders.count(folder) > 1:
             raise ConfigurationError(
-                f"The setting {setting.name!r} needs a unique name: its folder is {folder!r}."
+                f"The setting {setting.name!r} needs a unique name of at most {_LONGEST} bytes: "
+                f"its folder is {folder!r}. A --variant has a name of your choice."
             )
     return settings
 
