@@ -85,7 +85,7 @@ def test_medium_is_a_third_of_the_way_to_the_last_policy(program, minari_store, 
     worst = np.mean([np.sum(episode.rewards) for episode in episodes])
     shares = [0.0, 0.32, 0.34, 0.2, 0.9]
     rows = [f"{step},{worst + 8 * share}" for step, share in enumerate([*shares, 1.0], start=1)]
-    (tmp_path / "evaluations.csv").write_text("\n".join(["step,return_mean", *rows]))
+    (tmp_path / "evaluations.csv").write_text("\n".join(["step,return_mean", *rows, ""]))
     assert program._medium_step(tmp_path, simple) == 3
 
 

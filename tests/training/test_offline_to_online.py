@@ -118,7 +118,7 @@ def test_sac_starts_with_the_mean_action_of_iql(dataset, tmp_path):
 def _evaluated(root, *returns):
     root.mkdir()
     rows = [f"{10 * number},{value}" for number, value in enumerate(returns, start=1)]
-    (root / "evaluations.csv").write_text("\n".join(["step,return_mean", *rows]))
+    (root / "evaluations.csv").write_text("\n".join(["step,return_mean", *rows, ""]))
     return root
 
 
