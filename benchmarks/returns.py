@@ -87,6 +87,15 @@ def add(path: Path, run: Sequence[Row]) -> None:
     files.write_at_once(path, text.getvalue())
 
 
+def reaching(rows: Iterable[Row], value: float) -> dict[Key, Row]:
+    """Returns {run: its first evaluation with a return of at least `value`}."""
+    first: dict[Key, Row] = {}
+    for row in sorted(rows, key=lambda row: row.step):
+        if row.return_mean >= value:
+            first.setdefault(row.key, row)
+    return first
+
+
 def of_run(root_dir: Path, entry: Entry, seed: int, commit: str, versions: str) -> list[Row]:
     """Returns the rows of a run, from evaluations.csv in its folder."""
     shared = {

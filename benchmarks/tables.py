@@ -166,19 +166,18 @@ def _stability(rows: Sequence[Row]) -> str:
 def _hours(timed: Sequence[Row]) -> float:
     """Returns the mean time of runs until their first evaluation with a return of `GOAL`; NaN if
     one of them has none."""
-    first = {row.seed: np.nan for row in timed}
-    for row in sorted(timed, key=lambda row: row.step, reverse=True):
-        if row.return_mean >= GOAL:
-            first[row.seed] = row.wall_time / 3600
-    return float(np.mean(list(first.values()))) if first else np.nan
+    runs = {row.key for row in timed}
+    first = returns.reaching(timed, GOAL)
+    if not runs or runs - first.keys():
+        return np.nan
+    return float(np.mean([row.wall_time / 3600 for row in first.values()]))
 
 
 def _time_to_return(rows: Sequence[Row]) -> str:
     del rows
     runs: dict[str, list[Row]] = {}
-    for row in returns.read(TIMES):
-        if row.return_mean >= GOAL and row.seed == len(runs.setdefault(row.label, [])):
-            runs[row.label].append(row)
+    for _, row in sorted(returns.reaching(returns.read(TIMES), GOAL).items()):
+        runs.setdefault(row.label, []).append(row)
     lines = []
     for label, found in runs.items():
         seconds = [row.wall_time for row in found]

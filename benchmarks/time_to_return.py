@@ -58,12 +58,9 @@ def main(arguments: list[str]) -> None:
 
 def _seconds(path: Path, entry: Entry, seed: int) -> float | None:
     """Returns the time of a run until its first evaluation with the return; None without one."""
-    rows = [row for row in returns.read(path) if row.key == returns.key_of(entry, seed)]
-    return next((row.wall_time for row in rows if _has_return(row)), None)
-
-
-def _has_return(row: returns.Row) -> bool:
-    return row.return_mean >= _RETURN.value
+    reached = returns.reaching(returns.read(path), _RETURN.value)
+    row = reached.get(returns.key_of(entry, seed))
+    return None if row is None else row.wall_time
 
 
 def _train(entry: Entry, seed: int) -> list[returns.Row]:
@@ -83,7 +80,7 @@ def _train(entry: Entry, seed: int) -> list[returns.Row]:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     rows: list[returns.Row] = []
     try:
-        while not any(map(_has_return, rows)):
+        while not returns.reaching(rows, _RETURN.value):
             code = process.poll()
             seen = len(rows)
             rows = book_runs.rows(entry, seed, run)

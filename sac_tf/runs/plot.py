@@ -98,7 +98,7 @@ def read_curves(root_dirs: Sequence[Path], column: str = RETURN) -> tuple[np.nda
     there, [runs, n].
 
     Raises:
-      ConfigurationError: as `read_curve`, or there is no such step.
+      ConfigurationError: a run has no curve (see `read_curve`), or they share no step.
     """
     curves = [dict(zip(*read_curve(root_dir, column), strict=True)) for root_dir in root_dirs]
     steps = sorted(set.intersection(*(set(curve) for curve in curves)))

@@ -119,6 +119,7 @@ def test_one_instance_is_enough_for_a_run(tmp_path, without_export):
     [
         ("environment.evaluation_arguments = {'x': 1}", "without environment.evaluation_arguments"),
         ("Evaluator.in_training_environment = 'no'", "must be True or False, got 'no'"),
+        ("Windows.with_return_to_go = 'no'", "Windows.with_return_to_go must be True or False"),
     ],
 )
 def test_settings_that_contradict_one_instance_are_refused(tmp_path, binding, words):
