@@ -108,9 +108,8 @@ ALGORITHMS: dict[str, tuple[str, ...]] = {
     "CrossQ": ("gin_configs/crossq.gin",),
     "TD3": ("gin_configs/td3.gin",),
     "DDPG": ("gin_configs/ddpg.gin",),
-    "SAC, learning rate 1e-3": ("adam.learning_rate = 1e-3",),
 }
-"""{algorithm: gin files and bindings}. The scripts of CrossQ's authors train SAC with that rate."""
+"""{algorithm: gin files and bindings}."""
 
 PARTS: dict[str, tuple[str, ...]] = {
     "SAC, no entropy": _fixed(1e-8),
@@ -163,8 +162,8 @@ def _main() -> Iterator[Entry]:
     for algorithm in ("CrossQ", "TD3", "DDPG"):
         for task in FEW_TASKS:
             yield _on(task, algorithm, 100_000, *ALGORITHMS[algorithm])
-    faster = "SAC, learning rate 1e-3"
-    yield _on("HalfCheetah-v5", faster, 100_000, *ALGORITHMS[faster])
+    # The rate in the scripts of CrossQ's authors: the published SAC is probably theirs.
+    yield _on("HalfCheetah-v5", "SAC, learning rate 1e-3", 100_000, "adam.learning_rate = 1e-3")
 
 
 def _parts() -> Iterator[Entry]:
