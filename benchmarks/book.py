@@ -166,8 +166,11 @@ def _command(stage: Stage, peers_python: str, run: sweep.Run) -> list[str]:
 
 
 def _add(stage: Stage, path: Path, run: sweep.Run) -> None:
-    """Adds the rows of a run to returns.csv."""
-    returns.add(path, book_runs.rows(*stage[run], run))
+    """Adds the rows of a run to returns.csv, except of one that is complete there and was only
+    needed as a source: its rows may have been corrected since."""
+    entry, seed = stage[run]
+    if (entry, seed) in returns.missing(returns.read(path), [entry]):
+        returns.add(path, book_runs.rows(entry, seed, run))
 
 
 def draw(output_dir: Path) -> None:

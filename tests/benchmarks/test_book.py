@@ -290,6 +290,14 @@ def test_a_stopped_book_resumes_and_adds_what_is_missing(tmp_path):
     np.testing.assert_array_equal(first, second)  # no update
     assert "tensorflow 2.15.1" in rows[0].versions and rows[0].wall_time > 0
 
+    shared_core = [one._replace(wall_time=None) for one in rows if one.algorithm == "a"]
+    path = tmp_path / "returns.csv"
+    path.unlink()
+    returns.add(path, [known, *shared_core])
+    out, _ = _start_book(tmp_path, total).communicate(timeout=300)
+    assert "These entries are complete." in out
+    assert [one for one in returns.read(path) if one.algorithm == "a"] == shared_core
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
