@@ -33,3 +33,17 @@ def test_the_ratio_to_sac_is_that_of_the_csv():
         ratios.append(fast / sac)
     sentence = f"{min(ratios):.1f} to {max(ratios):.1f} times the return of SAC"
     assert sentence in (ROOT / "README.md").read_text()
+
+
+def test_the_time_to_a_return_is_that_of_the_csv():
+    rows = returns.read(tables.TIMES)
+    reached = returns.reaching(rows, tables.GOAL).values()
+    ours, peer = (
+        np.mean([row.wall_time for row in reached if row.label == name])
+        for name in ("fast.gin", "SAC, SBX")
+    )
+    sentence = (
+        f"a return of {tables.GOAL:,} on HalfCheetah-v5 after {ours:.0f} s on two cores, "
+        f"SAC of SBX after {peer:.0f} s"
+    )
+    assert sentence in (ROOT / "README.md").read_text()
