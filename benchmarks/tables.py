@@ -1,14 +1,12 @@
 """Tables of the book of benchmarks, as Markdown."""
 
 import csv
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import aggregates, returns
-from benchmarks.aggregates import Estimate
+from benchmarks import aggregates, markdown, returns
 from benchmarks.entries import (
     BOOK,
     BUDGETS,
@@ -28,7 +26,6 @@ COMPARED = 100_000
 GOAL = 5_000
 """A return that shows in how much time an algorithm learns HalfCheetah."""
 _NOT_RUN = ""
-_MARK = re.compile(r"(<!-- book: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fill(page: str, rows: Sequence[Row]) -> str:
@@ -38,7 +35,7 @@ def fill(page: str, rows: Sequence[Row]) -> str:
       page: the text.
       rows: of returns.csv.
     """
-    return _MARK.sub(lambda match: f"{match[1]}\n{TABLES[match[2]](rows)}\n{match[3]}", page)
+    return markdown.fill(page, lambda name: TABLES[name](rows))
 
 
 def scores(rows: Iterable[Row], label: str, task: str, step: int) -> dict[int, float]:
@@ -94,7 +91,7 @@ def _returns(rows: Sequence[Row]) -> str:
         for task in TASKS
         for label in _on_task(rows, task)
     ]
-    return _table(header, lines)
+    return markdown.table(header, lines)
 
 
 def _results(rows: Sequence[Row]) -> str:
@@ -104,11 +101,11 @@ def _results(rows: Sequence[Row]) -> str:
         return [name, *(_cell(rows, algorithm, task, COMPARED) for task in TASKS)]
 
     def theirs(algorithm: str) -> list[str]:
-        cells = [_plus_minus(*reference[algorithm, task]) for task in TASKS]
+        cells = [markdown.plus_minus(*reference[algorithm, task]) for task in TASKS]
         return [f"{algorithm}, published", *cells]
 
     lines = [ours("SAC", "SAC"), theirs("SAC"), ours("`fast.gin`", "fast.gin"), theirs("CrossQ")]
-    return _table(["", *TASKS], lines)
+    return markdown.table(["", *TASKS], lines)
 
 
 def _published(rows: Sequence[Row]) -> str:
@@ -117,10 +114,10 @@ def _published(rows: Sequence[Row]) -> str:
     for step in (100_000, 300_000):
         reference = published(step)
         for algorithm in dict.fromkeys(name for name, _ in reference):
-            cells = [_plus_minus(*reference[algorithm, task]) for task in TASKS]
+            cells = [markdown.plus_minus(*reference[algorithm, task]) for task in TASKS]
             lines.append([algorithm, f"{step:,}", *cells])
     names = [task.partition("-")[0] for task in TASKS]
-    return _table(["algorithm", "steps", *names], lines)
+    return markdown.table(["algorithm", "steps", *names], lines)
 
 
 def _aggregates(rows: Sequence[Row]) -> str:
@@ -131,18 +128,18 @@ def _aggregates(rows: Sequence[Row]) -> str:
         for label, values in found.items():
             better = _NOT_RUN
             if "SAC" in found and label != "SAC":
-                better = _interval(aggregates.improvement(values, found["SAC"]))
+                better = markdown.interval(aggregates.improvement(values, found["SAC"]))
             lines.append(
                 [
                     str(len(tasks)),
                     label,
                     str(len(values)),
-                    _interval(aggregates.interquartile_mean(values)),
-                    _interval(aggregates.mean(values)),
+                    markdown.interval(aggregates.interquartile_mean(values)),
+                    markdown.interval(aggregates.mean(values)),
                     better,
                 ]
             )
-    return _table(header, lines)
+    return markdown.table(header, lines)
 
 
 def _stability(rows: Sequence[Row]) -> str:
@@ -160,7 +157,7 @@ def _stability(rows: Sequence[Row]) -> str:
             pace = [1_000 * row.wall_time / row.step for row in timed if row.step == COMPARED]
             numbers = (variation, np.mean(pace) if pace else np.nan, _hours(timed))
             lines.append([task, label, *(_NOT_RUN if np.isnan(n) else f"{n:.2f}" for n in numbers)])
-    return _table(header, lines)
+    return markdown.table(header, lines)
 
 
 def _hours(timed: Sequence[Row]) -> float:
@@ -184,7 +181,9 @@ def _time_to_return(rows: Sequence[Row]) -> str:
         each = ", ".join(f"{one:.0f}" for one in seconds)
         steps = ", ".join(f"{row.step:,}" for row in found)
         lines.append([label, each, f"{np.mean(seconds):.0f}", steps])
-    return _table(["", f"seconds to {GOAL:,}, each seed", "mean", "environment steps"], lines)
+    return markdown.table(
+        ["", f"seconds to {GOAL:,}, each seed", "mean", "environment steps"], lines
+    )
 
 
 def _compare(
@@ -203,7 +202,7 @@ def _compare(
             [name, *(_cell(rows, algorithm, task, step) for task in tasks)]
             for algorithm, name in names.items()
         ]
-        return _table(header, lines)
+        return markdown.table(header, lines)
 
     return make
 
@@ -220,7 +219,7 @@ def _transfer(rows: Sequence[Row]) -> str:
     for task in PHYSICS:
         shot, other_shot = (_cell(rows, f"{name}, zero-shot", task, 1) for name in ("SAC", "TD3"))
         lines.append([task.partition(", ")[2], shot, tuned[task], scratch[task], other_shot])
-    return _table(header, lines)
+    return markdown.table(header, lines)
 
 
 def _runs(rows: Sequence[Row]) -> str:
@@ -232,7 +231,7 @@ def _runs(rows: Sequence[Row]) -> str:
         commits = ", ".join(dict.fromkeys(row.commit for row in own))
         done = len({row.seed for row in own if row.step >= entry.steps})
         lines.append([label, entry.task, f"{entry.steps:,}", str(done), str(entry.seeds), commits])
-    return _table(header, lines)
+    return markdown.table(header, lines)
 
 
 def _on_task(rows: Sequence[Row], task: str) -> list[str]:
@@ -248,21 +247,9 @@ def _cell(rows: Sequence[Row], label: str, task: str, step: int) -> str:
         return _NOT_RUN
     if len(found) == 1:
         return f"{found[0]:.0f} (1)"
-    return f"{_plus_minus(float(np.mean(found)), float(np.std(found, ddof=1)))} ({len(found)})"
-
-
-def _plus_minus(mean: float, std: float) -> str:
-    return f"{mean:.0f} +- {std:.0f}"
-
-
-def _interval(estimate: Estimate) -> str:
-    value, low, high = (one[0] for one in estimate)
-    return f"{value:.2f}" if np.isnan(low) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rule = ["---"] * len(header)
-    return "".join(f"| {' | '.join(line)} |\n" for line in (header, rule, *lines))
+    return (
+        f"{markdown.plus_minus(float(np.mean(found)), float(np.std(found, ddof=1)))} ({len(found)})"
+    )
 
 
 _PART_NAMES = {"SAC": "SAC", **{name: name.removeprefix("SAC, ") for name in PARTS}}

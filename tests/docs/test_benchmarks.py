@@ -1,9 +1,9 @@
-"""Tests that the pages show the numbers of returns.csv."""
+"""Tests that the pages show the numbers of the results."""
 
 import numpy as np
 import pytest
 
-from benchmarks import returns, tables
+from benchmarks import offline, returns, tables
 from benchmarks.entries import TASKS
 from tests.docs.source import ROOT
 
@@ -15,6 +15,12 @@ def test_figures_of_a_page_are_those_of_the_csv(page):
     text = (ROOT / page).read_text()
     assert "<!-- book: " in text
     assert tables.fill(text, returns.read(RESULTS)) == text
+
+
+def test_figures_of_stored_data_are_those_of_the_csv():
+    text = offline.PAGE.read_text()
+    assert "<!-- book: offline -->" in text
+    assert offline.fill(text, returns.read(offline.RESULTS)) == text
 
 
 def test_results_are_unchanged_by_reading_and_writing(tmp_path):

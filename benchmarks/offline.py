@@ -1,0 +1,92 @@
+r"""Returns of algorithms for stored data: adds the runs of sweeps to offline_returns.csv, and fills
+the table in docs/offline.md.
+
+python -m benchmarks.offline runs/half_cheetah_medium runs/half_cheetah_mixed
+
+The folders are those of `binaries.sweep --offline`; benchmarks/results/README.md has the commands.
+Only finished runs are added.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from benchmarks import aggregates, channel, markdown, provenance, returns
+from benchmarks.entries import Entry
+from benchmarks.returns import Row
+from binaries import launch
+from sac_tf import files
+from sac_tf.errors import ConfigurationError
+from sac_tf.runs import folder
+from sac_tf.runs.configuration import read_settings
+
+RESULTS = Path(__file__).with_name("results") / "offline_returns.csv"
+PAGE = Path(__file__).resolve().parents[1] / "docs/offline.md"
+UPDATES = 100_000
+"""After which the table compares returns."""
+_PACKAGES = ("tensorflow", "gymnasium", "mujoco")
+
+_COMMIT = flags.DEFINE_string("commit", None, "Commit that trained (default: the present one).")
+
+
+def main(arguments: list[str]) -> None:
+    if not arguments:
+        raise ConfigurationError("Name the folder of at least one sweep (see --help).")
+    commit = _COMMIT.value or provenance.commit()
+    for argument in arguments:
+        runs = list(_runs(Path(argument)))
+        if not runs:
+            raise ConfigurationError(f"{argument} holds no finished run of an offline sweep.")
+        for root_dir in runs:
+            returns.add(RESULTS, _rows(root_dir, commit))
+    rows = returns.read(RESULTS)
+    files.write_at_once(PAGE, fill(PAGE.read_text(), rows))
+    print(table(rows), end="")
+
+
+def fill(page: str, rows: Sequence[Row]) -> str:
+    """Returns a page with the table of the rows of offline_returns.csv."""
+    return markdown.fill(page, {"offline": table(rows)}.__getitem__)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Returns a table with a line for each algorithm on each data set."""
+    header = ["data set", "algorithm", "mean [95% interval]", "each seed", "minutes of a run"]
+    runs: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.step == UPDATES:
+            runs.setdefault((row.task, row.algorithm), []).append(row)
+    lines = []
+    for (task, algorithm), found in runs.items():
+        scores = np.array([[row.return_mean] for row in found])
+        mean = markdown.interval(aggregates.mean(scores), digits=0)
+        each = ", ".join(f"{score:.0f}" for score in scores[:, 0])
+        minutes = [row.wall_time / 60 for row in found if row.wall_time is not None]
+        lines.append([task, algorithm, mean, each, f"{np.median(minutes):.0f}" if minutes else ""])
+    return markdown.table(header, sorted(lines, key=lambda line: line[0]))
+
+
+def _runs(sweep: Path) -> Iterator[Path]:
+    """Yields the folders of the finished runs of a sweep."""
+    for path in sorted(sweep.glob(f"*/*/{folder.CONFIGURATION}")):
+        settings = read_settings(path)
+        evaluations = files.csv_rows(path.with_name(folder.EVALUATIONS))
+        if evaluations and evaluations[-1]["step"] == settings.get("train_offline.updates"):
+            yield path.parent
+
+
+def _rows(root_dir: Path, commit: str) -> list[Row]:
+    settings = read_settings(root_dir / folder.CONFIGURATION)
+    task, dataset = (
+        settings[name].strip("'") for name in ("train.environment", "train_offline.dataset")
+    )
+    algorithm = root_dir.parent.name.replace("_", " ")
+    entry = Entry(algorithm, f"{task}, {Path(dataset).name}", UPDATES)
+    seed = int(settings["train.seed"])
+    return returns.of_run(root_dir, entry, seed, commit, channel.versions(*_PACKAGES))
+
+
+if __name__ == "__main__":
+    launch.run(main)
