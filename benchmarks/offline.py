@@ -24,8 +24,8 @@ from sac_tf.runs.configuration import read_settings
 
 RESULTS = Path(__file__).with_name("results") / "offline_returns.csv"
 PAGE = Path(__file__).resolve().parents[1] / "docs/offline.md"
-UPDATES = 100_000
-"""After which the table compares returns."""
+_LAST = 5
+"""Evaluations of a run that the table averages: one fall among ten episodes costs much."""
 _PACKAGES = ("tensorflow", "gymnasium", "mujoco")
 
 _COMMIT = flags.DEFINE_string("commit", None, "Commit that trained (default: the present one).")
@@ -53,19 +53,29 @@ def fill(page: str, rows: Sequence[Row]) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """Returns a table with a line for each algorithm on each data set."""
-    header = ["data set", "algorithm", "mean [95% interval]", "each seed", "minutes of a run"]
-    runs: dict[tuple[str, str], list[Row]] = {}
+    header = [
+        *("data set", "algorithm", "last five evaluations: mean [95% interval]", "each seed"),
+        *("last evaluation, each seed", "minutes of a run"),
+    ]
+    runs: dict[tuple[str, str], dict[int, list[Row]]] = {}
     for row in rows:
-        if row.step == UPDATES:
-            runs.setdefault((row.task, row.algorithm), []).append(row)
-    lines = []
-    for (task, algorithm), found in runs.items():
-        scores = np.array([[row.return_mean] for row in found])
-        mean = markdown.interval(aggregates.mean(scores), digits=0)
-        each = ", ".join(f"{score:.0f}" for score in scores[:, 0])
-        minutes = [row.wall_time / 60 for row in found if row.wall_time is not None]
-        lines.append([task, algorithm, mean, each, f"{np.median(minutes):.0f}" if minutes else ""])
-    return markdown.table(header, sorted(lines, key=lambda line: line[0]))
+        runs.setdefault((row.task, row.algorithm), {}).setdefault(row.seed, []).append(row)
+    lines = [[*names, *_cells(list(found.values()))] for names, found in sorted(runs.items())]
+    return markdown.table(header, lines)
+
+
+def _cells(runs: Sequence[Sequence[Row]]) -> list[str]:
+    """Returns the numbers of an algorithm on a data set, of which it has some runs."""
+    means = [float(np.mean([row.return_mean for row in run[-_LAST:]])) for run in runs]
+    interval = markdown.interval(aggregates.mean(np.array(means)[:, np.newaxis]), digits=0)
+    last = [run[-1] for run in runs]
+    minutes = [row.wall_time / 60 for row in last if row.wall_time is not None]
+    return [
+        interval,
+        ", ".join(f"{mean:.0f}" for mean in means),
+        ", ".join(f"{row.return_mean:.0f}" for row in last),
+        f"{np.median(minutes):.0f}" if minutes else "",
+    ]
 
 
 def _runs(sweep: Path) -> Iterator[Path]:
@@ -83,7 +93,7 @@ def _rows(root_dir: Path, commit: str) -> list[Row]:
         settings[name].strip("'") for name in ("train.environment", "train_offline.dataset")
     )
     algorithm = root_dir.parent.name.replace("_", " ")
-    entry = Entry(algorithm, f"{task}, {Path(dataset).name}", UPDATES)
+    entry = Entry(algorithm, f"{task}, {Path(dataset).name}", steps=0)
     seed = int(settings["train.seed"])
     return returns.of_run(root_dir, entry, seed, commit, channel.versions(*_PACKAGES))
 

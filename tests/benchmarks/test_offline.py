@@ -19,8 +19,9 @@ def write_run(folder, seed, last, step=UPDATES):
         f"train_offline.dataset = '/data/hopper/mixed'\ntrain_offline.updates = {UPDATES}\n"
     )
     (folder / "evaluations.csv").write_text(
-        "step,wall_time,return_mean,return_std,episodes\n50000,60,1,0.5,10\n"
-        f"{step},150,{last},0.5,10\n"
+        "step,wall_time,return_mean,return_std,episodes\n"
+        "10000,30,-99,0.5,10\n20000,60,0,0.5,10\n30000,60,5,0.5,10\n40000,60,0,0.5,10\n"
+        f"50000,60,0,0.5,10\n{step},150,{last},0.5,10\n"
     )
 
 
@@ -36,20 +37,21 @@ def paths(tmp_path, monkeypatch):
 def test_finished_runs_are_added_to_the_file_and_the_page(paths):
     for seed, last in enumerate([10, 20, 60]):
         write_run(paths / "sweep/TD3_+_BC" / f"seed-{seed}", seed, last)
-    write_run(paths / "sweep/IQL/seed-0", 0, 7)
+    write_run(paths / "sweep/IQL/seed-0", 0, 10)
     write_run(paths / "sweep/IQL/seed-1", 1, 7, step=90_000)
     offline.main([str(paths / "sweep")])
     offline.main([str(paths / "sweep")])
     rows = list(csv.DictReader((paths / "offline_returns.csv").read_text().splitlines()))
-    assert len(rows) == 2 * 4
+    assert len(rows) == 6 * 4
     expected = {"algorithm": "IQL", "task": "Hopper-v5, mixed", "seed": "0", "commit": "abc1234"}
     assert expected.items() <= rows[1].items()
     assert offline.PAGE.read_text().splitlines()[2:-2] == [
         "",
-        "| data set | algorithm | mean [95% interval] | each seed | minutes of a run |",
-        "| --- | --- | --- | --- | --- |",
-        "| Hopper-v5, mixed | IQL | 7 | 7 | 2 |",
-        "| Hopper-v5, mixed | TD3 + BC | 30 [10, 60] | 10, 20, 60 | 2 |",
+        "| data set | algorithm | last five evaluations: mean [95% interval] | each seed "
+        "| last evaluation, each seed | minutes of a run |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| Hopper-v5, mixed | IQL | 3 | 3 | 10 | 2 |",
+        "| Hopper-v5, mixed | TD3 + BC | 7 [3, 13] | 3, 5, 13 | 10, 20, 60 | 2 |",
         "",
     ]
 
