@@ -5,7 +5,8 @@ from benchmarks.entries import EVALUATION_PERIOD, SAC_TF, Entry
 from sac_tf.runs import folder
 from sac_tf.sweeps import sweep
 
-_PACKAGES = ("tensorflow", "gymnasium", "mujoco")
+PACKAGES = ("tensorflow", "gymnasium", "mujoco")
+"""Whose versions the results name."""
 _COMMITS = "commits.txt"
 """Of a run: the commits at which it was started and resumed."""
 _VERSIONS = "versions.txt"
@@ -24,7 +25,7 @@ def command(entry: Entry, seed: int, run: sweep.Run, peers_python: str) -> list[
     commits = path.read_text().split() if path.exists() else []
     path.write_text(" ".join(dict.fromkeys([*commits, provenance.commit()])))
     if entry.library == SAC_TF:
-        (run.root_dir / _VERSIONS).write_text(channel.versions(*_PACKAGES))
+        (run.root_dir / _VERSIONS).write_text(channel.versions(*PACKAGES))
         return sweep.train_command("binaries.train", run)
     return [
         *(peers_python, "-m", "benchmarks.peer_training"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from benchmarks import aggregates, channel, markdown, provenance, returns
+from benchmarks import aggregates, book_runs, channel, markdown, provenance, returns
 from benchmarks.entries import Entry
 from benchmarks.returns import Row
 from binaries import launch
@@ -26,7 +26,6 @@ RESULTS = Path(__file__).with_name("results") / "offline_returns.csv"
 PAGE = Path(__file__).resolve().parents[1] / "docs/offline.md"
 _LAST = 5
 """Evaluations of a run that the table averages: one fall among ten episodes costs much."""
-_PACKAGES = ("tensorflow", "gymnasium", "mujoco")
 
 _COMMIT = flags.DEFINE_string("commit", None, "Commit that trained (default: the present one).")
 
@@ -36,19 +35,18 @@ def main(arguments: list[str]) -> None:
         raise ConfigurationError("Name the folder of at least one sweep (see --help).")
     commit = _COMMIT.value or provenance.commit()
     for argument in arguments:
-        runs = list(_runs(Path(argument)))
-        if not runs:
+        rows = list(_rows(Path(argument), commit))
+        if not rows:
             raise ConfigurationError(f"{argument} holds no finished run of an offline sweep.")
-        for root_dir in runs:
-            returns.add(RESULTS, _rows(root_dir, commit))
-    rows = returns.read(RESULTS)
-    files.write_at_once(PAGE, fill(PAGE.read_text(), rows))
-    print(table(rows), end="")
+        returns.add(RESULTS, rows)
+    made = table(returns.read(RESULTS))
+    files.write_at_once(PAGE, fill(PAGE.read_text(), made))
+    print(made, end="")
 
 
-def fill(page: str, rows: Sequence[Row]) -> str:
-    """Returns a page with the table of the rows of offline_returns.csv."""
-    return markdown.fill(page, {"offline": table(rows)}.__getitem__)
+def fill(page: str, made: str) -> str:
+    """Returns a page with the table that `table` made."""
+    return markdown.fill(page, {"offline": made}.__getitem__)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -78,24 +76,20 @@ def _cells(runs: Sequence[Sequence[Row]]) -> list[str]:
     ]
 
 
-def _runs(sweep: Path) -> Iterator[Path]:
-    """Yields the folders of the finished runs of a sweep."""
+def _rows(sweep: Path, commit: str) -> Iterator[Row]:
+    """Yields the evaluations of the finished runs of a sweep."""
+    versions = channel.versions(*book_runs.PACKAGES)
     for path in sorted(sweep.glob(f"*/*/{folder.CONFIGURATION}")):
         settings = read_settings(path)
         evaluations = files.csv_rows(path.with_name(folder.EVALUATIONS))
-        if evaluations and evaluations[-1]["step"] == settings.get("train_offline.updates"):
-            yield path.parent
-
-
-def _rows(root_dir: Path, commit: str) -> list[Row]:
-    settings = read_settings(root_dir / folder.CONFIGURATION)
-    task, dataset = (
-        settings[name].strip("'") for name in ("train.environment", "train_offline.dataset")
-    )
-    algorithm = root_dir.parent.name.replace("_", " ")
-    entry = Entry(algorithm, f"{task}, {Path(dataset).name}", steps=0)
-    seed = int(settings["train.seed"])
-    return returns.of_run(root_dir, entry, seed, commit, channel.versions(*_PACKAGES))
+        if not evaluations or evaluations[-1]["step"] != settings.get("train_offline.updates"):
+            continue
+        task, dataset = (
+            settings[name].strip("'") for name in ("train.environment", "train_offline.dataset")
+        )
+        algorithm = path.parent.parent.name.replace("_", " ")
+        entry = Entry(algorithm, f"{task}, {Path(dataset).name}", steps=0)
+        yield from returns.of_run(path.parent, entry, int(settings["train.seed"]), commit, versions)
 
 
 if __name__ == "__main__":

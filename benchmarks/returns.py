@@ -75,14 +75,14 @@ def read(path: Path) -> list[Row]:
         return [_row(values) for values in csv.DictReader(file)]
 
 
-def add(path: Path, run: Sequence[Row]) -> None:
-    """Adds the rows of a run to the file, in place of older rows of the same run."""
-    replaced = {row.key for row in run}
+def add(path: Path, added: Sequence[Row]) -> None:
+    """Adds the rows of runs to the file, in place of older rows of the same runs."""
+    replaced = {row.key for row in added}
     kept = [row for row in read(path) if row.key not in replaced]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Row._fields)
-    for row in sorted([*kept, *run], key=lambda row: (*row.key, row.step)):
+    for row in sorted([*kept, *added], key=lambda row: (*row.key, row.step)):
         writer.writerow([_text(value) for value in row])
     files.write_at_once(path, text.getvalue())
 

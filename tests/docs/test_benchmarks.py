@@ -20,7 +20,7 @@ def test_figures_of_a_page_are_those_of_the_csv(page):
 def test_figures_of_stored_data_are_those_of_the_csv():
     text = offline.PAGE.read_text()
     assert "<!-- book: offline -->" in text
-    assert offline.fill(text, returns.read(offline.RESULTS)) == text
+    assert offline.fill(text, offline.table(returns.read(offline.RESULTS))) == text
 
 
 def test_results_are_unchanged_by_reading_and_writing(tmp_path):
