@@ -88,8 +88,8 @@ def _rows(sweep: Path, commit: str) -> Iterator[Row]:
             settings[name].strip("'") for name in ("train.environment", "train_offline.dataset")
         )
         algorithm = path.parent.parent.name.replace("_", " ")
-        task = task.rpartition("/")[2]  # without the module that registers it
-        entry = Entry(algorithm, f"{task}, {Path(dataset).name}", steps=0)
+        # The id of a task is named without the module that registers it.
+        entry = Entry(algorithm, f"{Path(task).name}, {Path(dataset).name}", steps=0)
         yield from returns.of_run(path.parent, entry, int(settings["train.seed"]), commit, versions)
 
 
