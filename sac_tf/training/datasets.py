@@ -138,13 +138,18 @@ def fill_with_statistics(data: PriorData, state: TrainState, rewards: RewardScal
 
     def visit(steps: Transition) -> None:
         observe(steps.observation)
-        last = len(steps.reward) - 1
-        for step, (reward, discount) in enumerate(zip(steps.reward, steps.discount, strict=True)):
-            transition = Transition(None, None, reward[None], discount[None], None)
-            rewards.update(transition, ended=[0] if step == last else [])
+        count_rewards(rewards, steps)
 
     data.fill(visit)
     rewards.end_episodes()
+
+
+def count_rewards(rewards: RewardScale, steps: Transition) -> None:
+    """Updates the running statistics of the rewards with an episode, leaves [T, ...]."""
+    last = len(steps.reward) - 1
+    for step, (reward, discount) in enumerate(zip(steps.reward, steps.discount, strict=True)):
+        transition = Transition(None, None, reward[None], discount[None], None)
+        rewards.update(transition, ended=[0] if step == last else [])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from sac_tf.agents.optimizers import Optimizer
 from sac_tf.agents.targets import copy_values
 from sac_tf.agents.trainable import Trainable, trainables
 from sac_tf.errors import ConfigurationError, RunError, require_count
+from sac_tf.networks.running_normalization import make_observer
 from sac_tf.replay.columns import Columns
 from sac_tf.replay.prior_data import Episodes
 from sac_tf.replay.protocols import RewardScale
@@ -24,7 +25,7 @@ from sac_tf.replay.windows import Windows
 from sac_tf.runs import folder
 from sac_tf.runs.checkpoints import CheckpointStore, Progress
 from sac_tf.runs.configuration import refuse_older
-from sac_tf.training.datasets import dataset_of, open_episodes
+from sac_tf.training.datasets import count_rewards, dataset_of, open_episodes
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _SLOT = ".OPTIMIZER_SLOT/state/"
@@ -82,7 +83,8 @@ class Initialization:
 
     def apply(self, state: TrainState, rewards: RewardScale, replay: Replay | None) -> str:
         """Copies into a new train state and a new replay; an offline run has none. Critics bring
-        the running scale of the rewards with them: their Q values have its units.
+        the running scale of the rewards with them: their Q values have its units. Running
+        statistics that are not copied count the copied steps.
 
         Returns: a sentence that says what was copied.
 
@@ -93,10 +95,12 @@ class Initialization:
         parts = self._chosen(state)
         if parts:
             self._copy_weights(state, parts)
-        if "critics" in parts and (self._checkpoint / REWARD_SCALE).exists():
+        is_scale_copied = "critics" in parts and (self._checkpoint / REWARD_SCALE).exists()
+        if is_scale_copied:
             rewards.restore(self._checkpoint)
         if replay is not None and self._replay:
-            self._copy_steps(replay)
+            new = [part for name, part in trainables(state).items() if name not in parts]
+            self._copy_steps(replay, new, None if is_scale_copied else rewards)
         copied = list(parts)
         if self._optimizers:
             copied.append("optimizers")
@@ -128,10 +132,22 @@ class Initialization:
             )
         return saved
 
-    def _copy_steps(self, replay: Replay) -> None:
-        """Adds all episodes, oldest first, as if they were collected now."""
+    def _copy_steps(
+        self, replay: Replay, new: Sequence[Trainable], rewards: RewardScale | None
+    ) -> None:
+        """Adds all episodes, oldest first, as if they were collected now; the running statistics of
+        new trainables, and of the rewards if they are given, count the steps."""
+        networks = tf.Module()
+        networks.parts = list(new)
+        observe = make_observer(networks)
         for rows in self._episodes(replay.windows):
             replay.add_episode(rows)
+            steps = replay.windows.steps_of(rows)
+            observe(steps.observation)
+            if rewards is not None:
+                count_rewards(rewards, steps)
+        if rewards is not None:
+            rewards.end_episodes()
 
     def _episodes(self, windows: Windows) -> Iterator[Columns]:
         """Yields the rows of each episode."""

@@ -18,6 +18,7 @@ from sac_tf.agents.update import Update, make_update
 from sac_tf.errors import ConfigurationError
 from sac_tf.networks.actor import make_actor
 from sac_tf.networks.critic import make_critic
+from sac_tf.networks.running_normalization import RunningNormalization
 from sac_tf.replay.reader import BatchReader
 from sac_tf.replay.replay import Replay
 from sac_tf.replay.resident import ResidentSampler
@@ -63,16 +64,21 @@ _make_update = functools.partial(
 )
 
 
-def _make_state(spec, seed, units, critics, rate):
+def _make_state(spec, seed, units, critics, rate, normalization):
     optimizer = functools.partial(adam, learning_rate=rate)
     return SacState(
         spec,
         seed,
         discount=0.99,
         policy=functools.partial(
-            make_policy, network=functools.partial(make_actor, hidden_units=(units,))
+            make_policy,
+            network=functools.partial(
+                make_actor, hidden_units=(units,), normalization=normalization
+            ),
         ),
-        critic=functools.partial(make_critic, hidden_units=(8,), ensemble_size=critics),
+        critic=functools.partial(
+            make_critic, hidden_units=(8,), ensemble_size=critics, normalization=normalization
+        ),
         **{f"{name}_optimizer": optimizer for name in ("actor", "critic", "alpha")},
     )
 
@@ -96,6 +102,7 @@ def make_run(spec, tmp_path):
         units=8,
         critics=2,
         rate=3e-4,
+        normalization=None,
         capacity=1000,
         rows=1000,
         sampler=ResidentSampler,
@@ -103,7 +110,7 @@ def make_run(spec, tmp_path):
         of=spec,
         **windows,
     ):
-        state = _make_state(of, seed, units, critics, rate)
+        state = _make_state(of, seed, units, critics, rate, normalization)
         replay = Replay(
             Windows(of, **{"discount": 0.99, "goals": None, **windows}),
             1,
@@ -212,6 +219,23 @@ def test_the_newest_steps_are_copied_in_order(make_run, tmp_path, there, here):
         assert copied[0] == oldest[-len(copied[0]) :]
         assert copied[1:] == expected[-len(copied) + 1 :]
         assert sum(map(len, copied)) >= min(kept, here - 51 - 16 * 2)
+
+
+def test_new_networks_observe_the_copied_steps(make_run, tmp_path):
+    """Ten steps whose observations are 0 to 9; the copied policy has observed none."""
+    other = make_run(normalization=RunningNormalization)
+    _add(other.replay, 0, 10)
+    root_dir = _save(other, tmp_path / "other")
+    for parts, means in [((), (4.5, 4.5)), (("actor",), (0.0, 4.5)), (PARTS, (0.0, 0.0))]:
+        new = make_run(normalization=RunningNormalization)
+        _copy(Initialization(str(root_dir), parts, replay=True), new)
+        for part, mean in zip(("actor", "critics"), means, strict=True):
+            submodules = getattr(new.state, part).submodules
+            layers = [layer for layer in submodules if isinstance(layer, RunningNormalization)]
+            assert [layer.mean[0].numpy().tolist() for layer in layers] == [[mean] * 3] * len(
+                layers
+            )
+            assert layers
 
 
 def test_copied_steps_have_returns_of_the_new_discount(make_run, tmp_path):
@@ -327,11 +351,21 @@ def _run(root_dir, *bindings, **settings):
     return training.run(str(root_dir))
 
 
-@pytest.mark.parametrize(("parts", "steps"), [(None, 60 + 60), (("actor",), 60)])
-def test_critics_bring_their_reward_scale(tmp_path, without_export, parts, steps):
+@pytest.mark.parametrize(
+    ("parts", "replay", "steps"),
+    [
+        (None, False, 60 + 60),
+        (None, True, 60 + 60),
+        (("actor",), False, 60),
+        (("actor",), True, 60 + 60),
+        ((), True, 60 + 60),
+    ],
+)
+def test_the_reward_scale_counts_each_step_once(tmp_path, without_export, parts, replay, steps):
+    """That of the other run comes with its critics; new critics have one of the copied steps."""
     scaled = "train.rewards = @RunningRewardScale"
     _run(tmp_path / "other", scaled)
-    bindings = [scaled, f"Initialization.parts = {parts}"]
+    bindings = [scaled, f"Initialization.parts = {parts}", f"Initialization.replay = {replay}"]
     _run(tmp_path / "new", *bindings, initialize_from=f"{tmp_path}/other")
     saved = (last_checkpoint(tmp_path / "new") / REWARD_SCALE).read_text()
     assert json.loads(saved)["count"] == steps
