@@ -17,7 +17,7 @@ from sac_tf.agents.sac.steps import critic_metrics
 from sac_tf.agents.targets import copy_of_critic
 from sac_tf.agents.trainable import Trainable
 from sac_tf.agents.weighting import weigh
-from sac_tf.errors import require_number
+from sac_tf.errors import POSITIVE, require_number
 from sac_tf.networks.critic import make_critic
 from sac_tf.networks.value import make_value
 from sac_tf.pinned.gin_registry import InScope
@@ -153,10 +153,9 @@ def iql_steps(
 def _require_numbers(
     expectile: float, inverse_temperature: float, largest_weight: float, tau: float
 ) -> None:
-    positive = (lambda x: x > 0, "a number above 0")
     require_number("iql_steps.expectile", expectile, lambda x: 0 < x < 1, "between 0 and 1")
-    require_number("iql_steps.inverse_temperature", inverse_temperature, *positive)
-    require_number("iql_steps.largest_weight", largest_weight, *positive)
+    require_number("iql_steps.inverse_temperature", inverse_temperature, *POSITIVE)
+    require_number("iql_steps.largest_weight", largest_weight, *POSITIVE)
     targets.require_rate("iql_steps.tau", tau)
 
 

@@ -12,7 +12,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from sac_tf.errors import require_number
+from sac_tf.errors import POSITIVE, require_number
 from sac_tf.moments import Moments
 from sac_tf.types import Nest
 
@@ -43,7 +43,7 @@ class RunningNormalization(tf.keras.layers.Layer):
             require_number(
                 "RunningNormalization.clip", clip, lambda x: x > 0, "a number above 0 or None"
             )
-        require_number("RunningNormalization.epsilon", epsilon, lambda x: x > 0, "a number above 0")
+        require_number("RunningNormalization.epsilon", epsilon, *POSITIVE)
         self.clip = clip
         self.epsilon = epsilon
 

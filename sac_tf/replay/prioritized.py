@@ -10,7 +10,7 @@ import numpy as np
 import reverb
 import tensorflow as tf
 
-from sac_tf.errors import ConfigurationError, RunError, require_number
+from sac_tf.errors import POSITIVE, ConfigurationError, RunError, require_number
 from sac_tf.replay.protocols import Feed
 from sac_tf.replay.samplers import ReverbSampler
 from sac_tf.replay.tables import REPLAY_TABLE, TIMEOUT_S
@@ -62,7 +62,7 @@ class PrioritizedSampler:
         _require_one_server(addresses)
         zero_to_one = (lambda beta: 0 <= beta <= 1, "a number from 0 to 1")
         require_number("PrioritizedSampler.initial_beta", initial_beta, *zero_to_one)
-        require_number("PrioritizedSampler.epsilon", epsilon, lambda e: e > 0, "a number above 0")
+        require_number("PrioritizedSampler.epsilon", epsilon, *POSITIVE)
         self._source = ReverbSampler(
             addresses,
             windows,

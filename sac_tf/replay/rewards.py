@@ -81,7 +81,7 @@ class RunningRewardScale:
         Raises:
           ConfigurationError: a number out of range, or a value of another type.
         """
-        require_number("RunningRewardScale.epsilon", epsilon, lambda x: x > 0, "a number above 0")
+        require_number("RunningRewardScale.epsilon", epsilon, *POSITIVE)
         if largest_return is not None:
             require_number(
                 "RunningRewardScale.largest_return",

@@ -146,7 +146,7 @@ def repeated_noise(
     Raises:
       ConfigurationError: a number out of range, or a policy that has no Gaussian noise.
     """
-    require_number("repeated_noise.exponent", exponent, lambda x: 0 <= x < np.inf, "at least 0")
+    require_number("repeated_noise.exponent", exponent, *NOT_NEGATIVE)
     require_count("repeated_noise.longest", longest)
     kept = _KeptNoise(num_environments, spec.action_dimensions, _power_law(exponent, longest))
 

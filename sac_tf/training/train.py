@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,7 +17,7 @@ from sac_tf.agents.update import Update, make_update
 from sac_tf.environments.environment import Environment
 from sac_tf.environments.factory import EnvironmentFactory, Task
 from sac_tf.environments.goals import Goals
-from sac_tf.errors import ConfigurationError, require_count, require_number
+from sac_tf.errors import POSITIVE, ConfigurationError, require_count, require_number
 from sac_tf.files import absolute
 from sac_tf.replay.mixture import ReplayWithPriorData, SavedSource
 from sac_tf.replay.prior_data import PriorData
@@ -135,12 +134,7 @@ class Training:
                 "train.transforms must be a list of functions such as [@my_transform], got "
                 f"{self.transforms!r}."
             )
-        require_number(
-            "train.updates_per_step",
-            self.updates_per_step,
-            lambda ratio: 0 < ratio < math.inf,
-            "a number above 0",
-        )
+        require_number("train.updates_per_step", self.updates_per_step, *POSITIVE)
 
     def run(self, root_dir: str) -> Outcome:
         """Trains in the folder `root_dir`, from its last checkpoint if it has one.

@@ -15,7 +15,7 @@ from sac_tf.agents.sac.state import SacState
 from sac_tf.agents.sac.steps import critic_metrics
 from sac_tf.agents.trainable import Trainable
 from sac_tf.agents.weighting import weigh
-from sac_tf.errors import require_number
+from sac_tf.errors import POSITIVE, require_number
 from sac_tf.networks.categorical import CategoricalCritic
 from sac_tf.types import Metrics, Transition
 
@@ -67,7 +67,7 @@ def hl_gauss(
     Raises:
       ConfigurationError: `std` is not above 0.
     """
-    require_number("hl_gauss.std", std, lambda x: x > 0, "a number above 0")
+    require_number("hl_gauss.std", std, *POSITIVE)
     distance = support[1] - support[0]
     mean = tf.reduce_sum(probabilities * returns, axis=1, keepdims=True)
     mean = tf.clip_by_value(mean, support[0], support[-1])
