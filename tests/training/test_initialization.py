@@ -351,24 +351,21 @@ def _run(root_dir, *bindings, **settings):
     return training.run(str(root_dir))
 
 
-@pytest.mark.parametrize(
-    ("parts", "replay", "steps"),
-    [
-        (None, False, 60 + 60),
-        (None, True, 60 + 60),
-        (("actor",), False, 60),
-        (("actor",), True, 60 + 60),
-        ((), True, 60 + 60),
-    ],
-)
-def test_the_reward_scale_counts_each_step_once(tmp_path, without_export, parts, replay, steps):
+def test_the_reward_scale_counts_each_step_once(tmp_path, without_export):
     """That of the other run comes with its critics; new critics have one of the copied steps."""
     scaled = "train.rewards = @RunningRewardScale"
     _run(tmp_path / "other", scaled)
-    bindings = [scaled, f"Initialization.parts = {parts}", f"Initialization.replay = {replay}"]
-    _run(tmp_path / "new", *bindings, initialize_from=f"{tmp_path}/other")
-    saved = (last_checkpoint(tmp_path / "new") / REWARD_SCALE).read_text()
-    assert json.loads(saved)["count"] == steps
+    for parts, replay, steps in [
+        (None, False, 60 + 60),
+        (None, True, 60 + 60),
+        (("actor",), False, 60),
+        ((), True, 60 + 60),
+    ]:
+        new = tmp_path / f"new of {parts} {replay}"
+        bindings = [scaled, f"Initialization.parts = {parts}", f"Initialization.replay = {replay}"]
+        _run(new, *bindings, initialize_from=f"{tmp_path}/other")
+        saved = (last_checkpoint(new) / REWARD_SCALE).read_text()
+        assert json.loads(saved)["count"] == steps, new.name
 
 
 def test_an_initialized_run_resumes_bit_for_bit(tmp_path, capsys, without_export):
