@@ -32,7 +32,7 @@ def _train(root, *bindings, task="Reacher", files=(DRQ,), **settings):
 
 
 def test_the_reacher_is_learned_from_images(tmp_path, without_export):
-    """A random policy gets -21.3, the best one -2.37, and -5.2 is 85% of the way."""
+    """A random policy gets -21.3, the best one -2.37, and -4.2 is 90% of the way."""
     _train(
         tmp_path,
         "drq_convolutions.filters = (16, 16)",
@@ -44,16 +44,16 @@ def test_the_reacher_is_learned_from_images(tmp_path, without_export):
         "critic_step.tau = 0.02",
         "train.updates_per_step = 2",
         "Evaluator.episodes = 50",
-        total_steps=3500,
+        total_steps=5000,
         random_steps=300,
         evaluation_period=1000,
-        checkpoint_period=3500,
+        checkpoint_period=5000,
         batch_size=64,
         discount=0.8,
     )
     names, *rows = read_rows(tmp_path)
     returns = [float(row[names.index("return_mean")]) for row in rows]
-    assert max(returns) >= -5.2, returns
+    assert max(returns) >= -4.2, returns
 
 
 def test_two_cameras_and_a_vector_train_resume_and_serve(tmp_path):
