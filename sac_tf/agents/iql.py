@@ -155,7 +155,8 @@ def _require_numbers(
 ) -> None:
     require_number("iql_steps.expectile", expectile, lambda x: 0 < x < 1, "between 0 and 1")
     require_number("iql_steps.inverse_temperature", inverse_temperature, *POSITIVE)
-    require_number("iql_steps.largest_weight", largest_weight, *POSITIVE)
+    # Infinity is no bound.
+    require_number("iql_steps.largest_weight", largest_weight, lambda x: x > 0, "a number above 0")
     targets.require_rate("iql_steps.tau", tau)
 
 
